@@ -1,0 +1,185 @@
+"""What an analysis plan produces: every number of the report, one frozen value that goes to JSON and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from pkpd.results import from_json, result, to_json
+
+__all__ = ["Assessment", "EndpointResult", "ExposureResult", "PkResult"]
+
+
+@result
+@dataclass(frozen=True)
+class PkResult:
+    """Population PK: the fit that contains the histology effect, and the test against the one without it.
+
+    Attributes
+    ----------
+    model, method : str
+        Name of the model; name of the estimation method.
+    ofv, minus2ll, ofv_reduced : float
+        NONMEM's objective (n·log 2π dropped), −2 log-likelihood, and the objective without histology effects.
+    n_subjects, n_observations : int
+        Size of the fit.
+    parameters : DataFrame
+        One row per parameter in the schema of :mod:`pkpd.results`, plus ``shrinkage_percent`` (NaN where
+        none).
+    likelihood_ratio : dict
+        ``statistic``, ``df``, ``p_value``: histology on the parameters that the plan names.
+    diagnostics : DataFrame
+        One row per observation: ID, histology, TIME, DV, PRED, IPRED, CWRES.
+    equations : tuple of str
+        The model in LaTeX, one equation each.
+    successful : bool
+        Whether minimisation and covariance step both succeeded.
+    termination : str
+        Why the fit stopped, in words; includes what the covariance step did.
+    warnings : tuple of str
+        Text of each warning, beginning with its code.
+    """
+
+    model: str
+    method: str
+    ofv: float
+    minus2ll: float
+    ofv_reduced: float
+    n_subjects: int
+    n_observations: int
+    parameters: pd.DataFrame
+    likelihood_ratio: dict
+    diagnostics: pd.DataFrame
+    equations: tuple[str, ...]
+    successful: bool
+    termination: str
+    warnings: tuple[str, ...] = ()
+
+
+@result
+@dataclass(frozen=True)
+class ExposureResult:
+    """Exposure of each subject, and its ratio between histologies under the planned reference regimen.
+
+    Attributes
+    ----------
+    metric, unit : str
+        The regressor and comparison metric, e.g. ``"AUCSS"``, and its unit.
+    reference_exposure : float
+        Geometric mean of the metric in the reference histology at the reference dose.
+    subjects : DataFrame
+        One row per subject: ID, histology, dose, AUC1, CMAX1, CTROUGH1, CAVG1, AUCSS, CMAXSS, CTROUGHSS,
+        CAVGSS at the planned dose, and ``reference`` (the metric at the reference dose).
+    ratios : DataFrame
+        One row per histology: histology, n, geometric_mean, cv_percent, ratio, lower, upper (90 % CI),
+        log_ratio, log_ratio_se, p_below, p_within, p_above (against the bounds). The reference has ratio 1.
+    bounds : tuple of float
+        The no-effect bounds (L, U).
+    """
+
+    metric: str
+    unit: str
+    reference_exposure: float
+    subjects: pd.DataFrame
+    ratios: pd.DataFrame
+    bounds: tuple[float, float]
+
+
+@result
+@dataclass(frozen=True)
+class EndpointResult:
+    """Exposure-response of one binary endpoint.
+
+    Attributes
+    ----------
+    name, label : str
+        Column in the data; words for the report.
+    kind : str
+        ``"efficacy"`` or ``"safety"``.
+    shape : str
+        Of the exposure in the linear predictor, e.g. ``"log"``.
+    coefficients : DataFrame
+        Schema of :mod:`pkpd.results`.
+    counts : DataFrame
+        histology, dose, n, events, proportion, lower, upper (95 % Clopper-Pearson).
+    curves : DataFrame
+        histology, exposure, probability, lower, upper (90 %), over each histology's observed exposure range.
+    observed : DataFrame
+        histology, exposure (mean of the group), n, events, proportion, lower, upper: groups of equal size.
+    interaction : dict
+        Test of histology × exposure: statistic, df, p_chi2, p_bootstrap, n_bootstrap.
+    intercepts : dict
+        Test of histology intercepts: the same keys.
+    contrasts : DataFrame
+        histology, difference, lower, upper (90 %), at equal (reference) exposure against the reference
+        histology.
+    """
+
+    name: str
+    label: str
+    kind: str
+    shape: str
+    coefficients: pd.DataFrame
+    counts: pd.DataFrame
+    curves: pd.DataFrame
+    observed: pd.DataFrame
+    interaction: dict
+    intercepts: dict
+    contrasts: pd.DataFrame
+
+
+@result
+@dataclass(frozen=True)
+class Assessment:
+    """The answer of one analysis plan.
+
+    Attributes
+    ----------
+    title : str
+        Title of the plan.
+    verdicts : DataFrame
+        One row per histology but the reference: histology, n, n_response, verdict (``same dose``,
+        ``adjust dose``, ``exclude``, ``insufficient data``), dose, dose_matches, rule (row of the decision
+        table), ratio, ratio_lower, ratio_upper, p_exposure_below, p_exposure_within, p_exposure_above,
+        p_response_below_p0, p_effect_kept, p_effect_lost, p_safety_kept, p_safety_lost, p_total_kept,
+        response_at_dose, ae_at_dose, n_needed, evidence_class, qualifiers ("; "-separated), sentence.
+    global_statement : str
+        One sentence on heterogeneity over all histologies.
+    plan : dict
+        The plan as it was run, defaults filled in.
+    data : DataFrame
+        histology, dose, subjects, observations.
+    pk : PkResult
+    exposure : ExposureResult
+    endpoints : tuple of EndpointResult
+    exchangeability : dict
+        Normal hierarchical model on the histology means of log exposure: ``tau`` (mean, sd, p_above),
+        ``table`` (DataFrame: histology, estimate, se, shrunken_mean, shrunken_sd, lower, upper),
+        ``prior`` (text).
+    assumptions : tuple of str
+        What was assumed, one sentence each.
+    provenance : dict
+        versions, seed, sha256 of data, plan and model.
+    """
+
+    title: str
+    verdicts: pd.DataFrame
+    global_statement: str
+    plan: dict
+    data: pd.DataFrame
+    pk: PkResult
+    exposure: ExposureResult
+    endpoints: tuple[EndpointResult, ...]
+    exchangeability: dict
+    assumptions: tuple[str, ...]
+    provenance: dict = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """All numbers as JSON text; :meth:`from_json` restores an equal value."""
+        return to_json(self, indent=1)
+
+    @staticmethod
+    def from_json(text: str) -> Assessment:
+        """Restore an assessment that :meth:`to_json` wrote."""
+        return from_json(text)

@@ -1,0 +1,259 @@
+"""The sections of an analysis plan: what each key means, what it accepts, and its default if it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pkpd.results import result
+from pkpd.study.schema import choice, flag, integer, key, many, number, pair, table, text
+
+__all__ = [
+    "BootstrapPlan",
+    "DataPlan",
+    "DosingPlan",
+    "EndpointPlan",
+    "ExchangeabilityPlan",
+    "ExposurePlan",
+    "MarginsPlan",
+    "ModelPlan",
+    "ResponseRatePlan",
+    "ThresholdsPlan",
+]
+
+METRICS = ("AUC1", "CMAX1", "CTROUGH1", "CAVG1", "AUCSS", "CMAXSS", "CTROUGHSS", "CAVGSS")
+
+_probability = number(0, 1)
+_positive = number(0)
+_texts = table(text)
+_names = many(text)
+_probabilities = table(_probability)
+
+
+@result
+@dataclass(frozen=True)
+class DataPlan:
+    """``[data]``: the table of records.
+
+    Attributes
+    ----------
+    file : str
+        CSV file, relative to the plan.
+    reference : str
+        The histology that all others are compared with.
+    histology : str
+        Column that holds the histology.
+    units : dict or None
+        Unit by column.
+    columns : dict or None
+        The file's own name for a standard column, ``{ DV = "CONC" }``.
+    covariates : tuple of str or None
+        Covariate columns; without it every other column.
+    """
+
+    file: str = key(text)
+    reference: str = key(text)
+    histology: str = key(text, "TUMOR")
+    units: Mapping[str, str] | None = key(_texts, None)
+    columns: Mapping[str, str] | None = key(_texts, None)
+    covariates: tuple[str, ...] | None = key(_names, None)
+
+
+@result
+@dataclass(frozen=True)
+class ModelPlan:
+    """``[model]``: the population PK model.
+
+    Attributes
+    ----------
+    tested : tuple of str
+        Parameters on which the model puts histology effects, and on which they are tested together.
+    file : str or None
+        Python file with one ``@pkpd.model`` function, relative to the plan.
+    name : str or None
+        Name of a shipped model (``pkpd models`` lists them); either this or ``file``.
+    method : str
+        Estimation method.
+    """
+
+    tested: tuple[str, ...] = key(many(text))
+    file: str | None = key(text, None)
+    name: str | None = key(text, None)
+    method: str = key(choice("FOCEI"), "FOCEI")
+
+
+@result
+@dataclass(frozen=True)
+class DosingPlan:
+    """``[dosing]``: the reference regimen and what may replace it.
+
+    Attributes
+    ----------
+    reference : float
+        Amount of the dose all histologies would share, in ``unit``.
+    candidates : tuple of float
+        Amounts that could be given instead, increasing.
+    interval : float
+        Time between doses, in the data's unit of time.
+    randomised : bool
+        Whether patients were randomised between dose levels within histologies.
+    unit : str
+        Unit of the amounts.
+    column : str or None
+        Column with each subject's dose; without it, the amount of the subject's first dose.
+    infusion : float or None
+        Duration of the infusion; none for a bolus or an oral dose.
+    compartment : str or None
+        Compartment that is dosed; the model's first one without it.
+    """
+
+    reference: float = key(_positive)
+    candidates: tuple[float, ...] = key(many(_positive, increasing=True))
+    interval: float = key(_positive)
+    randomised: bool = key(flag)
+    unit: str = key(text, "mg")
+    column: str | None = key(text, None)
+    infusion: float | None = key(_positive, None)
+    compartment: str | None = key(text, None)
+
+
+@result
+@dataclass(frozen=True)
+class ExposurePlan:
+    """``[exposure]``: what is compared between histologies, and what difference has no effect.
+
+    Attributes
+    ----------
+    metric : str
+        One of AUC1, CMAX1, CTROUGH1, CAVG1, AUCSS, CMAXSS, CTROUGHSS, CAVGSS.
+    bounds : tuple of float
+        No-effect bounds (L, U) of the ratio to the reference histology.
+    source : str
+        Where the bounds come from.
+    """
+
+    metric: str = key(choice(*METRICS))
+    bounds: tuple[float, float] = key(pair(number(0, 1), number(1), increasing=True))
+    source: str = key(text)
+
+
+@result
+@dataclass(frozen=True)
+class EndpointPlan:
+    """``[[endpoint]]``: one binary endpoint, 0 or 1 per subject.
+
+    Attributes
+    ----------
+    name : str
+        Short name, also in file names and tables.
+    kind : str
+        ``"efficacy"`` or ``"safety"``.
+    column : str
+        Column with the outcome.
+    label : str
+        Words for the report.
+    shape : str
+        How exposure enters the linear predictor: ``"log"`` or ``"linear"``.
+    """
+
+    name: str = key(text)
+    kind: str = key(choice("efficacy", "safety"))
+    column: str = key(text)
+    label: str = key(text)
+    shape: str = key(choice("log", "linear"), "log")
+
+
+@result
+@dataclass(frozen=True)
+class MarginsPlan:
+    """``[margins]``: the difference in probability that matters; never a default.
+
+    Attributes
+    ----------
+    efficacy, safety : float
+        δ_E and δ_S, as probabilities (0.15 = 15 percentage points).
+    source : str
+        Where they come from.
+    """
+
+    efficacy: float = key(_probability)
+    safety: float = key(_probability)
+    source: str = key(text)
+
+
+@result
+@dataclass(frozen=True)
+class ResponseRatePlan:
+    """``[p0]``: the response rate below which the drug is not worth giving.
+
+    Attributes
+    ----------
+    source : str
+        Where the rates come from.
+    default : float or None
+        Rate of every histology that is not named.
+    histologies : dict or None
+        Rate by histology.
+    """
+
+    source: str = key(text)
+    default: float | None = key(_probability, None)
+    histologies: Mapping[str, float] | None = key(_probabilities, None)
+
+
+@result
+@dataclass(frozen=True)
+class ThresholdsPlan:
+    """``[thresholds]``: probabilities that a statement must reach, and the smallest n that is judged.
+
+    Attributes
+    ----------
+    exposure : float
+        The exposure ratio lies outside, or inside, the bounds (rows 1, 2a and 3).
+    exclude : float
+        The response rate is below p0 (row 1).
+    different : float
+        A difference exceeds its margin (rows 2b and 2c); the response rate is above p0 (row 3').
+    kept : float
+        A difference stays within its margin (row 3), also at another dose (rows 2b and 2c).
+    minimum_n : int
+        Patients evaluable for PK, response and AE below which no histology is judged (row 0).
+    """
+
+    exposure: float = key(number(0.5, 1), 0.90)
+    exclude: float = key(number(0.5, 1), 0.90)
+    different: float = key(number(0.5, 1), 0.90)
+    kept: float = key(number(0.5, 1), 0.80)
+    minimum_n: int = key(integer(1, 10_000), 10)
+
+
+@result
+@dataclass(frozen=True)
+class BootstrapPlan:
+    """``[bootstrap]``: parametric bootstrap of the response tests.
+
+    Attributes
+    ----------
+    n : int
+        Replicates per test.
+    """
+
+    n: int = key(integer(19, 1_000_000), 999)
+
+
+@result
+@dataclass(frozen=True)
+class ExchangeabilityPlan:
+    """``[exchangeability]``: priors of the normal hierarchical model on mean log exposure.
+
+    Attributes
+    ----------
+    tau : float
+        Scale of the half-normal prior of the between-histology standard deviation.
+    mu : tuple of float
+        Mean and standard deviation of the normal prior of the overall mean, relative to the
+        reference histology.
+    """
+
+    tau: float = key(_positive, 0.5)
+    mu: tuple[float, float] = key(pair(number(), _positive), (0.0, 2.0))
