@@ -1,0 +1,17 @@
+"""What a kernel can say about a subject; the text with the remedy is in :data:`MESSAGES`."""
+
+OK = 0
+NOT_FINITE = 1
+TOO_MANY_STEPS = 2
+STEP_TOO_SMALL = 3
+INNER_NOT_CONVERGED = 4
+HESSIAN_NOT_POSITIVE = 5
+
+MESSAGES = {
+    OK: "solved",
+    NOT_FINITE: "the prediction is not finite at these parameters: check starting values and bounds",
+    TOO_MANY_STEPS: "the ODE needs more steps than allowed: the system may be stiff, or a parameter out of range",
+    STEP_TOO_SMALL: "the ODE step became too small: the system is stiff or blows up at these parameters",
+    INNER_NOT_CONVERGED: "the empirical Bayes estimate did not converge: the subject's data and the model disagree",
+    HESSIAN_NOT_POSITIVE: "the second derivative at the empirical Bayes estimate is not positive definite",
+}

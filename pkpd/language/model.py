@@ -1,0 +1,303 @@
+"""The frozen model: what a traced function declared, as plain values over SymPy symbols."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sympy
+
+from pkpd.errors import ModelError
+
+__all__ = [
+    "Compartment", "Covariate", "Effect", "Eta", "Factor", "Model", "Observation", "OmegaBlock", "Parameter", "Sigma", "Theta",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Theta:
+    """A typical value: ``lower`` and ``upper`` are open bounds, ``fixed`` keeps it at ``initial``."""
+
+    name: str
+    initial: float
+    unit: str = ""
+    lower: float = -math.inf
+    upper: float = math.inf
+    fixed: bool = False
+    label: str = ""
+    symbol: Any = None
+
+
+@dataclass(frozen=True)
+class Eta:
+    """A random effect of a subject, normal with mean zero."""
+
+    name: str
+    symbol: Any = None
+
+
+@dataclass(frozen=True)
+class OmegaBlock:
+    """A block of OMEGA: names of its etas and its lower triangle, row by row (variances and covariances)."""
+
+    names: tuple[str, ...]
+    lower_triangle: tuple[tuple[float, ...], ...]
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
+class Sigma:
+    """A residual standard deviation."""
+
+    name: str
+    sd: float
+    fixed: bool = False
+    symbol: Any = None
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """A numeric column of the data."""
+
+    name: str
+    unit: str = ""
+    symbol: Any = None
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A categorical column; ``levels`` None means: those in the data."""
+
+    name: str
+    reference: str
+    levels: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A factor's log-scale effect on a parameter: one symbol here, one theta per non-reference level once bound."""
+
+    factor: str
+    parameter: str
+    symbol: Any = None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An individual parameter: a name for an expression of thetas, etas and covariates."""
+
+    name: str
+    expression: Any
+    unit: str = ""
+    symbol: Any = None
+
+
+@dataclass(frozen=True)
+class Compartment:
+    """A state; lag, bioavailability and initial amount are expressions or None."""
+
+    name: str
+    unit: str = ""
+    initial: Any = None
+    lag: Any = None
+    bioavailability: Any = None
+    symbol: Any = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A Gaussian endpoint: prediction, and the sigmas of its additive and proportional error (variances add)."""
+
+    name: str
+    prediction: Any
+    unit: str = ""
+    additive: str | None = None
+    proportional: str | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A population model as a value: nothing in it changes, edits return a new one.
+
+    Made by :func:`pkpd.model` or :func:`pkpd.load_model`; the attributes list what was declared, in order.
+    """
+
+    name: str
+    doc: str
+    thetas: tuple[Theta, ...]
+    etas: tuple[Eta, ...]
+    omega: tuple[OmegaBlock, ...]
+    sigmas: tuple[Sigma, ...]
+    covariates: tuple[Covariate, ...]
+    factors: tuple[Factor, ...]
+    effects: tuple[Effect, ...]
+    parameters: tuple[Parameter, ...]
+    compartments: tuple[Compartment, ...]
+    rates: tuple[Any, ...]
+    derived: tuple[Parameter, ...]
+    observations: tuple[Observation, ...]
+    time: Any = None
+
+    def __repr__(self) -> str:
+        effects = [f"{e.parameter}({e.factor})" for e in self.effects]
+        return (
+            f"<Model {self.name}: compartments {', '.join(c.name for c in self.compartments)}; thetas "
+            f"{', '.join([t.name for t in self.thetas] + effects)}; etas {', '.join(e.name for e in self.etas) or 'none'}; "
+            f"observes {', '.join(o.name for o in self.observations)}>"
+        )
+
+    def replace(
+        self, theta: Mapping[str, float] | None = None, omega: Mapping[str, float] | None = None, sigma: Mapping[str, float] | None = None
+    ) -> Model:
+        """Change initial values, by name.
+
+        Parameters
+        ----------
+        theta, sigma : mapping, optional
+            New initial values of thetas, and of residual standard deviations.
+        omega : mapping, optional
+            New variances of etas, by eta; the correlations stay.
+
+        Raises
+        ------
+        ModelError
+            ``E_MODEL_NAME`` for a name that the model does not declare.
+        """
+        theta, omega, sigma = theta or {}, omega or {}, sigma or {}
+        self._known(theta, [t.name for t in self.thetas], "theta")
+        self._known(omega, [e.name for e in self.etas], "eta")
+        self._known(sigma, [s.name for s in self.sigmas], "sigma")
+        blocks = []
+        for block in self.omega:
+            scale = [
+                math.sqrt(omega.get(n, block.lower_triangle[i][i]) / block.lower_triangle[i][i]) for i, n in enumerate(block.names)
+            ]
+            rows = tuple(
+                tuple(v * scale[i] * scale[j] for j, v in enumerate(row)) for i, row in enumerate(block.lower_triangle)
+            )
+            blocks.append(replace(block, lower_triangle=rows))
+        return replace(
+            self,
+            thetas=tuple(replace(t, initial=float(theta.get(t.name, t.initial))) for t in self.thetas),
+            sigmas=tuple(replace(s, sd=float(sigma.get(s.name, s.sd))) for s in self.sigmas),
+            omega=tuple(blocks),
+        )
+
+    def fix(self, *names: str) -> Model:
+        """Keep the named thetas, or sigmas as ``SD(name)``, or whole OMEGA blocks as ``OMEGA(name,name)``, at their initial values."""
+        known = (
+            [t.name for t in self.thetas]
+            + [f"SD({s.name})" for s in self.sigmas]
+            + [f"OMEGA({n},{n})" for b in self.omega for n in b.names]
+        )
+        self._known({n: 0 for n in names}, known, "parameter")
+        return replace(
+            self,
+            thetas=tuple(replace(t, fixed=t.fixed or t.name in names) for t in self.thetas),
+            sigmas=tuple(replace(s, fixed=s.fixed or f"SD({s.name})" in names) for s in self.sigmas),
+            omega=tuple(replace(b, fixed=b.fixed or any(f"OMEGA({n},{n})" in names for n in b.names)) for b in self.omega),
+        )
+
+    def with_effect(self, parameter: str, factor: str, *, reference: str, levels: tuple[str, ...] | None = None) -> Model:
+        """Multiply an individual parameter by exp(effect of a factor): one log-scale theta per non-reference level."""
+        self._known({parameter: 0}, [p.name for p in self.parameters], "parameter")
+        if any(e.factor == factor and e.parameter == parameter for e in self.effects):
+            raise ModelError("E_MODEL_TWICE", f"{parameter} has an effect of {factor} already.", "Use the model as it is.")
+        existing = {f.name: f for f in self.factors}
+        if factor in existing and existing[factor].reference != reference:
+            raise ModelError(
+                "E_MODEL_NAME", f"factor {factor} has reference {existing[factor].reference!r}, not {reference!r}.", "Use one reference."
+            )
+        effect = Effect(factor, parameter, sympy.Dummy(f"{parameter}({factor})", real=True))
+        factors = self.factors if factor in existing else (*self.factors, Factor(factor, reference, levels))
+        parameters = tuple(
+            replace(p, expression=p.expression * sympy.exp(effect.symbol)) if p.name == parameter else p for p in self.parameters
+        )
+        return replace(self, factors=factors, effects=(*self.effects, effect), parameters=parameters)
+
+    def without_factor(self, factor: str, parameters: tuple[str, ...] | None = None) -> Model:
+        """Remove a factor's effects: all of them, or those on the named parameters (the reduced model of a test)."""
+        self._known({factor: 0}, [f.name for f in self.factors], "factor")
+        gone = [e for e in self.effects if e.factor == factor and (parameters is None or e.parameter in parameters)]
+        if parameters is not None:
+            self._known({p: 0 for p in parameters}, [e.parameter for e in gone], f"effect of {factor} on")
+        kept = tuple(e for e in self.effects if e not in gone)
+        at_reference = {e.symbol: sympy.Integer(0) for e in gone}
+        model = self._substitute(at_reference)
+        factors = self.factors if any(e.factor == factor for e in kept) else tuple(f for f in self.factors if f.name != factor)
+        return replace(model, effects=kept, factors=factors)
+
+    def with_area(self, observation: str) -> Model:
+        """Add a compartment ``AUC`` that integrates the named observation over time, and observe it as ``AUC``."""
+        self._known({observation: 0}, [o.name for o in self.observations], "observation")
+        prediction = next(o.prediction for o in self.observations if o.name == observation)
+        area = Compartment("AUC", symbol=sympy.Dummy("AUC", real=True))
+        return replace(
+            self,
+            compartments=(*self.compartments, area),
+            rates=(*self.rates, prediction),
+            observations=(*self.observations, Observation("AUC", area.symbol)),
+        )
+
+    def equations(self) -> tuple[str, ...]:
+        """Return the model in LaTeX: individual parameters, differential equations, observations."""
+        from pkpd.language.equations import equations
+
+        return equations(self)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that the model says (not of its docstring)."""
+        names = {s: sympy.Symbol(f"{kind}:{s.name}") for kind, symbols in self._symbols().items() for s in symbols}
+        text = repr(self._substitute(names)._declared())
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _declared(self) -> tuple[Any, ...]:
+        def plain(items: tuple[Any, ...]) -> list[str]:
+            return [
+                "|".join(
+                    f"{k}={sympy.srepr(v) if isinstance(v, sympy.Basic) else v!r}" for k, v in vars(item).items() if k != "symbol"
+                )
+                for item in items
+            ]
+
+        return (
+            [plain(x) for x in (self.thetas, self.etas, self.omega, self.sigmas, self.covariates, self.factors, self.effects)],
+            [plain(x) for x in (self.parameters, self.compartments, self.observations)],
+            [sympy.srepr(r) for r in self.rates],
+        )
+
+    def _symbols(self) -> dict[str, list[Any]]:
+        return {
+            "theta": [t.symbol for t in self.thetas],
+            "eta": [e.symbol for e in self.etas],
+            "covariate": [c.symbol for c in self.covariates],
+            "effect": [e.symbol for e in self.effects],
+            "parameter": [p.symbol for p in self.parameters],
+            "compartment": [c.symbol for c in self.compartments],
+            "time": [self.time],
+        }
+
+    def _substitute(self, values: dict[Any, Any]) -> Model:
+        def put(e: Any) -> Any:
+            return e.xreplace(values) if isinstance(e, sympy.Basic) else e
+
+        return replace(
+            self,
+            parameters=tuple(replace(p, expression=put(p.expression)) for p in self.parameters),
+            derived=tuple(replace(p, expression=put(p.expression)) for p in self.derived),
+            compartments=tuple(
+                replace(c, initial=put(c.initial), lag=put(c.lag), bioavailability=put(c.bioavailability)) for c in self.compartments
+            ),
+            rates=tuple(put(r) for r in self.rates),
+            observations=tuple(replace(o, prediction=put(o.prediction)) for o in self.observations),
+        )
+
+    def _known(self, given: Mapping[str, Any], known: list[str], kind: str) -> None:
+        for name in given:
+            if name not in known:
+                raise ModelError(
+                    "E_MODEL_NAME", f"model {self.name} has no {kind} {name!r}.", f"It has: {', '.join(known) or 'none'}."
+                )

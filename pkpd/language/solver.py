@@ -1,0 +1,36 @@
+"""Which solver a model gets, and its tolerances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pkpd.errors import InputError
+
+__all__ = ["Solver"]
+
+
+@dataclass(frozen=True)
+class Solver:
+    """How the model's differential equations are solved.
+
+    Parameters
+    ----------
+    kind : {"auto", "linear", "ode"}
+        ``"auto"`` takes the closed form where the system is linear and the adaptive stepper elsewhere; the others force
+        one of them (``"linear"`` refuses a system that is not).
+    rtol, atol : float
+        Tolerances of the stepper on the states (``atol`` in the unit of the compartments).
+    max_steps : int
+        Steps allowed per subject.
+    """
+
+    kind: str = "auto"
+    rtol: float = 1e-8
+    atol: float = 1e-10
+    max_steps: int = 100_000
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("auto", "linear", "ode"):
+            raise InputError("E_SOLVER", f"solver kind {self.kind!r} is unknown.", 'Use "auto", "linear" or "ode".')
+        if not (0 < self.rtol < 1 and self.atol > 0 and self.max_steps > 0):
+            raise InputError("E_SOLVER", "tolerances and step limit must be positive, rtol below 1.", "Check rtol, atol, max_steps.")

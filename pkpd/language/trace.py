@@ -1,0 +1,288 @@
+"""Tracing: a model function is called once with symbols, and what it declares is checked and frozen."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sympy
+
+from pkpd.errors import ModelError
+from pkpd.language.model import (
+    Compartment,
+    Covariate,
+    Effect,
+    Eta,
+    Factor,
+    Model,
+    Observation,
+    OmegaBlock,
+    Parameter,
+    Sigma,
+    Theta,
+)
+from pkpd.language.symbols import Quantity, expression
+
+__all__ = ["Builder", "TracedFactor", "model"]
+
+
+def _dummy(name: str) -> sympy.Dummy:
+    return sympy.Dummy(name, real=True)
+
+
+class TracedFactor:
+    """What :meth:`Builder.factor` returns; ``effect(parameter)`` is its log-scale effect on a parameter."""
+
+    def __init__(self, builder: Builder, declared: Factor) -> None:
+        self._builder, self._factor = builder, declared
+
+    def effect(self, parameter: str) -> Quantity:
+        """Log-scale effect on the named parameter: zero at the reference, one theta per other level.
+
+        Use it inside an exponential: ``tvcl * exp(eta_cl + tumour.effect("CL"))``.
+        """
+        return self._builder._effect(self._factor.name, parameter)
+
+
+class Builder:
+    """The ``m`` of a model function: every call declares one thing and returns the symbol that stands for it."""
+
+    def __init__(self, name: str, doc: str) -> None:
+        self._name, self._doc = name, doc
+        self._thetas: list[Theta] = []
+        self._etas: list[Eta] = []
+        self._omega: list[OmegaBlock] = []
+        self._sigmas: list[Sigma] = []
+        self._covariates: list[Covariate] = []
+        self._factors: list[Factor] = []
+        self._effects: list[Effect] = []
+        self._parameters: list[Parameter] = []
+        self._compartments: list[Compartment] = []
+        self._rates: dict[str, Any] = {}
+        self._derived: list[Parameter] = []
+        self._observations: list[Observation] = []
+        self._time = _dummy("t")
+
+    # -- declarations ------------------------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> Quantity:
+        """Time since the subject's time zero, in the time unit of the data."""
+        return Quantity(self._time)
+
+    def theta(
+        self,
+        name: str,
+        initial: float,
+        *,
+        unit: str = "",
+        lower: float = -math.inf,
+        upper: float = math.inf,
+        fixed: bool = False,
+        label: str = "",
+    ) -> Quantity:
+        """Declare a typical value with its starting value, unit and open bounds."""
+        self._new(name, self._thetas, "theta")
+        initial, lower, upper = (self._number(v, f"theta {name}") for v in (initial, lower, upper))
+        if not math.isfinite(initial):
+            raise ModelError("E_MODEL_VALUE", f"theta {name}: initial value {initial} is not finite.", "Give a number.")
+        if not (lower <= initial <= upper if fixed else lower < initial < upper):
+            raise ModelError(
+                "E_MODEL_BOUNDS",
+                f"theta {name}: initial value {initial:g} is not inside its bounds ({lower:g}, {upper:g}).",
+                "Start strictly between the bounds, or fix the theta.",
+            )
+        self._thetas.append(Theta(name, initial, unit, lower, upper, fixed, label, _dummy(f"theta_{name}")))
+        return Quantity(self._thetas[-1].symbol)
+
+    def eta(self, name: str, *, variance: float, fixed: bool = False) -> Quantity:
+        """Declare a random effect of the subject with the starting value of its variance."""
+        return self.etas(name, variance=[[variance]], fixed=fixed)[0]
+
+    def etas(self, *names: str, variance: Sequence[Sequence[float]], fixed: bool = False) -> tuple[Quantity, ...]:
+        """Declare a block of correlated random effects; ``variance`` is the lower triangle of OMEGA, row by row."""
+        for name in names:
+            self._new(name, self._etas, "eta")
+        rows = tuple(tuple(self._number(v, f"OMEGA of {', '.join(names)}") for v in row) for row in variance)
+        if [len(r) for r in rows] != list(range(1, len(names) + 1)):
+            raise ModelError(
+                "E_MODEL_OMEGA",
+                f"OMEGA of {', '.join(names)}: the lower triangle needs rows of 1 to {len(names)} numbers, got {[len(r) for r in rows]}.",
+                "For two etas write variance=[[0.1], [0.01, 0.1]].",
+            )
+        full = sympy.Matrix(len(names), len(names), lambda i, j: rows[max(i, j)][min(i, j)])
+        if not full.is_positive_definite:
+            raise ModelError(
+                "E_MODEL_OMEGA",
+                f"OMEGA of {', '.join(names)} is not positive definite: {rows}.",
+                "Variances must be positive and correlations below 1 in size; for no variability leave the eta out.",
+            )
+        self._omega.append(OmegaBlock(names, rows, fixed))
+        made = [Eta(name, _dummy(f"eta_{name}")) for name in names]
+        self._etas.extend(made)
+        return tuple(Quantity(e.symbol) for e in made)
+
+    def sigma(self, name: str, sd: float, *, fixed: bool = False) -> str:
+        """Declare a residual standard deviation; hand what is returned to :meth:`observe`."""
+        self._new(name, self._sigmas, "sigma")
+        value = self._number(sd, f"sigma {name}")
+        if not (value > 0 and math.isfinite(value)):
+            raise ModelError("E_MODEL_VALUE", f"sigma {name}: a standard deviation of {value:g} is not positive.", "Give a positive number.")
+        self._sigmas.append(Sigma(name, value, fixed, _dummy(f"sigma_{name}")))
+        return name
+
+    def covariate(self, name: str, *, unit: str = "") -> Quantity:
+        """Use a numeric column of the data."""
+        self._new(name, [*self._covariates, *self._factors], "covariate")
+        self._covariates.append(Covariate(name, unit, _dummy(name)))
+        return Quantity(self._covariates[-1].symbol)
+
+    def factor(self, name: str, levels: Sequence[str] | None = None, *, reference: str) -> TracedFactor:
+        """Use a categorical column; levels are those in the data unless given."""
+        self._new(name, [*self._covariates, *self._factors], "covariate")
+        named = None if levels is None else tuple(str(level) for level in levels)
+        if named is not None and str(reference) not in named:
+            raise ModelError("E_MODEL_FACTOR", f"factor {name}: reference {reference!r} is not among its levels {named}.", "Name one of them.")
+        self._factors.append(Factor(name, str(reference), named))
+        return TracedFactor(self, self._factors[-1])
+
+    def parameter(self, name: str, value: Any, *, unit: str = "") -> Quantity:
+        """Name an individual parameter (an expression of thetas, etas and covariates)."""
+        self._new(name, self._parameters, "parameter")
+        self._parameters.append(Parameter(name, expression(value), unit, _dummy(name)))
+        return Quantity(self._parameters[-1].symbol)
+
+    def compartment(
+        self, name: str, *, unit: str = "", initial: Any = None, lag: Any = None, bioavailability: Any = None
+    ) -> Quantity:
+        """Declare a compartment; doses go to the first one unless CMT says otherwise."""
+        self._new(name, self._compartments, "compartment")
+        parts = [None if v is None else expression(v) for v in (initial, lag, bioavailability)]
+        self._compartments.append(Compartment(name, unit, *parts, symbol=_dummy(name)))
+        return Quantity(self._compartments[-1].symbol)
+
+    def ode(self, compartment: Quantity, rate: Any) -> None:
+        """Set the rate of change of a compartment."""
+        declared = {c.symbol: c.name for c in self._compartments}
+        name = declared.get(expression(compartment))
+        if name is None:
+            raise ModelError("E_MODEL_ODE", f"m.ode() needs a compartment, got {compartment!r}.", "Pass what m.compartment() returned.")
+        if name in self._rates:
+            raise ModelError("E_MODEL_TWICE", f"compartment {name} has two equations.", "Write one m.ode() per compartment.")
+        self._rates[name] = expression(rate)
+
+    def derived(self, name: str, value: Any, *, unit: str = "") -> Quantity:
+        """Name a quantity that is reported per subject but drives nothing."""
+        self._new(name, [*self._parameters, *self._derived], "derived quantity")
+        self._derived.append(Parameter(name, expression(value), unit, _dummy(name)))
+        return Quantity(self._derived[-1].expression)
+
+    def observe(
+        self, name: str, prediction: Any, *, unit: str = "", additive: str | None = None, proportional: str | None = None
+    ) -> None:
+        """Declare a Gaussian endpoint with variance additive² + (proportional·prediction)².
+
+        The endpoints are numbered from 1 in the order of declaration: DVID of the data says which one a record belongs to.
+        """
+        self._new(name, self._observations, "observation")
+        if additive is None and proportional is None:
+            raise ModelError("E_MODEL_RESIDUAL", f"observation {name} has no residual error.", "Give additive=, proportional= or both.")
+        known = [s.name for s in self._sigmas]
+        for given in (additive, proportional):
+            if given is not None and (not isinstance(given, str) or given not in known):
+                raise ModelError(
+                    "E_MODEL_RESIDUAL", f"observation {name}: {given!r} is not a sigma.", "Pass what m.sigma(name, sd) returned."
+                )
+        self._observations.append(Observation(name, expression(prediction), unit, additive, proportional))
+
+    # -- checks ------------------------------------------------------------------------------------------------------
+
+    def _effect(self, factor: str, parameter: str) -> Quantity:
+        for effect in self._effects:
+            if (effect.factor, effect.parameter) == (factor, parameter):
+                return Quantity(effect.symbol)
+        self._effects.append(Effect(factor, parameter, _dummy(f"{parameter}({factor})")))
+        return Quantity(self._effects[-1].symbol)
+
+    def _new(self, name: Any, others: Sequence[Any], kind: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise ModelError("E_MODEL_NAME", f"a {kind} needs a name, got {name!r}.", "Give a non-empty text.")
+        if any(o.name == name for o in others):
+            raise ModelError("E_MODEL_TWICE", f"{kind} {name!r} is declared twice.", "Use each name once.")
+
+    @staticmethod
+    def _number(value: Any, what: str) -> float:
+        try:
+            return float(value)
+        except (TypeError, ValueError, ModelError) as error:
+            raise ModelError("E_MODEL_VALUE", f"{what}: {value!r} is not a number.", "Give a number.") from error
+
+    def _frozen(self) -> Model:
+        if not self._observations:
+            raise ModelError("E_MODEL_EMPTY", f"model {self._name} observes nothing.", "Add m.observe(...).")
+        for c in self._compartments:
+            if c.name not in self._rates:
+                raise ModelError("E_MODEL_ODE", f"compartment {c.name} has no equation.", f"Add m.ode({c.name}, …).")
+        for e in self._effects:
+            if e.parameter not in [p.name for p in self._parameters]:
+                raise ModelError(
+                    "E_MODEL_NAME", f'effect("{e.parameter}") of {e.factor}: there is no parameter {e.parameter!r}.', "Declare it with m.parameter()."
+                )
+        result = Model(
+            self._name, self._doc, tuple(self._thetas), tuple(self._etas), tuple(self._omega), tuple(self._sigmas),
+            tuple(self._covariates), tuple(self._factors), tuple(self._effects), tuple(self._parameters),
+            tuple(self._compartments), tuple(self._rates[c.name] for c in self._compartments), tuple(self._derived),
+            tuple(self._observations), self._time,
+        )  # fmt: skip
+        _check_use(result)
+        return result
+
+
+def _check_use(model: Model) -> None:
+    """Every declared name is used, every used name is declared, individual parameters hold no state and no time."""
+    declared = {symbol: (kind, symbol.name) for kind, symbols in model._symbols().items() for symbol in symbols}
+    event = [v for c in model.compartments for v in (c.initial, c.lag, c.bioavailability) if v is not None]
+    static = [p.expression for p in (*model.parameters, *model.derived)] + event
+    dynamic = [*model.rates, *(o.prediction for o in model.observations)]
+    used = set().union(*(e.free_symbols for e in [*static, *dynamic]))
+    foreign = used - set(declared)
+    if foreign:
+        names = ", ".join(sorted(s.name for s in foreign))
+        raise ModelError("E_MODEL_FOREIGN", f"model {model.name} uses {names}, declared by another model.", "Declare it on this model's m.")
+    states = {c.symbol for c in model.compartments} | {model.time}
+    for p in (*model.parameters, *model.derived):
+        if p.expression.free_symbols & states:
+            raise ModelError(
+                "E_MODEL_STATE", f"parameter {p.name} depends on a compartment or on time.", "Put such terms into m.ode() or m.observe()."
+            )
+    for e in event:
+        if e.free_symbols & states:
+            raise ModelError("E_MODEL_STATE", "a lag, bioavailability or initial amount depends on a compartment or on time.", "Use parameters.")
+    unused = [f"{declared[s][0]} {declared[s][1].split('_', 1)[-1]}" for s in declared if s not in used and declared[s][0] != "time"]
+    sigmas = {s for o in model.observations for s in (o.additive, o.proportional)}
+    unused += [f"sigma {s.name}" for s in model.sigmas if s.name not in sigmas]
+    unused += [f"factor {f.name}" for f in model.factors if not any(e.factor == f.name for e in model.effects)]
+    if unused:
+        raise ModelError("E_MODEL_UNUSED", f"model {model.name} declares but never uses: {', '.join(unused)}.", "Use or remove them.")
+
+
+def model(function: Callable[[Builder], Any]) -> Model:
+    """Trace a model function into a frozen :class:`Model` (decorator).
+
+    Parameters
+    ----------
+    function : callable
+        Takes the builder ``m``, declares the model, returns nothing. Called exactly once, with symbols.
+
+    Raises
+    ------
+    ModelError
+        For anything that is not a well-formed model, naming what and where.
+    """
+    name = getattr(function, "__name__", "model")
+    builder = Builder(name, inspect.cleandoc(function.__doc__ or ""))
+    if function(builder) is not None:
+        raise ModelError("E_MODEL_RETURN", f"model function {name} returns a value.", "Declare on m and return nothing.")
+    return builder._frozen()
