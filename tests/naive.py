@@ -1,7 +1,9 @@
-"""Slow, obvious twins of the kernels and estimators: plain SciPy, NumPy and mpmath, written from the textbook.
+"""Slow, obvious twins of the kernels and estimators: plain SciPy, NumPy and mpmath, written from the
+textbook.
 
-Nothing here imports pkpd, nothing here is fast, and each function can be checked by reading it. Times, amounts, volumes and
-clearances carry whatever consistent units the caller uses; concentrations are amount / volume.
+Nothing here imports pkpd, nothing here is fast, and each function can be checked by reading it. Times,
+amounts, volumes and clearances carry whatever consistent units the caller uses; concentrations are amount /
+volume.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.optimize import approx_fprime, minimize
 
-# ------------------------------------------------------------------------------------------------- differential equations
+# ------------------------------------------------------------------------------------ differential equations
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ def simulate_ode(
     x0 : sequence of float
         State at `start`.
     events : sequence of Dose
-        Lag shifts the event; bioavailability scales a bolus, and the *duration* of an infusion (its rate stays as given).
+        Lag shifts the event; bioavailability scales a bolus, and the *duration* of an infusion (its rate
+        stays as given).
     lag, bioavailability : sequence of float, optional
         Per compartment.
     sample : {"after", "before"}
@@ -98,10 +101,10 @@ def simulate_ode(
     return out
 
 
-# ----------------------------------------------------------------------------------------------------------- closed forms
-# Linear mammillary models with elimination from the central compartment (Gibaldi & Perrier 1982; Bertrand & Mentre 2008).
-# 60 digits make the coincidence ka = lambda harmless: the pole is shifted by one part in 1e20 and the cancellation that
-# follows eats 20 of the 60 digits, so the value is right to about 1e-20.
+# ---------------------------------------------------------------------------------------------- closed forms
+# Linear mammillary models with elimination from the central compartment (Gibaldi & Perrier 1982; Bertrand &
+# Mentre 2008). 60 digits make the coincidence ka = lambda harmless: the pole is shifted by one part in 1e20
+# and the cancellation that follows eats 20 of the 60 digits, so the value is right to about 1e-20.
 
 DIGITS = 60
 
@@ -145,10 +148,11 @@ def unit_response(
     duration: float | None = None,
     every: float | None = None,
 ):
-    """Central concentration at time `t` after amount 1: bolus, oral (`ka`) or infusion (`duration`); mpmath number.
+    """Central concentration at time `t` after amount 1: bolus, oral (`ka`) or infusion (`duration`); mpmath
+    number.
 
-    With `every` it is the concentration at `t` (0 <= t <= every) of the steady state under that interval; an infusion must
-    then be shorter than the interval.
+    With `every` it is the concentration at `t` (0 <= t <= every) of the steady state under that interval;
+    an infusion must then be shorter than the interval.
     """
     if t < 0:
         return mpmath.mpf(0)
@@ -201,9 +205,11 @@ def concentration(
     lag: float = 0.0,
     bioavailability: float = 1.0,
 ) -> np.ndarray:
-    """Central concentration at `times` after `doses` (time, amount), by superposition; a sample at a dose shows it.
+    """Central concentration at `times` after `doses` (time, amount), by superposition; a sample at a dose
+    shows it.
 
-    `duration` is that of the infusion as it enters the body (after bioavailability has scaled it, if it does).
+    `duration` is that of the infusion as it enters the body (after bioavailability has scaled it, if it
+    does).
     """
     return np.array(
         [
@@ -250,7 +256,9 @@ def concentration_oral_1cmt(t, dose, ka, cl, v) -> np.ndarray:
 
 
 def concentration_oral_2cmt(t, dose, ka, cl, v1, q, v2) -> np.ndarray:
-    """Two compartments, first-order absorption, one dose, in double precision; ka must differ from both exponents."""
+    """Two compartments, first-order absorption, one dose, in double precision; ka must differ from both
+    exponents.
+    """
     t = np.asarray(t, float)
     k10, k12, k21 = cl / v1, q / v1, q / v2
     s = k10 + k12 + k21
@@ -263,7 +271,7 @@ def concentration_oral_2cmt(t, dose, ka, cl, v1, q, v2) -> np.ndarray:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------------ FOCEI
+# ----------------------------------------------------------------------------------------------------- FOCEI
 
 
 def focei_objective(f, f_eta, y, V, logV_eta, eta, omega) -> float:
@@ -290,7 +298,9 @@ def focei_objective(f, f_eta, y, V, logV_eta, eta, omega) -> float:
 
 
 def inner_objective(prediction, variance, y, eta, omega) -> float:
-    """−2 log of the joint density of data and `eta`, constants dropped; `variance(f, eta)` is the residual variance."""
+    """−2 log of the joint density of data and `eta`, constants dropped; `variance(f, eta)` is the residual
+    variance.
+    """
     f = prediction(eta)
     V = variance(f, eta)
     return float(np.sum((y - f) ** 2 / V + np.log(V)) + eta @ np.linalg.solve(omega, eta))
@@ -316,8 +326,8 @@ def conditional_mode(prediction, variance, y, omega, start=None) -> np.ndarray:
 def focei_subject(prediction, variance, y, omega, start=None) -> tuple[float, np.ndarray]:
     """FOCEI contribution of one subject at its conditional mode, and that mode; derivatives by differences.
 
-    `prediction(eta)` gives f (n,), `variance(f, eta)` gives V (n,). Central differences of step 1e-5 are right to about
-    1e-10 relative, which moves the objective by less than 1e-8.
+    `prediction(eta)` gives f (n,), `variance(f, eta)` gives V (n,). Central differences of step 1e-5 are
+    right to about 1e-10 relative, which moves the objective by less than 1e-8.
     """
     y, omega = np.asarray(y, float), np.atleast_2d(omega)
     eta = conditional_mode(prediction, variance, y, omega, start)

@@ -1,4 +1,6 @@
-"""The twins are checked against each other and against published optima before anything is checked against them."""
+"""The twins are checked against each other and against published optima before anything is checked against
+them.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,9 @@ def test_steady_state_is_what_many_doses_come_to(volumes, flows, route):
 
 
 def test_absorption_rate_that_equals_an_exponent():
-    """At ka = k the formula has a pole; its limit is D/V · k t exp(−kt), and the ODE knows nothing of poles."""
+    """At ka = k the formula has a pole; its limit is D/V · k t exp(−kt), and the ODE knows nothing of
+    poles.
+    """
     t = np.array([0.5, 2.0, 10.0])
     k = 0.25  # 2.5 / 10, exact in binary
     limit = 100 / 10 * k * t * np.exp(-k * t)
@@ -139,7 +143,9 @@ def test_focei_of_a_linear_model_is_the_exact_marginal_likelihood():
 
 
 def test_focei_interaction_term_is_half_the_squared_log_variance_slope():
-    """One proportional observation, by hand: V = s²f², log V has slope 2 f'/f, so H = a²/V + 2(a/f)² + 1/ω."""
+    """One proportional observation, by hand: V = s²f², log V has slope 2 f'/f, so H = a²/V + 2(a/f)² +
+    1/ω.
+    """
     f, y, s, omega, eta = 3.0, 3.4, 0.2, 0.3, 0.1  # f = c·exp(eta): a = f
     V = s**2 * f**2
     by_hand = (y - f) ** 2 / V + np.log(V) + eta**2 / omega + np.log(omega) + np.log(1 / s**2 + 2 + 1 / omega)
