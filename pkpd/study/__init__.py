@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pkpd.study.assessment import Assessment
 from pkpd.study.plan import Plan, check_plan, read_plan
 
-__all__ = ["Assessment", "Plan", "check_plan", "read_plan"]
+__all__ = ["Assessment", "Plan", "assess", "check_plan", "read_plan"]  # noqa: F822 (assess is loaded below)
+
+
+def __getattr__(name: str) -> Any:
+    # an assessment can be read and reported without loading all that produces one
+    if name == "assess":
+        from pkpd.study.analysis import assess
+
+        return assess
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

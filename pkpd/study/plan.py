@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.errors import Finding, PlanError
+from pkpd.histology.margins import WIDEST_BOUNDS
 from pkpd.results import result
 from pkpd.study.locations import line_of, locations
 from pkpd.study.schema import Reader, integer, text
@@ -72,19 +73,6 @@ class Plan:
     def endpoint(self, kind: str) -> EndpointPlan:
         """The efficacy or the safety endpoint."""
         return next(e for e in self.endpoints if e.kind == kind)
-
-    def response_rate(self, histology: str) -> float:
-        """The declared p0 of a histology."""
-        named = self.p0.histologies or {}
-        rate = named.get(histology, self.p0.default)
-        if rate is None:
-            raise self.error(
-                "E_PLAN_P0",
-                ("p0",),
-                f"histology {histology!r} is in the data, but no response rate p0 is declared for it.",
-                f"Add {histology!r} to p0.histologies, or give p0.default.",
-            )
-        return rate
 
     def error(self, code: str, key_path: tuple[str | int, ...], message: str, remedy: str) -> PlanError:
         """An error that points to a key of the plan file, for what only the data or the model can show."""
@@ -223,6 +211,15 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
 def _check_together(reader: Reader, read: dict[str, Any], folder: Path) -> None:
     """What no key shows alone: files that exist, one source of the model, one endpoint of each kind, a p0."""
     data, model, p0 = read.get("data"), read.get("model"), read.get("p0")
+    dosing, exposure = read.get("dosing"), read.get("exposure")
+    if dosing is not None and dosing.reference not in dosing.candidates:
+        message = f"dosing.reference = {dosing.reference:g} is not among dosing.candidates."
+        reader.mistake("E_PLAN_DOSES", ("dosing", "candidates"), message, "Add it: it can be given, too.")
+    low, high = WIDEST_BOUNDS
+    if exposure is not None and not low <= exposure.bounds[0] < exposure.bounds[1] <= high:
+        message = f"exposure.bounds {list(exposure.bounds)} are wider than {low:g} to {high:g}."
+        remedy = "Beyond a factor of two no difference in exposure passes as without effect."
+        reader.mistake("E_PLAN_BOUNDS", ("exposure", "bounds"), message, remedy, exposure.bounds)
     endpoints = [e for e in read.get("endpoints", ()) if e is not None]
     if data is not None:
         _check_file(reader, folder, data.file, ("data", "file"))

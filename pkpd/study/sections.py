@@ -26,6 +26,7 @@ METRICS = ("AUC1", "CMAX1", "CTROUGH1", "CAVG1", "AUCSS", "CMAXSS", "CTROUGHSS",
 _probability = number(0, 1)
 _positive = number(0)
 _texts = table(text)
+_amounts = table(_positive)
 _names = many(text)
 _probabilities = table(_probability)
 
@@ -49,6 +50,10 @@ class DataPlan:
         The file's own name for a standard column, ``{ DV = "CONC" }``.
     covariates : tuple of str or None
         Covariate columns; without it every other column.
+    aliases : tuple of str or None
+        Columns (formulation, study, line of therapy ...) that a histology may be confounded with.
+    anchors : dict or None
+        By histology, the outside knowledge that resolves such a confounding.
     """
 
     file: str = key(text)
@@ -57,6 +62,8 @@ class DataPlan:
     units: Mapping[str, str] | None = key(_texts, None)
     columns: Mapping[str, str] | None = key(_texts, None)
     covariates: tuple[str, ...] | None = key(_names, None)
+    aliases: tuple[str, ...] | None = key(_names, None)
+    anchors: Mapping[str, str] | None = key(_texts, None)
 
 
 @result
@@ -92,7 +99,7 @@ class DosingPlan:
     reference : float
         Amount of the dose all histologies would share, in ``unit``.
     candidates : tuple of float
-        Amounts that could be given instead, increasing.
+        Amounts that can be given, increasing; the reference is one of them.
     interval : float
         Time between doses, in the data's unit of time.
     randomised : bool
@@ -105,6 +112,8 @@ class DosingPlan:
         Duration of the infusion; none for a bolus or an oral dose.
     compartment : str or None
         Compartment that is dosed; the model's first one without it.
+    tolerated : dict or None
+        By histology, the highest dose that was tolerated, where that is below the highest studied.
     """
 
     reference: float = key(_positive)
@@ -115,6 +124,7 @@ class DosingPlan:
     column: str | None = key(text, None)
     infusion: float | None = key(_positive, None)
     compartment: str | None = key(text, None)
+    tolerated: Mapping[str, float] | None = key(_amounts, None)
 
 
 @result
@@ -174,11 +184,14 @@ class MarginsPlan:
         δ_E and δ_S, as probabilities (0.15 = 15 percentage points).
     source : str
         Where they come from.
+    safety_by_histology : dict or None
+        δ_S of the histologies where it differs.
     """
 
     efficacy: float = key(_probability)
     safety: float = key(_probability)
     source: str = key(text)
+    safety_by_histology: Mapping[str, float] | None = key(_probabilities, None)
 
 
 @result
@@ -204,27 +217,30 @@ class ResponseRatePlan:
 @result
 @dataclass(frozen=True)
 class ThresholdsPlan:
-    """``[thresholds]``: probabilities that a statement must reach, and the smallest n that is judged.
+    """``[thresholds]``: what a statement must reach, as in the default decision table.
 
     Attributes
     ----------
-    exposure : float
-        The exposure ratio lies outside, or inside, the bounds (rows 1, 2a and 3).
-    exclude : float
-        The response rate is below p0 (row 1).
-    different : float
-        A difference exceeds its margin (rows 2b and 2c); the response rate is above p0 (row 3').
-    kept : float
-        A difference stays within its margin (row 3), also at another dose (rows 2b and 2c).
+    conclude : float
+        Probability from which a difference counts as shown, and exposure as equivalent.
+    keep : float
+        Probability from which effect and safety count as kept.
     minimum_n : int
-        Patients evaluable for PK, response and AE below which no histology is judged (row 0).
+        Patients evaluable for PK, response and AE below which no histology is judged.
+    small_n : int
+        Patients below which a verdict carries ``SMALL-N``.
+    shrinkage : float
+        Shrinkage above which a verdict carries ``HIGH-SHRINKAGE``.
+    extrapolation : float
+        No dose above this multiple of the highest studied dose is proposed.
     """
 
-    exposure: float = key(number(0.5, 1), 0.90)
-    exclude: float = key(number(0.5, 1), 0.90)
-    different: float = key(number(0.5, 1), 0.90)
-    kept: float = key(number(0.5, 1), 0.80)
-    minimum_n: int = key(integer(1, 10_000), 10)
+    conclude: float = key(number(0.5, 1), 0.90)
+    keep: float = key(number(0.5, 1), 0.80)
+    minimum_n: int = key(integer(2, 10_000), 10)
+    small_n: int = key(integer(2, 10_000), 30)
+    shrinkage: float = key(_probability, 0.25)
+    extrapolation: float = key(number(1), 1.5)
 
 
 @result

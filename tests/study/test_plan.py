@@ -83,9 +83,8 @@ def test_every_key_arrives_and_defaults_are_filled_in(folder):
     assert plan.exposure.bounds == (0.80, 1.25)
     assert plan.endpoint("safety").shape == "linear"
     assert plan.endpoint("efficacy").shape == "log"
-    assert plan.response_rate("rare") == 0.1
-    assert plan.response_rate("breast") == 0.2
-    assert plan.thresholds.kept == 0.80
+    assert plan.p0.histologies == {"rare": 0.1}
+    assert plan.thresholds.keep == 0.80
     assert plan.bootstrap.n == 999
     assert plan.exchangeability.tau == 0.5
     assert plan.resolve(plan.data.file) == folder / "data.csv"
@@ -96,7 +95,7 @@ def test_the_plan_as_run_names_no_machine_path_and_keeps_the_layout_of_the_file(
     assert str(folder) not in repr(written)
     assert written["format"] == PLAN_FORMAT
     assert [e["name"] for e in written["endpoint"]] == ["ORR", "AE"]
-    assert written["thresholds"]["exposure"] == 0.90
+    assert written["thresholds"]["conclude"] == 0.90
 
 
 @pytest.mark.parametrize(
@@ -128,6 +127,8 @@ def test_the_plan_as_run_names_no_machine_path_and_keeps_the_layout_of_the_file(
         ("[1, 2.0, 3]", "[1, 1]", "E_PLAN_VALUE", 16, "the same entry twice"),
         ("[1, 2.0, 3]", "[1, nan]", "E_PLAN_VALUE", 16, "entry 2 must be a number above 0"),
         ("[1, 2.0, 3]", "[]", "E_PLAN_VALUE", 16, "at least one entry"),
+        ("[1, 2.0, 3]", "[1, 3]", "E_PLAN_DOSES", 16, "not among dosing.candidates"),
+        ("[0.80, 1.25]", "[0.4, 1.25]", "E_PLAN_BOUNDS", 22, "wider than 0.5 to 2"),
         ("interval = 24", 'interval = "24"', "E_PLAN_VALUE", 17, "must be a number above 0"),
         ("interval = 24", "interval = inf", "E_PLAN_VALUE", 17, "must be a number above 0"),
         ("randomised = true", "randomised = 1", "E_PLAN_VALUE", 18, "true or false"),
@@ -189,12 +190,6 @@ def test_a_missing_plan_is_an_error_with_its_path(tmp_path):
     ) as caught:
         read_plan(tmp_path / "none.toml")
     assert "Remedy" in str(caught.value)
-
-
-def test_a_histology_without_response_rate_points_to_its_section(folder):
-    plan = read_plan(write(folder, PLAN.replace("default = 0.2\n", "")))
-    with pytest.raises(PlanError, match=r"E_PLAN_P0: .*line 43: histology 'breast'"):
-        plan.response_rate("breast")
 
 
 def test_lines_survive_arrays_strings_and_comments_that_span_lines():

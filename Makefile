@@ -1,0 +1,48 @@
+# Everything a checkout needs: `make demo` and `make test` do all the set-up themselves.
+# VENV chooses the environment, PYTHON the interpreter that creates it (3.11 or newer).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+
+.PHONY: help demo test bench nightly clean
+
+help:
+	@echo "make demo     from patient records to a verdict per tumour type, in demo/"
+	@echo "make test     style, types, import direction and the test suite"
+	@echo "make bench    benchmarks"
+	@echo "make nightly  the slow checks"
+	@echo "make clean    remove the environment and everything that was made"
+
+demo: $(VENV)/installed
+	@$(BIN)/pkpd assess datasets/pantumor/plan.toml --output demo/
+
+test: $(VENV)/installed-test
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-timings --no-cache > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
+	@$(BIN)/python -m pytest
+
+bench: $(VENV)/installed-test
+	@$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
+
+nightly: $(VENV)/installed-test
+	@$(BIN)/python -m pytest -m nightly
+
+clean:
+	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
+
+# The stamps make a second call quick; a change of the dependencies installs again.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"pkpd needs Python 3.11 or newer; $(PYTHON) is {v.major}.{v.minor}. Try: make PYTHON=python3.12")'
+	@echo "creating $(VENV) and installing pkpd (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
+	@$(PIP) install --editable '.[test]'
+	@touch $@ $(VENV)/installed

@@ -1,0 +1,192 @@
+"""The ``pkpd`` command: arguments in, words and an exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["main"]
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without it, those of the process.
+
+    Returns
+    -------
+    int
+        0 fine, 1 the run failed, 2 the input was wrong, 130 interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter shows "?" instead of failing
+            stream.reconfigure(errors="replace")
+    try:
+        options = _parser().parse_args(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = options.run(options)
+            sys.stdout.flush()
+            return code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output has left (`pkpd models | head`); Python would complain once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as error:
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    """Say what is wrong, in one message, and choose the exit code."""
+    from pkpd.errors import InputError, PkpdError
+
+    if os.environ.get("PKPD_TRACEBACK"):
+        raise error
+    if isinstance(error, PkpdError):
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT if isinstance(error, InputError) else FAILED
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        remedy = "Check the path, its permissions and the free space."
+        print(f"error: E_FILE: {where}{error.strerror or error}. Remedy: {remedy}", file=sys.stderr)
+        return FAILED
+    remedy = "This is a fault of pkpd: set PKPD_TRACEBACK=1, run again, and report what it prints."
+    print(f"error: E_INTERNAL: {type(error).__name__}: {error}. Remedy: {remedy}", file=sys.stderr)
+    return FAILED
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pkpd",
+        description="May every tumour type share one dose? Population PK, exposure-response, verdicts.",
+    )
+    parser.add_argument("--version", action="version", version=f"pkpd {_version()}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    assess = verbs.add_parser("assess", help="run an analysis plan: a verdict per histology and a report")
+    assess.add_argument("plan", metavar="PLAN", help="the plan, a TOML file")
+    assess.add_argument(
+        "--output", metavar="DIR", required=True, help="folder for the report, the tables and all numbers"
+    )
+    assess.add_argument(
+        "--threads", metavar="N", type=_threads, help="threads to use (the numbers do not depend on it)"
+    )
+    assess.add_argument("--language", choices=["en"], default="en", help="language of the report")
+    assess.set_defaults(run=_assess)
+
+    check = verbs.add_parser("check", help="check a data set, or a plan (.toml), and list what is wrong")
+    check.add_argument("file", metavar="FILE", help="CSV in NONMEM convention, or an analysis plan")
+    check.add_argument("--json", action="store_true", help="findings as JSON")
+    check.set_defaults(run=_check)
+
+    verbs.add_parser("models", help="list the shipped models").set_defaults(run=_models)
+    verbs.add_parser("datasets", help="list the shipped data sets").set_defaults(run=_datasets)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("pkpd")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _threads(value: str) -> int:
+    number = int(value) if value.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{value!r}: a whole number from 1 upwards")
+    return number
+
+
+def _assess(options: argparse.Namespace) -> int:
+    if options.threads is not None:
+        # read by numba when it is first imported, which no module above has done
+        os.environ["NUMBA_NUM_THREADS"] = str(options.threads)
+    from pkpd.study.console import ProgressLine, verdict_table
+    from pkpd.study.files import prepare_folder, write_tables
+    from pkpd.study.plan import read_plan
+
+    plan = read_plan(options.plan)
+    folder = prepare_folder(options.output)
+    report = folder / "report.html"
+    with ProgressLine(sys.stderr) as progress:
+        from pkpd.report import write_report
+        from pkpd.study.analysis import assess
+
+        assessment = assess(plan, progress=progress)
+        progress("writing the report")
+        write_tables(assessment, folder)
+        write_report(assessment, report, language=options.language)
+    print(verdict_table(assessment))
+    print(f"\nReport: {report}")
+    return OK
+
+
+def _check(options: argparse.Namespace) -> int:
+    if Path(options.file).suffix == ".toml":
+        from pkpd.study.plan import check_plan
+
+        findings = check_plan(options.file)
+    else:
+        from pkpd.data import check
+
+        findings = check(options.file)
+    if options.json:
+        print(json.dumps([vars(f) for f in findings], indent=1, default=str))
+    else:
+        for finding in findings:
+            print(finding)
+        errors = sum(f.is_error for f in findings)
+        print(f"{options.file}: {errors} errors, {len(findings) - errors} warnings")
+    return BAD_INPUT if any(f.is_error for f in findings) else OK
+
+
+def _models(_: argparse.Namespace) -> int:
+    import ast
+
+    from pkpd.shipped import models_folder
+
+    for path in sorted(p for p in models_folder().glob("*.py") if not p.stem.startswith("_")):
+        functions = [
+            n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.FunctionDef)
+        ]
+        print(f"{path.stem:<36} {_first_line(ast.get_docstring(functions[-1]) if functions else None)}")
+    return OK
+
+
+def _datasets(_: argparse.Namespace) -> int:
+    import tomllib
+
+    from pkpd.shipped import dataset_names, datasets_folder
+
+    for name in dataset_names():
+        provenance = datasets_folder() / name / "provenance.toml"
+        known = tomllib.loads(provenance.read_text(encoding="utf-8")) if provenance.is_file() else {}
+        print(f"{name:<24} {known.get('title', '')}".rstrip())
+    return OK
+
+
+def _first_line(docstring: str | None) -> str:
+    return (docstring or "").split("\n", 1)[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""The road from an analysis plan to its assessment, one stage after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pkpd.data import Dataset
+from pkpd.study.assessment import Assessment, ExposureResult
+from pkpd.study.exposures import exposure_result, reference_regimen, subject_exposures
+from pkpd.study.pharmacokinetics import (
+    load_planned_model,
+    model_source,
+    pk_result,
+    reduced_model,
+    shrinkage_per_histology,
+)
+from pkpd.study.plan import Plan, read_plan
+from pkpd.study.responses import endpoint_result, fit_endpoint, histology_test
+from pkpd.study.subjects import counts_per_dose, read_data, subject_table
+from pkpd.study.verdicts import (
+    exchangeability,
+    global_statement,
+    margins_of,
+    planned_evidence,
+    verdict_frame,
+)
+
+__all__ = ["assess"]
+
+Progress = Callable[[str], None]
+
+
+def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Assessment:
+    """Run an analysis plan: population PK, exposure, exposure-response, and a verdict per histology.
+
+    Parameters
+    ----------
+    plan : Plan, str or Path
+        The plan, or its file.
+    progress : callable, optional
+        Called with the name of each stage as it begins.
+
+    Returns
+    -------
+    Assessment
+
+    Raises
+    ------
+    PlanError, DataError, ModelError
+        What the plan, the data or the model must change.
+    FitError
+        A fit that could not be carried out.
+    """
+    plan = plan if isinstance(plan, Plan) else read_plan(plan)
+    say = progress if progress is not None else _silent
+    say("reading the data")
+    data = read_data(plan)
+    subjects = subject_table(plan, data)
+    margins = margins_of(plan, tuple(dict.fromkeys(subjects["histology"])))
+    model = load_planned_model(plan)
+    fit, reduced = _fit_both(plan, model, data, say)
+    pk = pk_result(plan, data, fit, reduced, subjects)
+    exposure, between = _exposure(plan, data, fit, subjects, say)
+    frame = exposure.subjects.merge(subjects.drop(columns=["histology", "dose"]), on="ID", validate="1:1")
+    fits = {}
+    for endpoint in plan.endpoints:
+        say(f"exposure-response of {endpoint.name}")
+        fits[endpoint.kind] = fit_endpoint(plan, frame, endpoint, exposure.reference_exposure)
+    say("verdicts")
+    shrinkage = shrinkage_per_histology(plan, fit, subjects)
+    evidence = planned_evidence(plan, frame, fits, exposure.ratios, margins, shrinkage)
+    verdicts = verdict_frame(evidence, margins)
+    endpoints = []
+    for endpoint in plan.endpoints:
+        say(f"tests of {endpoint.name}: {plan.bootstrap.n} bootstrap replicates each")
+        tests = {term: histology_test(plan, frame, endpoint, term) for term in ("interaction", "intercepts")}
+        endpoints.append(endpoint_result(plan, frame, endpoint, fits[endpoint.kind], evidence, tests))
+    say("exchangeability of the histologies")
+    exchangeable = exchangeability(plan, between, exposure)
+    return Assessment(
+        title=plan.title,
+        verdicts=verdicts,
+        global_statement=global_statement(plan, pk, tuple(endpoints), exchangeable),
+        plan=plan.as_dict(),
+        data=counts_per_dose(subjects),
+        pk=pk,
+        exposure=exposure,
+        endpoints=tuple(endpoints),
+        exchangeability=exchangeable,
+        assumptions=_assumptions(plan, frame, fits, exchangeable),
+        provenance=_provenance(plan, data),
+    )
+
+
+def _silent(stage: str) -> None:
+    """Show nothing."""
+
+
+def _fit_both(plan: Plan, model: Any, data: Dataset, say: Progress) -> tuple[Any, Any]:
+    from pkpd import population
+
+    method = getattr(population, plan.model.method)()
+    column = plan.data.histology
+    say(f"population PK of {data.n_subjects} subjects with {column} on {', '.join(plan.model.tested)}")
+    fit = population.fit(model, data, method=method, seed=plan.seed)
+    say(f"population PK without {column}")
+    reduced = population.fit(reduced_model(model, fit, column), data, method=method, seed=plan.seed)
+    return fit, reduced
+
+
+def _exposure(
+    plan: Plan, data: Dataset, fit: Any, subjects: pd.DataFrame, say: Progress
+) -> tuple[ExposureResult, Any]:
+    from pkpd.exposure import histology_exposure
+
+    say("exposure per subject and per histology")
+    regimen = reference_regimen(plan)
+    between = histology_exposure(
+        fit,
+        regimen,
+        metric=plan.exposure.metric,
+        interval=plan.dosing.interval,
+        histology=plan.data.histology,
+    )
+    exposures = subject_exposures(plan, fit, regimen, subjects)
+    return exposure_result(plan, data, between, exposures), between
+
+
+def _assumptions(
+    plan: Plan, frame: pd.DataFrame, fits: dict[str, Any], exchangeable: dict[str, Any]
+) -> tuple[str, ...]:
+    unit, every = (
+        plan.dosing.unit,
+        f"every {plan.dosing.interval:g} {(plan.data.units or {}).get('TIME', '')}",
+    )
+    lines = [
+        f"Histologies are compared under {plan.dosing.reference:g} {unit} {every.strip()}; the exposure ratio is "
+        "that of a typical subject (random effects zero), averaged over each histology's own covariates.",
+        f"{plan.exposure.metric} enters the exposure-response as each subject's empirical Bayes estimate from "
+        "the fit that contains the histology effect.",
+        "Exposure at another dose is exposure at the reference dose in proportion to the dose.",
+        "Doses were randomised within histologies, so exposure-response may be read as an effect of the dose."
+        if plan.dosing.randomised
+        else "Doses were not randomised, so exposure-response may carry confounding.",
+        f"No-effect bounds {plan.exposure.bounds[0]:g}-{plan.exposure.bounds[1]:g}: {plan.exposure.source}.",
+        f"Margins of {100 * plan.margins.efficacy:g} (efficacy) and {100 * plan.margins.safety:g} (safety) "
+        f"percentage points: {plan.margins.source}.",
+        f"Response rate below which the drug is not worth giving: {plan.p0.source}.",
+        f"Exchangeability between histologies: {exchangeable['prior']}.",
+    ]
+    for endpoint in plan.endpoints:
+        missing = int(frame[endpoint.name].isna().sum())
+        if missing:
+            lines.append(f"{endpoint.label}: {missing} subjects without an outcome are left out.")
+        lines.append(f"{endpoint.label}: {fits[endpoint.kind].firth_reason}.")
+    return tuple(line.replace("..", ".") for line in lines)
+
+
+def _provenance(plan: Plan, data: Dataset) -> dict[str, Any]:
+    versions = {"python": platform.python_version()}
+    for name in ("pkpd", "numpy", "scipy", "pandas", "numba"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    model = hashlib.sha256(model_source(plan)).hexdigest()
+    sha256 = {"data": data.sha256, "plan": plan.sha256, "model": model}
+    return {"versions": versions, "seed": plan.seed, "sha256": sha256}

@@ -1,0 +1,134 @@
+"""What a person at a terminal sees of an assessment: a line of progress, then the verdict table."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+import threading
+import time
+from typing import TextIO
+
+from pkpd.study.assessment import Assessment
+
+__all__ = ["ProgressLine", "verdict_table"]
+
+
+class ProgressLine:
+    """Show the running stage with its elapsed time, on a terminal only; a context manager and a callback.
+
+    Parameters
+    ----------
+    stream : text stream
+        Where to write; nothing is written unless it is a terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._active = stream.isatty()
+        self._stage = ""
+        self._since = 0.0
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> ProgressLine:
+        if self._active:
+            self._ticker.start()
+        return self
+
+    def __exit__(self, kind: type | None, *rest: object) -> None:
+        self._stop.set()
+        if self._active:
+            self._ticker.join()
+            self._end("failed" if kind else "done")
+
+    def __call__(self, stage: str) -> None:
+        """Begin a stage; the one before it is done."""
+        if self._active:
+            self._end("done")
+            with self._lock:
+                self._stage, self._since = stage, time.monotonic()
+                self._write()
+
+    def _tick(self) -> None:
+        while not self._stop.wait(0.5):
+            with self._lock:
+                if self._stage:
+                    self._write()
+
+    def _write(self, end: str = "") -> None:
+        self._stream.write(f"\r\x1b[K{time.monotonic() - self._since:6.1f} s  {self._stage}{end}")
+        self._stream.flush()
+
+    def _end(self, word: str) -> None:
+        with self._lock:
+            if self._stage:
+                self._write(f": {word}\n")
+                self._stage = ""
+
+
+def verdict_table(assessment: Assessment, width: int = 100) -> str:
+    """Verdicts as text: one line per histology, then one sentence each.
+
+    Parameters
+    ----------
+    assessment : Assessment
+    width : int
+        Columns of the terminal; long names are cut and sentences wrapped to it.
+
+    Returns
+    -------
+    str
+        Lines of at most ``width`` characters.
+    """
+    unit = str(assessment.plan.get("dosing", {}).get("unit", ""))
+    head = ("Histology", "n", "Verdict", "Dose", "Exposure ratio (90% CI)", "Response", "AE", "Qualifiers")
+    right = (False, True, False, True, True, True, True, False)
+    rows = [
+        (
+            str(v["histology"]),
+            f"{v['n']:.0f}",
+            str(v["verdict"]),
+            _amount(v["dose"], unit),
+            _interval(v["ratio"], v["ratio_lower"], v["ratio_upper"]),
+            _percent(v["response_at_dose"]),
+            _percent(v["ae_at_dose"]),
+            str(v["qualifiers"] or ""),
+        )
+        for v in assessment.verdicts.to_dict("records")
+    ]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    gaps = 2 * (len(head) - 1)
+    widths[0] = min(widths[0], 24)
+    widths[-1] = max(10, min(widths[-1], width - gaps - sum(widths[:-1])))
+    lines = [_line(head, widths, right), "-" * min(width, sum(widths) + gaps)]
+    lines += [_line(row, widths, right) for row in rows]
+    sentences = []
+    for v in assessment.verdicts.to_dict("records"):
+        sentences += textwrap.wrap(f"{v['histology']}: {v['sentence']}", width, subsequent_indent="  ")
+    statement = textwrap.wrap(assessment.global_statement, width)
+    return "\n".join(line[:width] for line in [*statement, "", *lines, "", *sentences])
+
+
+def _line(cells: tuple[str, ...], widths: list[int], right: tuple[bool, ...]) -> str:
+    cut = [c if len(c) <= w else c[: w - 1] + "…" for c, w in zip(cells, widths, strict=True)]
+    padded = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cut, widths, right, strict=True)]
+    return "  ".join(padded).rstrip()
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _amount(value: float | None, unit: str) -> str:
+    return f"{value:g} {unit}".strip() if value is not None and math.isfinite(value) else "-"
+
+
+def _percent(value: float | None) -> str:
+    return f"{100 * value:.0f} %" if value is not None and math.isfinite(value) else "-"
+
+
+def _interval(value: float | None, lower: float | None, upper: float | None) -> str:
+    if not (_known(value) and _known(lower) and _known(upper)):
+        return "-"
+    return f"{value:.2f} ({lower:.2f}-{upper:.2f})"

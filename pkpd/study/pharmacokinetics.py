@@ -1,0 +1,132 @@
+"""Population PK of an assessment: the fit with histology effects, and the one without that tests them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pkpd.data import Dataset
+from pkpd.histology import likelihood_ratio
+from pkpd.study.assessment import PkResult
+from pkpd.study.plan import Plan
+
+__all__ = ["load_planned_model", "model_source", "pk_result", "reduced_model", "shrinkage_per_histology"]
+
+
+def load_planned_model(plan: Plan) -> Any:
+    """Load the model of a plan, with histology effects on exactly the parameters that the plan tests.
+
+    A model without any effect of the histology column gets them here; one that has some must agree.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    PlanError
+        ``E_PLAN_TESTED`` if the model's effects are on other parameters than the plan says,
+        ``E_PLAN_REFERENCE`` if its reference level is another.
+    """
+    from pkpd.language import load_model, model_from_file
+
+    section, column = plan.model, plan.data.histology
+    model = load_model(section.name) if section.name else model_from_file(plan.resolve(str(section.file)))
+    references = [str(f.reference) for f in model.factors if f.name == column]
+    if not references:
+        for parameter in section.tested:
+            model = model.with_effect(parameter, column, reference=plan.data.reference)
+        return model
+    carried = [e.parameter for e in model.effects if e.factor == column]
+    if set(carried) != set(section.tested):
+        raise plan.error(
+            "E_PLAN_TESTED",
+            ("model", "tested"),
+            f"the plan tests {', '.join(section.tested)}, but model {model.name} has effects of {column} on "
+            f"{', '.join(carried)}.",
+            "Name the same parameters in both, or leave the factor out of the model: the plan then adds it.",
+        )
+    if references[0] != plan.data.reference:
+        raise plan.error(
+            "E_PLAN_REFERENCE",
+            ("data", "reference"),
+            f"the plan compares with {plan.data.reference!r}, the model with {references[0]!r}.",
+            "Use one reference histology in both.",
+        )
+    return model
+
+
+def reduced_model(model: Any, fit: Any, column: str) -> Any:
+    """The model without histology effects, started at the estimates of the fit that has them."""
+    reduced = model.without_factor(column)
+    estimates = fit.parameter_estimates
+    return reduced.replace(theta={t.name: float(estimates[t.name]) for t in reduced.thetas if not t.fixed})
+
+
+def shrinkage_per_histology(plan: Plan, fit: Any, subjects: pd.DataFrame) -> dict[str, float]:
+    """Largest shrinkage 1 − SD(η̂)/ω, per histology, of the random effects on the tested parameters.
+
+    A histology of one subject has no SD and gets NaN.
+    """
+    expressions = {p.name: p.expression for p in fit.model.parameters}
+    symbols = set().union(*(expressions[name].free_symbols for name in plan.model.tested))
+    etas = [e.name for e in fit.model.etas if e.symbol in symbols]
+    by_subject = fit.individual_estimates[etas].to_numpy(float)
+    omega = np.sqrt(np.diag(fit.omega.loc[etas, etas].to_numpy(float)))
+    out = {}
+    for histology, rows in subjects.groupby("histology").indices.items():
+        if len(rows) < 2 or not etas:
+            out[str(histology)] = float("nan")
+        else:
+            out[str(histology)] = float(np.max(1 - by_subject[rows].std(axis=0, ddof=1) / omega))
+    return out
+
+
+def pk_result(plan: Plan, data: Dataset, fit: Any, reduced: Any, subjects: pd.DataFrame) -> PkResult:
+    """Everything that the report says about the population PK."""
+    test = likelihood_ratio(fit, reduced)
+    warnings = [*fit.warnings, *(f"without histology effects: {w}" for w in reduced.warnings)]
+    return PkResult(
+        model=fit.model.name,
+        method=plan.model.method,
+        ofv=float(fit.ofv),
+        minus2ll=float(fit.minus2ll),
+        ofv_reduced=float(reduced.ofv),
+        n_subjects=int(fit.n_subjects),
+        n_observations=int(fit.n_observations),
+        parameters=_parameters(fit),
+        likelihood_ratio={"statistic": test.statistic, "df": test.df, "p_value": test.p_value},
+        diagnostics=_diagnostics(data, fit, subjects),
+        equations=tuple(fit.model.equations()),
+        successful=bool(fit.minimization_successful and reduced.minimization_successful),
+        termination=f"{fit.termination_cause}; covariance step: {fit.covariance_status}",
+        warnings=tuple(warnings),
+    )
+
+
+def _parameters(fit: Any) -> pd.DataFrame:
+    table = fit.parameters.copy()
+    shrinkage = {f"OMEGA({name},{name})": float(value) for name, value in fit.eta_shrinkage.items()}
+    table["shrinkage_percent"] = [100 * shrinkage.get(str(name), float("nan")) for name in table.index]
+    return table
+
+
+def _diagnostics(data: Dataset, fit: Any, subjects: pd.DataFrame) -> pd.DataFrame:
+    table = fit.residuals[["ID", "TIME", "DV", "CWRES"]].reset_index(drop=True)
+    predictions = fit.predictions.reset_index(drop=True)
+    table["PRED"], table["IPRED"] = predictions["PRED"], predictions["IPRED"]
+    histology = dict(zip(subjects["ID"], subjects["histology"], strict=True))
+    table["histology"] = [histology[i] for i in table["ID"]]
+    return table[["ID", "histology", "TIME", "DV", "PRED", "IPRED", "CWRES"]]
+
+
+def model_source(plan: Plan) -> bytes:
+    """Source of the model, for its SHA-256."""
+    if plan.model.file:
+        return plan.resolve(plan.model.file).read_bytes()
+    from pkpd.shipped import models_folder
+
+    return (Path(models_folder()) / f"{plan.model.name}.py").read_bytes()

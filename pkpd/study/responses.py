@@ -1,0 +1,103 @@
+"""Exposure-response of one endpoint of an assessment: the fit, its tests, and what is drawn of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pkpd.histology import Evidence, likelihood_ratio
+from pkpd.response import LogisticFit, counts, fit_logistic, observed_proportions
+from pkpd.study.assessment import EndpointResult
+from pkpd.study.plan import Plan
+from pkpd.study.sections import EndpointPlan
+
+__all__ = ["endpoint_result", "evaluable", "fit_endpoint", "histology_test"]
+
+CURVE_POINTS = 61
+GROUPS = 4  # groups of equal size per histology, next to the curves
+
+
+def evaluable(frame: pd.DataFrame, endpoint: EndpointPlan) -> pd.DataFrame:
+    """Subjects whose outcome is known."""
+    return frame[frame[endpoint.name].notna()].reset_index(drop=True)
+
+
+def fit_endpoint(
+    plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan, reference_exposure: float
+) -> LogisticFit:
+    """Fit intercept and slope of every histology; intercepts are logits at the reference exposure."""
+    return fit_logistic(
+        evaluable(frame, endpoint),
+        response=endpoint.name,
+        exposure=plan.exposure.metric,
+        histology="histology",
+        shape=endpoint.shape,
+        reference_exposure=reference_exposure,
+    )
+
+
+def histology_test(plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan, term: str) -> dict[str, Any]:
+    """Likelihood-ratio test of histology × exposure, or of intercepts, with its bootstrap p-value."""
+    test = likelihood_ratio(
+        evaluable(frame, endpoint),
+        response=endpoint.name,
+        exposure=plan.exposure.metric,
+        histology="histology",
+        term=term,
+        p_value="bootstrap",
+        n_bootstrap=plan.bootstrap.n,
+        seed=plan.seed,
+        shape=endpoint.shape,
+    )
+    return {
+        "statistic": test.statistic,
+        "df": test.df,
+        "p_chi2": test.p_chi2,
+        "p_bootstrap": test.p_bootstrap,
+        "n_bootstrap": test.n_bootstrap,
+    }
+
+
+def endpoint_result(
+    plan: Plan,
+    frame: pd.DataFrame,
+    endpoint: EndpointPlan,
+    fit: LogisticFit,
+    evidence: dict[str, Evidence],
+    tests: dict[str, dict[str, Any]],
+) -> EndpointResult:
+    """Everything that the report says about one endpoint."""
+    known = evaluable(frame, endpoint)
+    return EndpointResult(
+        name=endpoint.name,
+        label=endpoint.label,
+        kind=endpoint.kind,
+        shape=endpoint.shape,
+        coefficients=fit.parameters,
+        counts=counts(known, endpoint.name, "histology", "dose"),
+        curves=_curves(plan, known, fit, endpoint),
+        observed=observed_proportions(known, endpoint.name, plan.exposure.metric, "histology", groups=GROUPS),
+        interaction=tests["interaction"],
+        intercepts=tests["intercepts"],
+        contrasts=_contrasts(evidence, endpoint),
+    )
+
+
+def _curves(plan: Plan, known: pd.DataFrame, fit: LogisticFit, endpoint: EndpointPlan) -> pd.DataFrame:
+    pieces = []
+    for histology, own in known.groupby("histology", sort=False):
+        low, high = own[plan.exposure.metric].min(), own[plan.exposure.metric].max()
+        grid = np.geomspace if endpoint.shape == "log" else np.linspace
+        pieces.append(fit.curve(str(histology), grid(low, high, CURVE_POINTS), level=0.90))
+    return pd.concat(pieces, ignore_index=True)
+
+
+def _contrasts(evidence: dict[str, Evidence], endpoint: EndpointPlan) -> pd.DataFrame:
+    rows = []
+    for histology, known in evidence.items():
+        contrast = known.effect if endpoint.kind == "efficacy" else known.safety
+        lower, upper = contrast.interval(0.90)
+        rows.append({"histology": histology, "difference": contrast.estimate, "lower": lower, "upper": upper})
+    return pd.DataFrame(rows, columns=["histology", "difference", "lower", "upper"])

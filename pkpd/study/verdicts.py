@@ -1,0 +1,141 @@
+"""From the fits of an assessment to its verdicts: margins, evidence, decision table, global statement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pkpd.distributions import HalfNormal, Normal
+from pkpd.histology import VERDICT_COLUMNS, Evidence, Margins, decide, gather, normal_hierarchical
+from pkpd.response import LogisticFit
+from pkpd.study.assessment import EndpointResult, ExposureResult, PkResult
+from pkpd.study.plan import Plan
+from pkpd.study.subjects import response_rates
+
+__all__ = ["exchangeability", "global_statement", "margins_of", "planned_evidence", "verdict_frame"]
+
+
+def margins_of(plan: Plan, histologies: tuple[str, ...]) -> Margins:
+    """Margins of the decision table as the plan declares them."""
+    rates = response_rates(plan, histologies)
+    return Margins(
+        bounds=plan.exposure.bounds,
+        bounds_source=plan.exposure.source,
+        delta_efficacy=plan.margins.efficacy,
+        delta_safety=plan.margins.safety,
+        delta_safety_overrides=dict(plan.margins.safety_by_histology or {}),
+        p0=rates,
+        p0_source=dict.fromkeys(rates, plan.p0.source),
+        candidate_doses=plan.dosing.candidates,
+        reference_dose=plan.dosing.reference,
+        threshold_conclude=plan.thresholds.conclude,
+        threshold_keep=plan.thresholds.keep,
+        minimum_n=plan.thresholds.minimum_n,
+        small_n=plan.thresholds.small_n,
+        shrinkage_limit=plan.thresholds.shrinkage,
+        extrapolation_limit=plan.thresholds.extrapolation,
+    )
+
+
+def planned_evidence(
+    plan: Plan,
+    frame: pd.DataFrame,
+    fits: Mapping[str, LogisticFit],
+    ratios: pd.DataFrame,
+    margins: Margins,
+    shrinkage: Mapping[str, float],
+) -> dict[str, Evidence]:
+    """Evidence on every histology but the reference.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per subject with exposures, endpoints and alias columns.
+    fits : dict
+        Exposure-response fit by kind of endpoint.
+    ratios : DataFrame
+        Of :class:`ExposureResult`.
+    shrinkage : dict
+        Per histology.
+    """
+    return gather(
+        frame,
+        fits["efficacy"],
+        fits["safety"],
+        ratios,
+        margins,
+        histology="histology",
+        reference=plan.data.reference,
+        dose="dose",
+        response=plan.endpoint("efficacy").name,
+        ae=plan.endpoint("safety").name,
+        exposure=plan.exposure.metric,
+        reference_exposure="reference",
+        seed=plan.seed,
+        randomised=plan.dosing.randomised,
+        aliases=tuple(plan.data.aliases or ()),
+        anchors=plan.data.anchors,
+        shrinkage=shrinkage,
+        tolerated_doses=plan.dosing.tolerated,
+    )
+
+
+def verdict_frame(evidence: Mapping[str, Evidence], margins: Margins) -> pd.DataFrame:
+    """One row per histology, columns of the decision table."""
+    rows = [decide(known, margins).row() for known in evidence.values()]
+    return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def exchangeability(plan: Plan, between: Any, exposure: ExposureResult) -> dict[str, Any]:
+    """Normal hierarchical model on the histology means of log exposure, relative to the reference exposure.
+
+    ``tau`` holds mean, sd, ``threshold`` (τ₀, at which 90 % of histologies lie within the no-effect bounds)
+    and ``p_above`` = P(τ > τ₀).
+    """
+    tau, mu = HalfNormal(plan.exchangeability.tau), Normal(*plan.exchangeability.mu)
+    estimates = pd.Series(np.asarray(between.log_mean, float), index=list(between.levels))
+    estimates = estimates - math.log(exposure.reference_exposure)
+    fit = normal_hierarchical(estimates, covariance=np.asarray(between.covariance, float), tau=tau, mu=mu)
+    low, high = plan.exposure.bounds
+    threshold = min(-math.log(low), math.log(high)) / 1.6448536269514722
+    return {
+        "tau": {
+            "mean": float(fit.tau_mean),
+            "sd": float(fit.tau_sd),
+            "threshold": threshold,
+            "p_above": float(fit.tau_probability_above(threshold)),
+        },
+        "table": _shrunken(fit, estimates, np.sqrt(np.diag(between.covariance))),
+        "prior": f"tau ~ {tau}, mu ~ {mu}, log exposure relative to the reference histology",
+    }
+
+
+def _shrunken(fit: Any, estimates: pd.Series, errors: np.ndarray) -> pd.DataFrame:
+    raise NotImplementedError
+
+
+def global_statement(
+    plan: Plan, pk: PkResult, endpoints: tuple[EndpointResult, ...], exchangeable: Mapping[str, Any]
+) -> str:
+    """Say in one sentence each what the global tests and P(τ > τ₀) say about heterogeneity."""
+    test, tau = pk.likelihood_ratio, exchangeable["tau"]
+    tested = ", ".join(plan.model.tested)
+    found = "differs" if test["p_value"] < 0.05 else "was not shown to differ"
+    ratio = f"likelihood ratio {test['statistic']:.1f} on {test['df']} df, {_p(test['p_value'])}"
+    parts = [
+        f"{tested} {found} between histologies ({ratio}); the between-histology SD of log "
+        f"{plan.exposure.metric} is {tau['mean']:.2f}, P(SD > {tau['threshold']:.2f}) = {tau['p_above']:.2f}."
+    ]
+    for endpoint in endpoints:
+        slope, level = endpoint.interaction, endpoint.intercepts
+        differ = f"slopes {_p(slope['p_bootstrap'])}, level at equal exposure {_p(level['p_bootstrap'])}"
+        parts.append(f"{endpoint.label}, tests of a difference between histologies: {differ}.")
+    return " ".join(parts)
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

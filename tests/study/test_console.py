@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import io
+import time
+
+from pkpd.study.console import ProgressLine, verdict_table
+from tests.study.example import VERDICTS, assessment
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_table_fits_a_terminal_of_100_columns_and_says_every_verdict():
+    text = verdict_table(assessment())
+    assert max(map(len, text.splitlines())) <= 100
+    for histology, n, verdict, *_ in VERDICTS:
+        line = next(row for row in text.splitlines() if row.startswith(histology[:20]) and verdict in row)
+        assert f" {n} " in line
+    gastric = next(row for row in text.splitlines() if row.startswith("gastric  "))
+    assert "3 mg" in gastric
+    assert "0.69 (0.62-0.76)" in gastric
+    assert "48 %" in gastric
+    # nothing is invented where there is no dose
+    assert "nan" not in text
+    assert "Clearance differs between tumour types." in text
+
+
+def test_a_narrower_terminal_is_respected():
+    assert max(map(len, verdict_table(assessment(), width=80).splitlines())) <= 80
+
+
+def test_progress_shows_each_stage_with_its_time_on_a_terminal():
+    stream = Terminal()
+    with ProgressLine(stream) as progress:
+        progress("reading the data")
+        time.sleep(0.7)  # longer than one tick
+        progress("fitting the model")
+    last = [part.split("\r\x1b[K")[-1] for part in stream.getvalue().split("\n")]
+    assert last[0].endswith("reading the data: done")
+    assert float(last[0].split(" s ")[0]) >= 0.7
+    assert last[1].endswith("fitting the model: done")
+
+
+def test_progress_is_silent_in_a_pipe():
+    stream = io.StringIO()
+    with ProgressLine(stream) as progress:
+        progress("reading the data")
+    assert stream.getvalue() == ""
+
+
+def test_progress_says_which_stage_failed():
+    stream = Terminal()
+    try:
+        with ProgressLine(stream) as progress:
+            progress("fitting the model")
+            raise ValueError
+    except ValueError:
+        pass
+    assert stream.getvalue().endswith("fitting the model: failed\n")
