@@ -1,0 +1,267 @@
+"""A validated data set: records in file order, subjects as slices of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pkpd.data.ledger import names
+from pkpd.data.table import column_of, content_hash
+from pkpd.errors import InputError
+from pkpd.results import result
+
+__all__ = ["RECORD_COLUMNS", "Dataset", "text_or_number"]
+
+# Columns that every data set has, in this order; covariates and histology follow.
+RECORD_COLUMNS = ("ROW", "ID", "TIME", "EVID", "MDV", "AMT", "RATE", "II", "ADDL", "CMT", "DVID", "DV")
+
+
+@result
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Validated records of all subjects.
+
+    Made by :func:`pkpd.read_dataset`; the constructor checks nothing.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row per record in file order. ROW (line in the file), ID, TIME, EVID, MDV, AMT, RATE, II, ADDL, CMT (NaN:
+        the model's default; names where the file has names), DVID, DV (NaN where missing), then covariates (numbers or
+        text) and histology (text).
+    subjects : ndarray, shape (n_subjects,)
+        ID labels in file order, int64 or text.
+    offsets : ndarray of int64, shape (n_subjects + 1,)
+        Records of subject i are ``frame[offsets[i]:offsets[i + 1]]``.
+    covariates : tuple of str
+        Covariate columns in file order, without the histology.
+    histology : str or None
+        Name of the histology column.
+    units : dict of str to str
+        Units as the user gave them, by column.
+    source : str
+        File name or ``"DataFrame"``.
+    sha256 : str
+        Of the bytes of the file, or of the content of the DataFrame.
+    """
+
+    frame: pd.DataFrame
+    subjects: np.ndarray
+    offsets: np.ndarray
+    covariates: tuple[str, ...]
+    histology: str | None
+    units: dict[str, str]
+    source: str
+    sha256: str
+
+    @property
+    def n_subjects(self) -> int:
+        """Number of subjects."""
+        return len(self.subjects)
+
+    @property
+    def n_observations(self) -> int:
+        """Number of records with EVID 0 and MDV 0."""
+        return int(self._observed.sum())
+
+    @property
+    def n_doses(self) -> int:
+        """Number of doses given, additional ones (ADDL) included."""
+        return int(self._doses.sum())
+
+    @property
+    def _observed(self) -> np.ndarray:
+        return ((self.frame["EVID"] == 0) & (self.frame["MDV"] == 0)).to_numpy()
+
+    @property
+    def _doses(self) -> np.ndarray:
+        return np.where(self.frame["EVID"] == 1, self.frame["ADDL"] + 1, 0)
+
+    def subject_table(self) -> pd.DataFrame:
+        """First value of each covariate, and the histology, per subject.
+
+        Returns
+        -------
+        DataFrame
+            Index ID in file order; columns covariates, then histology.
+        """
+        columns = [*self.covariates, *([self.histology] if self.histology else [])]
+        table = self.frame[columns].iloc[self.offsets[:-1]]
+        table.index = pd.Index(self.subjects, name="ID")
+        return table
+
+    def summary(self) -> pd.DataFrame:
+        """Size of the data set per histology.
+
+        Returns
+        -------
+        DataFrame
+            Index histology in order of appearance, or the one row ``all`` without histologies; columns subjects,
+            observations, doses (additional ones included), rows.
+        """
+        first = np.zeros(len(self.frame), dtype=np.int64)
+        first[self.offsets[:-1]] = 1
+        counts = pd.DataFrame(
+            {
+                "subjects": first,
+                "observations": self._observed.astype(np.int64),
+                "doses": self._doses.astype(np.int64),
+                "rows": np.ones(len(self.frame), dtype=np.int64),
+            }
+        )
+        if self.histology is None:
+            return pd.DataFrame([counts.sum()], index=pd.Index(["all"], name="histology"))
+        table = counts.groupby(self.frame[self.histology].to_numpy(), sort=False).sum()
+        return table.rename_axis(index="histology")
+
+    def select(self, subjects: Sequence[Any], ids: Sequence[Any] | None = None) -> Dataset:
+        """Take some subjects, in the order given, some perhaps several times.
+
+        Parameters
+        ----------
+        subjects : sequence
+            ID labels. A label that comes again makes a further subject with the same records.
+        ids : sequence, optional
+            New ID of each. By default subjects keep their ID; if one is repeated, the further ones get the next whole
+            numbers above the largest ID, or ``"label#2"``, ``"label#3"`` … where IDs are text.
+
+        Returns
+        -------
+        Dataset
+            ROW still names the line in the file.
+
+        Raises
+        ------
+        InputError
+            ``E_UNKNOWN_ID`` for a label that is not there, ``E_IDS`` if ``ids`` do not fit or repeat.
+        """
+        place = {label: i for i, label in enumerate(self.subjects.tolist())}
+        labels = list(np.asarray(subjects, dtype=self.subjects.dtype).tolist())
+        unknown = [x for x in labels if x not in place]
+        if unknown or not labels:
+            raise InputError(
+                "E_UNKNOWN_ID",
+                f"no subject {names(unknown)} in {self.source}." if labels else "no subject is selected.",
+                f"Its subjects are {names(self.subjects.tolist(), 10)}.",
+            )
+        chosen = np.array([place[x] for x in labels])
+        new = self._relabelled(labels) if ids is None else list(ids)
+        if len(new) != len(labels) or len(set(new)) != len(new):
+            raise InputError(
+                "E_IDS",
+                f"{len(labels)} subjects are selected, ids has {len(new)} labels, {len(set(new))} of them different.",
+                "Give one new ID per selected subject.",
+            )
+        sizes = np.diff(self.offsets)[chosen]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], sizes)
+        frame = self.frame.iloc[np.repeat(self.offsets[chosen], sizes) + within].reset_index(drop=True)
+        whole = all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in new)
+        fresh = np.array(new if whole else [str(x) for x in new], dtype=np.int64 if whole else object)
+        frame["ID"] = np.repeat(fresh, sizes)
+        return self._with(frame=frame, subjects=fresh, offsets=offsets)
+
+    def _relabelled(self, labels: list[Any]) -> list[Any]:
+        if len(set(labels)) == len(labels):
+            return labels
+        seen: dict[Any, int] = {}
+        taken = set(self.subjects.tolist())
+        following = (max(taken) if self.subjects.dtype.kind == "i" else 0) + 1
+        out: list[Any] = []
+        for label in labels:
+            seen[label] = seen.get(label, 0) + 1
+            if seen[label] == 1:
+                out.append(label)
+            elif self.subjects.dtype.kind == "i":
+                out.append(following)
+                following += 1
+            else:
+                number = seen[label]
+                while f"{label}#{number}" in taken:
+                    number += 1
+                taken.add(f"{label}#{number}")
+                out.append(f"{label}#{number}")
+        return out
+
+    def with_columns(self, table: pd.DataFrame) -> Dataset:
+        """Add covariates that are constant within the subject.
+
+        Parameters
+        ----------
+        table : DataFrame
+            Index ID, one row per subject (further subjects are left aside), one column per new covariate.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        InputError
+            ``E_TABLE_IDS`` if a subject has no row or two, ``E_COLUMN_EXISTS`` for a name that is taken,
+            ``E_NOT_FINITE`` for an infinite value.
+        """
+        index = table.index
+        if index.has_duplicates:
+            raise InputError(
+                "E_TABLE_IDS",
+                f"the table has more than one row for ID {names(index[index.duplicated()].unique().tolist())}.",
+                "Give one row per subject.",
+            )
+        places = index.get_indexer(pd.Index(self.subjects))
+        if (places < 0).any():
+            absent = self.subjects[places < 0].tolist()
+            raise InputError(
+                "E_TABLE_IDS",
+                f"the table has no row for ID {names(absent)} ({len(absent)} of {self.n_subjects} subjects).",
+                'Index it by ID, with the labels of the data set: table.set_index("ID").',
+            )
+        taken = [c for c in table.columns if c in self.frame.columns]
+        if taken:
+            raise InputError(
+                "E_COLUMN_EXISTS",
+                f"the data set already has {names(taken)}.",
+                "Give the new columns other names.",
+            )
+        frame = self.frame.copy()
+        rows = np.repeat(places, np.diff(self.offsets))
+        for name in table.columns:
+            values = text_or_number(column_of(table[name]))
+            if values.dtype == np.float64 and np.isinf(values).any():
+                raise InputError(
+                    "E_NOT_FINITE",
+                    f"column {name} of the table is infinite for a subject.",
+                    "Leave it empty (NaN).",
+                )
+            frame[name] = pd.Series(values).iloc[rows].to_numpy(dtype=values.dtype)
+        return self._with(frame=frame, covariates=(*self.covariates, *[str(c) for c in table.columns]))
+
+    def _with(self, **changes: Any) -> Dataset:
+        frame = changes["frame"]
+        content = content_hash({str(c): column_of(frame[c]) for c in frame.columns})
+        return replace(self, **changes, sha256=content)
+
+    def __repr__(self) -> str:
+        text = (
+            f"Dataset {self.source}: {self.n_subjects} subjects, {self.n_observations} observations, "
+            f"{self.n_doses} doses, {len(self.frame)} records"
+        )
+        units = [f"{c} in {u}" for c, u in self.units.items() if c in ("TIME", "AMT", "DV")]
+        if units:
+            text += f" ({', '.join(units)})"
+        if self.covariates:
+            named = [f"{c} ({self.units[c]})" if c in self.units else c for c in self.covariates]
+            text += f"\n  covariates: {', '.join(named)}"
+        if self.histology:
+            sizes = self.summary()["subjects"]
+            text += f"\n  {self.histology}: " + ", ".join(f"{label} {size}" for label, size in sizes.items())
+        return text
+
+
+def text_or_number(column: np.ndarray) -> np.ndarray:
+    """Whole numbers become floats; text stays text."""
+    return column if column.dtype == object else column.astype(np.float64)

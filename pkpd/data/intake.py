@@ -1,0 +1,226 @@
+"""The door for data: a file or a DataFrame goes in, a validated data set or the list of its problems comes out."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pkpd.data.columns import arrange
+from pkpd.data.covariates import read_covariate, read_histology
+from pkpd.data.dataset import RECORD_COLUMNS, Dataset
+from pkpd.data.decimals import without_decimal_commas
+from pkpd.data.ledger import Ledger
+from pkpd.data.linter import read_labels, read_records
+from pkpd.data.reader import table_from_file
+from pkpd.data.subjects import ALLOWABLE, check_subjects
+from pkpd.data.table import Table, table_from_frame
+from pkpd.errors import DataError, Finding, InputError, PkpdWarning
+from pkpd.shipped import dataset_path
+
+__all__ = ["check", "load_dataset", "read_dataset"]
+
+
+def read_dataset(
+    path_or_frame: str | os.PathLike[str] | pd.DataFrame,
+    covariates: Sequence[str] | None = None,
+    units: Mapping[str, str] | None = None,
+    histology: str | None = "TUMOR",
+    columns: Mapping[str, str] | None = None,
+    *,
+    allow: Collection[str] = (),
+) -> Dataset:
+    """Read and validate a table in the NONMEM convention.
+
+    Columns ID, TIME, DV are needed; AMT, EVID, MDV, CMT, RATE, II, ADDL, DVID are used where present (in any case); SS,
+    CENS and BLQ may be present as long as they are 0; every other column is a covariate. A missing value is an empty
+    cell, ``.`` or ``NA``. Without EVID, records with an amount are doses; without MDV, DV is missing on doses and where
+    its cell is empty. Missing cells of AMT, RATE, II, ADDL, EVID are 0.
+
+    Parameters
+    ----------
+    path_or_frame : path or DataFrame
+        Delimited text (comma, semicolon, tab, bar or blanks) with a header, or a table in memory.
+    covariates : sequence of str, optional
+        The covariates to keep; by default every column without a meaning of its own. Text columns are categories.
+    units : mapping of str to str, optional
+        Unit by column, e.g. ``{"TIME": "h", "AMT": "mg", "DV": "mg/L"}``.
+    histology : str or None
+        Column that holds the histology of each subject; the default need not exist, any other name must.
+    columns : mapping of str to str, optional
+        Name to use -> column of the table, e.g. ``{"DV": "CONC"}``.
+    allow : collection of str
+        Findings that are meant: ``"E_NO_DOSES"`` (subjects observed but never dosed, as under placebo) and
+        ``"E_NO_OBSERVATIONS"`` (subjects dosed but never observed) become warnings.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        With every error found, each naming row, ID, column, value and remedy.
+
+    Warns
+    -----
+    PkpdWarning
+        Once for each kind of ``W_`` finding.
+    """
+    dataset, findings = _read(path_or_frame, covariates, units, histology, columns, allow)
+    errors = [f for f in findings if f.is_error]
+    if errors or dataset is None:
+        raise DataError(errors)
+    kinds: dict[str, list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault(finding.code, []).append(finding)
+    for same in kinds.values():
+        more = f" ({len(same) - 1} more of these; pkpd.check(...) lists them.)" if len(same) > 1 else ""
+        warnings.warn(f"{same[0]}{more}", PkpdWarning, stacklevel=2)
+    return dataset
+
+
+def check(
+    path_or_frame: str | os.PathLike[str] | pd.DataFrame,
+    covariates: Sequence[str] | None = None,
+    units: Mapping[str, str] | None = None,
+    histology: str | None = "TUMOR",
+    columns: Mapping[str, str] | None = None,
+    *,
+    allow: Collection[str] = (),
+) -> list[Finding]:
+    """List all problems of a table at once.
+
+    Parameters
+    ----------
+    path_or_frame, covariates, units, histology, columns, allow
+        As for :func:`read_dataset`.
+
+    Returns
+    -------
+    list of Finding
+        Errors (``E_``) and warnings (``W_``): those of the whole table first, then in file order. Empty if all is well.
+        More than 1000 of one kind are counted rather than listed.
+    """
+    return _read(path_or_frame, covariates, units, histology, columns, allow)[1]
+
+
+def load_dataset(name: str, **options: Any) -> Dataset:
+    """Read a data set that comes with pkpd, with the units that its provenance states.
+
+    Parameters
+    ----------
+    name : str
+        E.g. ``"theophylline"``.
+    **options
+        As for :func:`read_dataset`.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        ``E_UNKNOWN_DATASET``, naming those that exist.
+    """
+    path = dataset_path(name)
+    provenance = path.with_name("provenance.toml")
+    if "units" not in options and provenance.is_file():
+        described = tomllib.loads(provenance.read_text(encoding="utf-8")).get("columns", {})
+        options["units"] = {column: about["unit"] for column, about in described.items() if "unit" in about}
+    return read_dataset(path, **options)
+
+
+def _read(
+    path_or_frame: Any,
+    covariates: Sequence[str] | None,
+    units: Mapping[str, str] | None,
+    histology: str | None,
+    columns: Mapping[str, str] | None,
+    allow: Collection[str],
+) -> tuple[Dataset | None, list[Finding]]:
+    _check_options(covariates, units, histology, columns, allow)
+    ledger = Ledger()
+    table = _table(path_or_frame, ledger)
+    if table is None:
+        return None, ledger.findings()
+    table = without_decimal_commas(table, ledger)
+    layout = arrange(table, ledger, covariates=covariates, histology=histology, columns=columns)
+    if layout is None:
+        return None, ledger.findings()
+    table = layout.table
+    raw = table.columns
+    for column in units or {}:
+        if column not in raw:
+            ledger.add(
+                "E_UNIT_COLUMN",
+                f"a unit is given for {column}, which is not a column of the data.",
+                f"Columns are {', '.join(raw)}.",
+                column=column,
+            )
+    ledger.lines = table.lines
+    labels = read_labels(raw["ID"], ledger)
+    records = read_records(raw, ledger)
+    check_subjects(labels, records, allow, ledger)
+    codes, uniques = pd.factorize(labels, use_na_sentinel=True)
+    extra = {c: read_covariate(c, raw[c], codes, ledger) for c in layout.covariates}
+    if layout.histology:
+        extra[layout.histology] = read_histology(layout.histology, raw[layout.histology], codes, ledger)
+    if ledger.has_errors:
+        return None, ledger.findings()
+    arrays = {"ROW": table.lines, "ID": labels, **records.columns}
+    frame = pd.DataFrame({c: arrays[c] for c in RECORD_COLUMNS} | extra)
+    offsets = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1, [len(codes)]]).astype(
+        np.int64
+    )
+    subjects = np.asarray(uniques, dtype=labels.dtype)
+    dataset = Dataset(
+        frame=frame,
+        subjects=subjects,
+        offsets=offsets,
+        covariates=layout.covariates,
+        histology=layout.histology,
+        units=dict(units or {}),
+        source=table.source,
+        sha256=table.sha256,
+    )
+    return dataset, ledger.findings()
+
+
+def _table(path_or_frame: Any, ledger: Ledger) -> Table | None:
+    if isinstance(path_or_frame, pd.DataFrame):
+        return table_from_frame(path_or_frame, ledger)
+    if isinstance(path_or_frame, (str, os.PathLike)):
+        return table_from_file(Path(path_or_frame), ledger)
+    raise InputError(
+        "E_INPUT_TYPE",
+        f"data are read from a path or a DataFrame, not from {type(path_or_frame).__name__}.",
+        "Give the path of a CSV file, or pandas.DataFrame(...).",
+    )
+
+
+def _check_options(covariates: Any, units: Any, histology: Any, columns: Any, allow: Any) -> None:
+    if isinstance(covariates, str) or isinstance(allow, str):
+        raise InputError("E_OPTION", "covariates and allow are lists.", 'Write ["WT"], not "WT".')
+    if histology is not None and not isinstance(histology, str):
+        raise InputError(
+            "E_OPTION", f"histology is the name of a column, not {histology!r}.", 'E.g. "TUMOR".'
+        )
+    for option, given in (("units", units), ("columns", columns)):
+        wrong = given is not None and not isinstance(given, Mapping)
+        if wrong or any(not isinstance(x, str) for pair in (given or {}).items() for x in pair):
+            raise InputError("E_OPTION", f"{option} maps names to names.", '{"DV": "mg/L"}, for instance.')
+    unknown = [c for c in allow if c not in ALLOWABLE]
+    if unknown:
+        raise InputError(
+            "E_OPTION",
+            f"allow cannot hold {', '.join(map(str, unknown))}.",
+            f"Only {' and '.join(ALLOWABLE)} can be declared as meant.",
+        )

@@ -1,0 +1,319 @@
+"""Delimited text to a raw table: encoding, delimiter, header and the shape of each line, without a guess."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pkpd.data.ledger import Ledger
+from pkpd.data.numerals import MISSING, tokens
+from pkpd.data.table import Table, column_of, duplicated_names
+
+__all__ = ["table_from_file"]
+
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_NUMERIC_NAME = re.compile(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?\Z")
+_ONE_LINE_EACH = (
+    "Write every record on one line with one value per column; leave a cell empty or put . where none is."
+)
+
+
+def table_from_file(path: Path, ledger: Ledger) -> Table | None:
+    """Read a delimited text file.
+
+    Comma, semicolon, tab or bar as the header shows, otherwise blanks; UTF-8 with or without byte order mark, or UTF-16
+    with one. Empty lines are skipped; lines that begin with ``#`` are comments, as for NONMEM.
+
+    Parameters
+    ----------
+    path : Path
+    ledger : Ledger
+        Receives what is wrong with the file as a file.
+
+    Returns
+    -------
+    Table or None
+        None if the file cannot be taken apart.
+    """
+    raw = _bytes(path, ledger)
+    if raw is None:
+        return None
+    data = _utf8(raw, ledger)
+    if data is None:
+        return None
+    start, data = _first_line(data)
+    if not data.strip():
+        ledger.add("E_FILE_EMPTY", f"{path} is empty.", "Give a file with a header and one line per record.")
+        return None
+    end = data.find(b"\n")
+    line, body = (data, b"") if end < 0 else (data[:end], data[end + 1 :])
+    header_text = line.decode("utf-8")
+    delimiter = _delimiter(header_text, start, ledger)
+    if delimiter is None:
+        return None
+    headers = _headers(header_text, delimiter, start, ledger)
+    if headers is None:
+        return None
+    if len(headers) > 1 and delimiter != " " and b'"' not in body:
+        cells, lines = _plain_lines(body, delimiter, len(headers), start + 1, ledger)
+    else:
+        records = _records(body.decode("utf-8"), delimiter, start + 1, ledger)
+        cells, lines = _rows(records, len(headers), delimiter, ledger)
+    if len(lines) == 0:
+        if not ledger.has_errors:
+            remedy = "Give at least one line of data."
+            ledger.add("E_NO_RECORDS", f"{path} has a header and no records.", remedy)
+        return None
+    columns = _named(cells, headers, start, ledger)
+    if columns is None:
+        return None
+    digest = hashlib.sha256(raw).hexdigest()
+    return Table(columns, lines, path.name, digest, decimal_comma=delimiter != ",")
+
+
+def _bytes(path: Path, ledger: Ledger) -> bytes | None:
+    if not path.exists():
+        near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
+        remedy = (
+            f"In {path.parent} there are: {', '.join(near[:8])}."
+            if near
+            else "Check the name and the folder."
+        )
+        ledger.add("E_FILE_NOT_FOUND", f"there is no file {path}.", remedy)
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        ledger.add(
+            "E_FILE_UNREADABLE", f"{path} cannot be read: {error.strerror}.", "Give a file that you may read."
+        )
+        return None
+
+
+def _utf8(raw: bytes, ledger: Ledger) -> bytes | None:
+    """The content as UTF-8 with plain line feeds, or a finding."""
+    data = raw
+    try:
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            data = data.decode("utf-16").encode("utf-8")
+        data = data.removeprefix(b"\xef\xbb\xbf")
+        if b"\x00" in data or data[:4] == b"PK\x03\x04":
+            kind = "a spreadsheet or a compressed file" if data[:2] == b"PK" else "not text"
+            ledger.add("E_FILE_FORMAT", f"the file is {kind}.", "Save it as CSV (UTF-8).")
+            return None
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = data[: error.start].count(b"\n") + 1 if data[:2] not in (b"\xff\xfe", b"\xfe\xff") else None
+        ledger.add(
+            "E_ENCODING",
+            f"the file is not UTF-8 (byte 0x{data[error.start]:02x}).",
+            'Save it as "CSV UTF-8", or read it with pandas.read_csv(path, encoding=...) and pass the DataFrame.',
+            row=where,
+        )
+        return None
+    except UnicodeEncodeError:
+        ledger.add("E_ENCODING", "the UTF-16 text holds broken characters.", 'Save it as "CSV UTF-8".')
+        return None
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+
+
+def _first_line(data: bytes) -> tuple[int, bytes]:
+    """Line number of the header and the content from there; empty lines may stand above it."""
+    start = 1
+    while data:
+        end = data.find(b"\n")
+        if end < 0 or data[:end].strip():
+            break
+        data, start = data[end + 1 :], start + 1
+    return start, data
+
+
+def _delimiter(header: str, line: int, ledger: Ledger) -> str | None:
+    bare = re.sub(r'"[^"]*"', "", header)
+    found = [d for d in _DELIMITERS if d in bare]
+    if len(found) > 1:
+        ledger.add(
+            "E_DELIMITER",
+            f"the header holds more than one kind of separator: {' and '.join(_DELIMITERS[d] for d in found)}.",
+            "Separate all columns by the same character, and put names that contain it in quotes.",
+            row=line,
+        )
+        return None
+    return found[0] if found else " "
+
+
+def _headers(text: str, delimiter: str, line: int, ledger: Ledger) -> list[str] | None:
+    try:
+        cells = (
+            text.split() if delimiter == " " else next(csv.reader([text], delimiter=delimiter, strict=True))
+        )
+    except (csv.Error, StopIteration):
+        ledger.add(
+            "E_QUOTING", "the header has a quote that is not closed.", "Close it, or remove it.", row=line
+        )
+        return None
+    headers = [c.strip().strip('"').strip() for c in cells]
+    # NONMEM files often begin their header with # so that IGNORE=# or IGNORE=@ drops it
+    headers[0] = headers[0].lstrip("#").strip()
+    if headers[0] == "" and len(headers) > 1 and delimiter == " ":
+        headers = headers[1:]
+    named = [h for h in headers if h]
+    if named and all(_NUMERIC_NAME.match(h) or h in MISSING for h in named):
+        ledger.add(
+            "E_NO_HEADER",
+            f"the first line holds numbers ({', '.join(named[:4])} ...), not column names.",
+            "Put the column names on the first line: ID,TIME,AMT,EVID,DV ...",
+            row=line,
+        )
+        return None
+    return None if duplicated_names([h for h in headers if h], ledger) else headers
+
+
+def _plain_lines(
+    body: bytes, delimiter: str, width: int, first: int, ledger: Ledger
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Fast path for text without quotes: line shapes as one array, cells by pandas' parser."""
+    if not body:
+        return [], np.empty(0, dtype=np.int64)
+    if not body.endswith(b"\n"):
+        body += b"\n"
+    content = np.frombuffer(body, dtype=np.uint8)
+    ends = np.flatnonzero(content == ord("\n"))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lines = np.arange(first, first + len(ends))
+    separator = content == ord(delimiter)
+    fields = np.add.reduceat(separator, starts, dtype=np.int64) + 1
+    # a line of blanks, or of nothing but separators, is how spreadsheets end a table
+    blank = np.add.reduceat(~separator & (content > ord(" ")), starts, dtype=np.int64) == 0
+    comment = (content[starts] == ord("#")) & ~blank
+    ragged = ~blank & ~comment & (fields != width)
+    _report_ragged(lines[ragged], fields[ragged], width, delimiter, ledger)
+    _report_comments(lines[comment], ledger)
+    kept = ~(blank | comment | ragged)
+    if not kept.any():
+        return [], lines[kept]
+    if not kept.all():
+        spans = zip(starts[kept].tolist(), (ends[kept] + 1).tolist(), strict=True)
+        body = b"".join(body[a:b] for a, b in spans)
+    return _parsed(body, delimiter, width), lines[kept]
+
+
+def _parsed(body: bytes, delimiter: str, width: int) -> list[np.ndarray]:
+    options: dict[str, Any] = {
+        "sep": delimiter,
+        "header": None,
+        "names": range(width),
+        "index_col": False,
+        "quoting": csv.QUOTE_NONE,
+        "na_values": sorted(MISSING),
+        "keep_default_na": False,
+        "skipinitialspace": True,
+        "skip_blank_lines": False,
+        "encoding": "utf-8",
+    }
+    if tuple(int(x) for x in pd.__version__.split(".")[:2]) < (3, 1):
+        options["float_precision"] = "round_trip"  # newer versions always read a number to its last bit
+    frame = pd.read_csv(io.BytesIO(body), low_memory=False, **options)
+    # TRUE and FALSE must stay the words that were written
+    words = [c for c in frame.columns if frame[c].dtype == bool]
+    if words:
+        frame[words] = pd.read_csv(io.BytesIO(body), usecols=words, dtype=str, **options)[words]
+    return [column_of(frame[c]) for c in frame.columns]
+
+
+def _records(text: str, delimiter: str, first: int, ledger: Ledger) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each record; quoted cells may span lines."""
+    stream = io.StringIO(text, newline="\n")
+    if delimiter == " ":
+        for number, line in enumerate(stream, first):
+            yield number, line.split()
+        return
+    reader = csv.reader(stream, delimiter=delimiter, strict=True, skipinitialspace=True)
+    begin = 0
+    try:
+        for cells in reader:
+            yield first + begin, cells
+            begin = reader.line_num
+    except csv.Error as error:
+        ledger.add(
+            "E_QUOTING",
+            f"the quotes on this line do not match ({error}); nothing after it could be read.",
+            "Close each quote, and write a quote inside a quoted text twice.",
+            row=first + begin,
+        )
+
+
+def _rows(
+    records: Iterator[tuple[int, list[str]]], width: int, delimiter: str, ledger: Ledger
+) -> tuple[list[np.ndarray], np.ndarray]:
+    rows, lines, ragged, sizes, comments = [], [], [], [], []
+    for number, cells in records:
+        if not any(c.strip() for c in cells):
+            continue
+        if cells[0].startswith("#"):
+            comments.append(number)
+        elif len(cells) != width:
+            ragged.append(number)
+            sizes.append(len(cells))
+        else:
+            rows.append(cells)
+            lines.append(number)
+    _report_ragged(
+        np.array(ragged, dtype=np.int64), np.array(sizes, dtype=np.int64), width, delimiter, ledger
+    )
+    _report_comments(np.array(comments, dtype=np.int64), ledger)
+    columns = [tokens(pd.Series(c, dtype=object)) for c in zip(*rows, strict=True)]
+    return columns, np.array(lines, dtype=np.int64)
+
+
+def _report_ragged(lines: np.ndarray, fields: np.ndarray, width: int, delimiter: str, ledger: Ledger) -> None:
+    ledger.lines, ledger.labels = lines, None
+    remedy = _ONE_LINE_EACH
+    if delimiter == "," and (fields > width).any():
+        remedy += " A decimal comma splits a number in two: write 1.5, or separate columns by semicolons."
+    ledger.add_rows(
+        "E_ROW_LENGTH",
+        np.arange(len(lines)),
+        f"the line has {{value}} cells, the header {width}.",
+        remedy,
+        column=None,
+        values=fields,
+    )
+
+
+def _report_comments(lines: np.ndarray, ledger: Ledger) -> None:
+    if len(lines):
+        ledger.add(
+            "W_RECORDS_EXCLUDED",
+            f"{len(lines)} line(s) begin with # and are left out.",
+            "Remove the # where a record is meant.",
+            row=int(lines[0]),
+        )
+
+
+def _named(
+    columns: list[np.ndarray], headers: list[str], line: int, ledger: Ledger
+) -> dict[str, np.ndarray] | None:
+    """Columns by name; a column without a name must be empty, as the separator at the end of each line makes one."""
+    full = [
+        i
+        for i, (name, c) in enumerate(zip(headers, columns, strict=True))
+        if not name and not pd.isna(c).all()
+    ]
+    if full:
+        ledger.add(
+            "E_HEADER",
+            f"column {full[0] + 1} holds values but has no name.",
+            "Name it in the header, or remove it (in R: write.csv(..., row.names = FALSE)).",
+            row=line,
+        )
+        return None
+    return {name: c for name, c in zip(headers, columns, strict=True) if name}
