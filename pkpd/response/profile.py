@@ -1,0 +1,70 @@
+"""Profile-likelihood intervals of logistic coefficients, also under Firth's penalty."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.response.firth import BinaryOptimum, connected, maximise
+
+__all__ = ["profile_interval"]
+
+
+def profile_interval(
+    x: np.ndarray, y: np.ndarray, coefficients: np.ndarray, j: int, *, firth: bool, level: float
+) -> tuple[float, float]:
+    """Values of coefficient `j` where twice the fall of the profile reaches the χ²₁ quantile.
+
+    Parameters
+    ----------
+    x, y : ndarray
+        Design (n, p) and responses of the fit.
+    coefficients : ndarray, shape (p,)
+        The maximum.
+    j : int
+        Position of the coefficient.
+    firth : bool
+        Profile of l + ½ log|X'WX| (X in full) instead of l.
+    level : float
+        Coverage.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import ndtri
+
+    columns, rows = connected(x, j)
+    x, y = x[np.ix_(rows, columns)], y[rows]
+    best, j = coefficients[columns], int(np.flatnonzero(columns == j)[0])
+    top = maximise(x, y, firth=firth, start=best)
+    best = top.coefficients
+    drop = float(ndtri(0.5 + level / 2)) ** 2 / 2
+    se = float(np.sqrt(np.linalg.inv(top.information)[j, j]))
+    free = np.arange(len(best)) != j
+
+    def height(optimum: BinaryOptimum) -> float:
+        return optimum.penalised_log_likelihood if firth else optimum.log_likelihood
+
+    # warm starts: the last constrained optimum is close to the next one
+    warm = {"at": best}
+
+    def excess(value: float) -> float:
+        start = warm["at"].copy()
+        start[j] = value
+        held = maximise(x, y, firth=firth, free=free, start=start)
+        if not held.converged:
+            start = np.zeros_like(best)
+            start[j] = value
+            held = maximise(x, y, firth=firth, free=free, start=start)
+        warm["at"] = held.coefficients
+        return height(held) - height(top) + drop
+
+    def end(sign: float) -> float:
+        warm["at"] = best
+        inside, width = best[j], se
+        for _ in range(40):
+            outside = inside + sign * width
+            if excess(outside) < 0:
+                warm["at"] = best
+                return float(brentq(excess, inside, outside, xtol=1e-10 * se, rtol=1e-12))
+            inside, width = outside, 1.5 * width
+        return sign * np.inf
+
+    return end(-1.0), end(1.0)
