@@ -7,7 +7,7 @@ from typing import Any
 from pkpd.study.assessment import Assessment
 from pkpd.study.plan import Plan, check_plan, read_plan
 
-__all__ = ["Assessment", "Plan", "assess", "check_plan", "read_plan"]  # noqa: F822 (assess is loaded below)
+__all__ = ["Assessment", "Plan", "assess", "check_plan", "read_plan"]
 
 
 def __getattr__(name: str) -> Any:

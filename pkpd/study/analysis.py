@@ -136,15 +136,13 @@ def _exposure(
 def _assumptions(
     plan: Plan, frame: pd.DataFrame, fits: dict[str, Any], exchangeable: dict[str, Any]
 ) -> tuple[str, ...]:
-    unit, every = (
-        plan.dosing.unit,
-        f"every {plan.dosing.interval:g} {(plan.data.units or {}).get('TIME', '')}",
-    )
+    every = f"{plan.dosing.interval:g} {(plan.data.units or {}).get('TIME', '')}".strip()
     lines = [
-        f"Histologies are compared under {plan.dosing.reference:g} {unit} {every.strip()}; the exposure ratio is "
-        "that of a typical subject (random effects zero), averaged over each histology's own covariates.",
-        f"{plan.exposure.metric} enters the exposure-response as each subject's empirical Bayes estimate from "
-        "the fit that contains the histology effect.",
+        f"Histologies are compared under {plan.dosing.reference:g} {plan.dosing.unit} every {every}; the "
+        "ratio of exposures is that of typical subjects (random effects zero), averaged over each "
+        "histology's own covariates.",
+        f"{plan.exposure.metric} enters the exposure-response as each subject's empirical Bayes estimate, "
+        "from the fit that contains the histology effect.",
         "Exposure at another dose is exposure at the reference dose in proportion to the dose.",
         "Doses were randomised within histologies, so exposure-response may be read as an effect of the dose."
         if plan.dosing.randomised

@@ -29,12 +29,22 @@ def assessment() -> Assessment:
     for histology, n, verdict, dose, rule, ratio, response, qualifiers in VERDICTS:
         rows.append(
             {
-                "histology": histology, "n": n, "n_response": n, "verdict": verdict, "dose": dose, "dose_matches": "",
-                "rule": rule, "ratio": ratio, "ratio_lower": ratio * 0.9, "ratio_upper": ratio * 1.1,
-                "response_at_dose": response, "ae_at_dose": 0.1, "qualifiers": qualifiers,
-                "sentence": f"{verdict} for {histology}, a sentence that is long enough to need more than one line of a terminal.",
+                "histology": histology,
+                "n": n,
+                "n_response": n,
+                "verdict": verdict,
+                "dose": dose,
+                "dose_matches": "",
+                "rule": rule,
+                "ratio": ratio,
+                "ratio_lower": ratio * 0.9,
+                "ratio_upper": ratio * 1.1,
+                "response_at_dose": response,
+                "ae_at_dose": 0.1,
+                "qualifiers": qualifiers,
+                "sentence": f"{verdict} for {histology}: a sentence longer than one line of most terminals.",
             }
-        )  # fmt: skip
+        )
     empty = pd.DataFrame({"histology": ["lung"], "estimate": [1.0]})
     parameters = pd.DataFrame({"estimate": [5.8]}, index=pd.Index(["CL"], name="parameter"))
     pk = PkResult(
@@ -42,7 +52,15 @@ def assessment() -> Assessment:
     )
     exposure = ExposureResult("AUCSS", "h*ng/mL", 343.0, empty, empty, (0.8, 1.25))
     return Assessment(
-        title="Made up", verdicts=pd.DataFrame(rows), global_statement="Clearance differs between tumour types.",
-        plan={"dosing": {"unit": "mg"}}, data=empty, pk=pk, exposure=exposure, endpoints=(), exchangeability={},
-        assumptions=("Linear PK.",), provenance={"seed": 7},
-    )  # fmt: skip
+        title="Made up",
+        verdicts=pd.DataFrame(rows),
+        global_statement="Clearance differs between tumour types.",
+        plan={"dosing": {"unit": "mg"}},
+        data=empty,
+        pk=pk,
+        exposure=exposure,
+        endpoints=(),
+        exchangeability={},
+        assumptions=("Linear PK.",),
+        provenance={"seed": 7},
+    )

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import pkpd.study.analysis
+from pkpd import cli
+from pkpd.errors import FitError
+from pkpd.study.assessment import Assessment
+from tests.study.example import assessment
+from tests.study.test_plan import PLAN
+
+
+def run(*arguments: str) -> int:
+    try:
+        return cli.main(arguments)
+    except SystemExit as stop:  # argparse
+        return int(stop.code or 0)
+
+
+@pytest.fixture
+def plan(tmp_path):
+    (tmp_path / "data.csv").write_text("ID\n")
+    (tmp_path / "model.py").write_text("")
+    path = tmp_path / "plan.toml"
+    path.write_text(PLAN)
+    return path
+
+
+@pytest.fixture
+def finished(monkeypatch):
+    """The road itself replaced by a finished assessment: what the command does around it is tested."""
+    calls = []
+
+    def assess(plan, *, progress=None):
+        calls.append(plan)
+        progress("reading the data")
+        return assessment()
+
+    def write_report(result, path, language="en"):
+        Path(path).write_text(f"<html>{result.title}</html>")
+
+    monkeypatch.setattr(pkpd.study.analysis, "assess", assess)
+    monkeypatch.setattr("pkpd.report.write_report", write_report, raising=False)
+    return calls
+
+
+def one_error(capsys, code: str) -> str:
+    out, err = capsys.readouterr()
+    assert err.startswith(f"error: {code}: "), err
+    assert err.count("error:") == 1
+    assert "Traceback" not in err
+    assert out == ""
+    return err
+
+
+def test_assess_writes_every_file_and_prints_the_verdicts_and_the_report(plan, finished, tmp_path, capsys):
+    out = tmp_path / "new" / "out"
+    assert run("assess", str(plan), "--output", str(out)) == 0
+    assert sorted(f.name for f in out.iterdir()) == [
+        "assessment.json",
+        "parameters.csv",
+        "report.html",
+        "verdicts.csv",
+    ]
+    restored = Assessment.from_json((out / "assessment.json").read_text(encoding="utf-8"))
+    assert restored.verdicts.equals(assessment().verdicts)
+    assert (
+        (out / "verdicts.csv").read_text().splitlines()[0].startswith("histology,n,n_response,verdict,dose")
+    )
+    assert "CL,5.8" in (out / "parameters.csv").read_text()
+    printed, err = capsys.readouterr()
+    assert "adjust dose" in printed
+    assert printed.rstrip().endswith(str(out / "report.html"))
+    assert err == ""  # not a terminal: no progress
+    assert finished[0].seed == 7
+
+
+def test_a_plan_with_a_typo_is_refused_before_anything_runs(plan, finished, tmp_path, capsys):
+    plan.write_text(PLAN.replace("interval", "intervall"))
+    assert run("assess", str(plan), "--output", str(tmp_path / "out")) == 2
+    err = capsys.readouterr().err
+    assert "line 17: unknown key 'dosing.intervall'. Remedy: Did you mean 'interval'?" in err
+    assert "Traceback" not in err
+    assert not finished
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_plan(capsys, tmp_path):
+    assert run("assess", "nowhere.toml", "--output", str(tmp_path)) == 2
+    assert "nowhere.toml" in one_error(capsys, "E_PLAN_FILE")
+
+
+def test_an_output_folder_that_cannot_be_made(plan, finished, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run("assess", str(plan), "--output", str(tmp_path / "file" / "out")) == 2
+    assert "Give --output a folder" in one_error(capsys, "E_OUTPUT")
+    assert not finished
+
+
+def test_a_full_disk_leaves_no_half_written_file(plan, finished, tmp_path, capsys, monkeypatch):
+    def full(self, *args, **kwargs):
+        self.touch()
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert run("assess", str(plan), "--output", str(tmp_path / "out")) == 1
+    assert "No space left on device" in one_error(capsys, "E_FILE")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_failed_fit_exits_with_1(plan, finished, monkeypatch, tmp_path, capsys):
+    def assess(plan, *, progress=None):
+        raise FitError("E_FIT", "no subject could be integrated.", "Check the doses.")
+
+    monkeypatch.setattr(pkpd.study.analysis, "assess", assess)
+    assert run("assess", str(plan), "--output", str(tmp_path / "out")) == 1
+    assert "Remedy: Check the doses." in one_error(capsys, "E_FIT")
+
+
+def test_a_fault_of_the_program_is_one_line_too(plan, finished, monkeypatch, tmp_path, capsys):
+    def assess(plan, *, progress=None):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(pkpd.study.analysis, "assess", assess)
+    monkeypatch.delenv("PKPD_TRACEBACK", raising=False)
+    assert run("assess", str(plan), "--output", str(tmp_path / "out")) == 1
+    assert "PKPD_TRACEBACK=1" in one_error(capsys, "E_INTERNAL")
+
+
+def test_warnings_are_one_line_each(plan, finished, monkeypatch, tmp_path, capsys):
+    import warnings
+
+    from pkpd.errors import PkpdWarning
+
+    def assess(plan, *, progress=None):
+        warnings.warn("W_SHRINKAGE_HIGH: 40 %", PkpdWarning, stacklevel=1)
+        return assessment()
+
+    monkeypatch.setattr(pkpd.study.analysis, "assess", assess)
+    assert run("assess", str(plan), "--output", str(tmp_path / "out")) == 0
+    assert capsys.readouterr().err == "warning: W_SHRINKAGE_HIGH: 40 %\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("assess", "p.toml"), "--output"),
+        (("assess", "p.toml", "--output", "x", "--threads", "0"), "a whole number from 1 upwards"),
+        (("assess", "p.toml", "--output", "x", "--language", "zh"), "invalid choice: 'zh'"),
+        (("asess",), "invalid choice: 'asess'"),
+        ((), "VERB"),
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments, message, capsys):
+    assert run(*arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_threads_reach_numba_before_it_is_imported(plan, tmp_path):
+    code = (
+        "import sys; from pkpd import cli\n"
+        f"nowhere = {str(tmp_path / 'no.file' / 'o')!r}\n"
+        f"arguments = ['assess', {str(plan)!r}, '--output', nowhere, '--threads', '1']\n"
+        "assert cli.main(arguments) == 2\n"
+        "assert 'numba' not in sys.modules\n"
+        "import numba; print(numba.config.NUMBA_NUM_THREADS)"
+    )
+    (tmp_path / "no.file").write_text("")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
+
+
+def test_interrupting_says_so_and_exits_with_130(plan, tmp_path):
+    code = (
+        "import time, sys, pkpd.study.analysis as a\n"
+        "def assess(plan, *, progress=None):\n    print('running', flush=True); time.sleep(60)\n"
+        "a.assess = assess\n"
+        "from pkpd import cli\n"
+        f"sys.exit(cli.main(['assess', {str(plan)!r}, '--output', {str(tmp_path / 'out')!r}]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "running\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == "interrupted\n"
+
+
+def test_output_into_a_closed_pipe_is_no_error():
+    command = f"{sys.executable} -m pkpd.cli datasets | true"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env={**os.environ}, check=False
+    )
+    assert done.stderr == ""
+
+
+GOOD = "ID,TIME,AMT,EVID,DV,MDV,CMT,TUMOR\n1,0,100,1,.,1,1,lung\n1,1,.,0,5.0,0,2,lung\n1,2,.,0,4.0,0,2,lung\n"
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (GOOD.replace("TIME", "CLOCK"), "TIME"),
+        (GOOD.replace("5.0", "five"), "five"),
+        (GOOD.replace("1,2,.,0,4.0", "1,0.5,.,0,4.0"), "0.5"),
+        ("\n".join(GOOD.splitlines()[:2]) + "\n", "observation"),
+        ("\n".join([GOOD.splitlines()[0], *GOOD.splitlines()[2:]]) + "\n", "dose"),
+    ],
+    ids=["missing column", "not numeric", "unsorted times", "no observations", "no doses"],
+)
+def test_check_finds_what_is_wrong_with_a_data_set(tmp_path, capsys, broken, words):
+    path = tmp_path / "data.csv"
+    path.write_text(broken)
+    assert run("check", str(path)) == 2
+    assert words in capsys.readouterr().out
+    assert run("check", str(path), "--json") == 2
+    findings = json.loads(capsys.readouterr().out)
+    assert any(f["code"].startswith("E_") for f in findings)
+
+
+def test_check_passes_a_good_data_set(tmp_path, capsys):
+    path = tmp_path / "data.csv"
+    path.write_text(GOOD)
+    assert run("check", str(path)) == 0
+    assert "0 errors" in capsys.readouterr().out
+
+
+def test_check_of_a_plan(plan, capsys):
+    assert run("check", str(plan)) == 0
+    plan.write_text(PLAN.replace("seed = 7", "seed = -1"))
+    assert run("check", str(plan)) == 2
+    assert "E_PLAN_VALUE" in capsys.readouterr().out
+
+
+def test_models_and_datasets_are_listed(capsys):
+    assert run("datasets") == 0
+    assert "Theophylline" in capsys.readouterr().out
+    assert run("models") == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert "theophylline" in names
+
+
+def test_version(capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out.startswith("pkpd ")
