@@ -27,15 +27,20 @@ class Contrast:
     sd_own, sd_reference : float
         The parts of the standard deviation that come from the histology and from the reference; more
         patients in the histology shrink only the first.
+    spread : float
+        Factor on the distance of the draws from the estimate (1 except in :meth:`at_ratio`).
     """
 
     estimate: float
     values: np.ndarray
     sd_own: float
     sd_reference: float = 0.0
+    spread: float = 1.0
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "values", np.sort(np.asarray(self.values, float).ravel()))
+    @staticmethod
+    def of_draws(estimate: float, draws: np.ndarray, sd_own: float, sd_reference: float = 0.0) -> Contrast:
+        """A contrast from draws in any order."""
+        return Contrast(estimate, np.sort(np.asarray(draws, float).ravel()), sd_own, sd_reference)
 
     @staticmethod
     def normal(estimate: float, sd: float, sd_reference: float = 0.0, n: int = 2001) -> Contrast:
@@ -51,25 +56,26 @@ class Contrast:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Contrast):
             return NotImplemented
-        return (
-            (self.estimate, self.sd_own, self.sd_reference)
-            == (other.estimate, other.sd_own, other.sd_reference)
-        ) and np.array_equal(self.values, other.values)
+        numbers = ("estimate", "sd_own", "sd_reference", "spread")
+        return all(getattr(self, name) == getattr(other, name) for name in numbers) and np.array_equal(
+            self.values, other.values
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
     def below(self, x: float) -> float:
         """P(contrast < x)."""
-        return float(np.searchsorted(self.values, x, side="left") / self.values.size)
+        return float(np.searchsorted(self.values, self._unspread(x), side="left") / self.values.size)
 
     def above(self, x: float) -> float:
         """P(contrast > x)."""
-        return float(1.0 - np.searchsorted(self.values, x, side="right") / self.values.size)
+        return float(1.0 - np.searchsorted(self.values, self._unspread(x), side="right") / self.values.size)
 
     def interval(self, level: float = 0.90) -> tuple[float, float]:
         """Equal-tailed interval."""
         low, high = np.quantile(self.values, [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+        at = self.estimate
+        return float(at + self.spread * (low - at)), float(at + self.spread * (high - at))
 
     def at_ratio(self, ratio: float) -> Contrast:
         """The contrast if the histology had `ratio` times as many patients and the estimate held.
@@ -79,9 +85,10 @@ class Contrast:
         own = self.sd_own / math.sqrt(ratio)
         before = math.hypot(self.sd_own, self.sd_reference)
         factor = 1.0 if before == 0 else math.hypot(own, self.sd_reference) / before
-        return Contrast(
-            self.estimate, self.estimate + factor * (self.values - self.estimate), own, self.sd_reference
-        )
+        return replace(self, sd_own=own, spread=self.spread * factor)
+
+    def _unspread(self, x: float) -> float:
+        return self.estimate + (x - self.estimate) / self.spread
 
 
 @result
@@ -206,11 +213,11 @@ class Evidence:
                 f"{self.log_ratio_se!r}.",
                 "Give a finite ratio and a standard error; refit if the covariance step failed.",
             )
-        if not self.observed:
+        if not self.observed or any(o.responders > o.n or o.events > o.n_ae for o in self.observed):
             raise InputError(
                 "E_EVIDENCE_OBSERVED",
-                f"histology {self.histology!r} has no observed dose.",
-                "Give its raw data.",
+                f"histology {self.histology!r} has no observed dose, or more events than patients at one.",
+                "Give its raw data: patients, responders and events per dose.",
             )
 
     @property

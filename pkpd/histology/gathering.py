@@ -211,7 +211,7 @@ class _Mean:
         difference = self.values - reference.values
         total, own = float(difference.var()), float(self.values.var())
         own = min(own, total)
-        return Contrast(
+        return Contrast.of_draws(
             self.estimate - reference.estimate, difference, math.sqrt(own), math.sqrt(max(total - own, 0.0))
         )
 
