@@ -1,1 +1,73 @@
-"""pkpd."""
+"""pkpd: may every histology share one dose, does one need its own, or should it be left out?
+
+Public names are loaded when they are first used, so that ``import pkpd`` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "Dataset": "pkpd.data",
+    "check": "pkpd.data",
+    "load_dataset": "pkpd.data",
+    "read_dataset": "pkpd.data",
+    "DataError": "pkpd.errors",
+    "FitError": "pkpd.errors",
+    "InputError": "pkpd.errors",
+    "ModelError": "pkpd.errors",
+    "PkpdError": "pkpd.errors",
+    "PkpdWarning": "pkpd.errors",
+    "PlanError": "pkpd.errors",
+    "Model": "pkpd.language",
+    "Solver": "pkpd.language",
+    "bind": "pkpd.language",
+    "exp": "pkpd.language",
+    "expit": "pkpd.language",
+    "load_model": "pkpd.language",
+    "log": "pkpd.language",
+    "logit": "pkpd.language",
+    "model": "pkpd.language",
+    "model_from_file": "pkpd.language",
+    "sqrt": "pkpd.language",
+    "where": "pkpd.language",
+    "dose": "pkpd.simulation",
+    "predict": "pkpd.simulation",
+    "simulate": "pkpd.simulation",
+    "FOCEI": "pkpd.population",
+    "PopulationFit": "pkpd.population",
+    "evaluate": "pkpd.population",
+    "fit": "pkpd.population",
+    "exposure_metrics": "pkpd.exposure",
+    "Normal": "pkpd.distributions",
+    "HalfNormal": "pkpd.distributions",
+    "Assessment": "pkpd.study",
+    "assess": "pkpd.study",
+    "write_report": "pkpd.report",
+}
+_MODULES = {
+    "exposure": "pkpd.exposure",
+    "histology": "pkpd.histology",
+    "plot": "pkpd.report.figures",
+    "response": "pkpd.response",
+}
+
+__all__ = ["__version__", *_WHERE, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = getattr(import_module(_WHERE[name]), name)
+    elif name in _MODULES:
+        value = import_module(_MODULES[name])
+    else:
+        raise AttributeError(f"module 'pkpd' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

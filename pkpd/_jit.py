@@ -23,7 +23,7 @@ import numba
 from numba import njit, prange, types
 
 __all__ = [
-    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "OUTPUT", "PARAMETERS", "RATES", "SOLVER",
+    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "SUBJECTS", "SYSTEM",
     "cache_folder", "compile_generated", "f8", "i8", "kernel", "prange", "set_threads", "threads", "void",
 ]  # fmt: skip
 
@@ -36,7 +36,7 @@ I1, I2 = i8[::1], i8[:, ::1]
 PARAMETERS_SIGNATURE = void(i8, A1, A1, A1, A1, A2, A3)
 # t, x, p -> dx (n)
 RATES_SIGNATURE = void(f8, A1, A1, A1)
-# t, x, p -> J (n, n+P)
+# t, x, p -> J (n, n+P+1): derivatives to states, slots and time
 JACOBIAN_SIGNATURE = void(f8, A1, A1, A2)
 # t, x, p -> the second derivatives that are not identically zero, in the order of the model's index table
 HESSIAN_SIGNATURE = void(f8, A1, A1, A1)
@@ -56,6 +56,10 @@ SOLVER_SIGNATURE = i8(
     A1, A2, A3,
 )  # fmt: skip
 SOLVER = types.FunctionType(SOLVER_SIGNATURE)
+
+# The arguments that every population kernel takes first: Problem.system, then Problem.subject_data.
+SYSTEM = (SOLVER, PARAMETERS, RATES, JACOBIAN, HESSIAN, OUTPUT, i8, i8, I2, A1, I2, A1)
+SUBJECTS = (A2, I1, A1, I1, A1, A1, I1, I1, A1, I1, I1)
 
 _PACKAGE = Path(__file__).parent
 
@@ -182,6 +186,7 @@ def compile_generated(source: str) -> dict[str, Any]:
         spec = importlib.util.spec_from_file_location(f"pkpd_generated_{key}", path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # numba looks the module up by name when it loads compiled code
         spec.loader.exec_module(module)
         namespace = vars(module)
     compiled = {name: kernel(sig)(namespace[name]) for name, sig in _SIGNATURES.items() if name in namespace}

@@ -6,6 +6,7 @@ TOO_MANY_STEPS = 2
 STEP_TOO_SMALL = 3
 INNER_NOT_CONVERGED = 4
 HESSIAN_NOT_POSITIVE = 5
+VARIANCE_NOT_POSITIVE = 6
 
 MESSAGES = {
     OK: "solved",
@@ -14,4 +15,6 @@ MESSAGES = {
     STEP_TOO_SMALL: "the ODE step became too small: the system is stiff or blows up at these parameters",
     INNER_NOT_CONVERGED: "the empirical Bayes estimate did not converge: the subject's data and the model disagree",
     HESSIAN_NOT_POSITIVE: "the second derivative at the empirical Bayes estimate is not positive definite",
+    VARIANCE_NOT_POSITIVE: "the residual variance is zero, e.g. a proportional error where the prediction is 0: "
+    "add an additive error, or exclude such records with MDV=1",
 }

@@ -2,7 +2,7 @@
 
 from pkpd.language.binding import Problem, bind
 from pkpd.language.library import load_model, model_from_file, model_names
-from pkpd.language.model import Model
+from pkpd.language.declarations import Model
 from pkpd.language.solver import Solver
 from pkpd.language.symbols import exp, expit, log, logit, sqrt, where
 from pkpd.language.trace import model

@@ -182,6 +182,6 @@ def where(condition: Any, a: Any, b: Any) -> Quantity:
     The condition compares quantities (``wt > 70``, ``(sex == 1) & (age >= 18)``). Derivatives are taken within each branch.
     """
     test = expression(condition)
-    if not isinstance(test, (sympy.logic.boolalg.Boolean, sympy.core.relational.Relational)):
+    if not isinstance(test, (sympy.logic.boolalg.BooleanFunction, sympy.core.relational.Relational)):
         raise ModelError("E_MODEL_TRACE", f"where() needs a comparison, got {test}.", "For example where(wt > 70, a, b).")
     return Quantity(sympy.Piecewise((expression(a), test), (expression(b), True)))

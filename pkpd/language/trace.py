@@ -10,7 +10,7 @@ from typing import Any
 import sympy
 
 from pkpd.errors import ModelError
-from pkpd.language.model import (
+from pkpd.language.declarations import (
     Compartment,
     Covariate,
     Effect,

@@ -1,0 +1,359 @@
+"""Binding a model to data: levels, columns, compartments and endpoints resolved, records as flat arrays, code compiled."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pkpd.data import Dataset
+from pkpd.errors import ModelError
+from pkpd.language.generate import model_source
+from pkpd.language.declarations import Factor, Model, Theta
+from pkpd.language.solver import Solver
+from pkpd.language.structure import Structure, analyse
+
+__all__ = ["Doses", "Problem", "Records", "bind"]
+
+
+@dataclass(frozen=True)
+class Doses:
+    """Dose events of all subjects, additional doses written out.
+
+    ``time``, ``amount``, ``rate`` (D,) float; ``compartment`` (D,) from 0; ``row`` (D,) place of the record in its subject;
+    ``offsets`` (N+1,): the doses of subject i are ``offsets[i]:offsets[i+1]``.
+    """
+
+    time: np.ndarray
+    compartment: np.ndarray
+    amount: np.ndarray
+    rate: np.ndarray
+    row: np.ndarray
+    offsets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Records:
+    """Observation records of all subjects, in order of time.
+
+    ``time``, ``value`` (O,) float; ``endpoint`` (O,) from 0; ``used`` (O,) 1 where the value enters the likelihood;
+    ``row`` (O,) place in the subject; ``offsets`` (N+1,).
+    """
+
+    time: np.ndarray
+    value: np.ndarray
+    endpoint: np.ndarray
+    used: np.ndarray
+    row: np.ndarray
+    offsets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model bound to data, ready for a kernel.
+
+    Attributes
+    ----------
+    model : Model
+        With the thetas that factor levels brought.
+    thetas : tuple of Theta
+        All thetas, those of factor effects last, named ``CL(TUMOR=lung)``.
+    subjects : (N,) array
+        ID labels.
+    doses, records : Doses, Records
+    covariates : (N, C) array
+        Values per subject, in the order in which the compiled functions read them.
+    residual : (K, 2) int array
+        Per endpoint the positions among the sigmas of its additive and proportional error; -1 where there is none.
+    structure : Structure
+    solver : Solver
+    """
+
+    model: Model
+    thetas: tuple[Theta, ...]
+    subjects: np.ndarray
+    doses: Doses
+    records: Records
+    covariates: np.ndarray
+    residual: np.ndarray
+    structure: Structure
+    solver: Solver
+    source: str
+
+    @property
+    def n_subjects(self) -> int:
+        """Number of subjects."""
+        return len(self.subjects)
+
+    @property
+    def n_eta(self) -> int:
+        """Number of random effects."""
+        return len(self.model.etas)
+
+    @property
+    def n_slots(self) -> int:
+        """Number of parameter slots."""
+        return len(self.structure.slots)
+
+    @cached_property
+    def functions(self) -> dict[str, Any]:
+        """Compiled ``parameters``, ``individual``, ``rates``, ``jacobian``, ``hessian``, ``output``."""
+        from pkpd._jit import compile_generated
+
+        return compile_generated(self.source)
+
+    @cached_property
+    def solve(self) -> Any:
+        """The compiled solver."""
+        if self.structure.linear:
+            from pkpd.kernels.linear import solve_linear
+
+            return solve_linear
+        from pkpd.kernels.ode import solve_ode
+
+        return solve_ode
+
+    @property
+    def settings(self) -> np.ndarray:
+        """Tolerances as the kernels read them: rtol, atol, most steps."""
+        return np.array([self.solver.rtol, self.solver.atol, float(self.solver.max_steps)])
+
+    @property
+    def system(self) -> tuple[Any, ...]:
+        """The arguments that every kernel takes for the model: solver, compiled functions and tables."""
+        f, s = self.functions, self.structure
+        return (
+            self.solve, f["parameters"], f["rates"], f["jacobian"], f["hessian"], f["output"],
+            len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings,
+        )  # fmt: skip
+
+    @property
+    def subject_data(self) -> tuple[Any, ...]:
+        """The arguments that every kernel takes for the data."""
+        d, r = self.doses, self.records
+        return (
+            self.covariates, d.offsets, d.time, d.compartment, d.amount, d.rate, d.row,
+            r.offsets, r.time, r.endpoint, r.row,
+        )  # fmt: skip
+
+    def with_records(self, doses: Doses, records: Records) -> Problem:
+        """Give the same subjects other doses and observation times."""
+        return replace(self, doses=doses, records=records)
+
+
+def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
+    """Resolve a model against a data set.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset
+    solver : Solver, optional
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    ModelError
+        Naming the column, level, compartment or endpoint that the data lack, or the subjects whose covariate is missing.
+    """
+    solver = solver or Solver()
+    frame = data.frame
+    doses = _doses(model, data, frame)
+    records = _records(model, data, frame)
+    columns, symbols = [], []
+    for c in model.covariates:
+        columns.append(_numeric_covariate(c.name, data, frame))
+        symbols.append(c.symbol)
+    thetas, definitions, indicators = list(model.thetas), {p.symbol: p.expression for p in model.parameters}, {}
+    for factor in model.factors:
+        labels = _labels(factor.name, data, frame)
+        for level in _levels(factor, labels):
+            indicators[factor.name, level] = (labels == level).astype(float)
+    for effect in model.effects:
+        total: Any = 0
+        for (name, level), values in indicators.items():
+            if name == effect.factor:
+                theta, indicator = _level_theta(effect.parameter, name, level)
+                thetas.append(theta)
+                columns.append(values)
+                symbols.append(indicator)
+                total = total + theta.symbol * indicator
+        definitions[effect.symbol] = total if total != 0 else _zero()
+    structure = analyse(model, solver.kind)
+    individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
+    source = model_source(
+        structure, definitions, individual, [e.symbol for e in model.etas], [t.symbol for t in thetas], symbols
+    )
+    sigma = {s.name: i for i, s in enumerate(model.sigmas)}
+    residual = [[sigma.get(o.additive or "", -1), sigma.get(o.proportional or "", -1)] for o in model.observations]
+    return Problem(
+        model=model,
+        thetas=tuple(thetas),
+        subjects=data.subjects,
+        doses=doses,
+        records=records,
+        covariates=np.ascontiguousarray(np.column_stack(columns)) if columns else np.zeros((data.n_subjects, 0)),
+        residual=np.array(residual, dtype=np.int64),
+        structure=structure,
+        solver=solver,
+        source=source,
+    )
+
+
+def _zero() -> Any:
+    import sympy
+
+    return sympy.Integer(0)
+
+
+def _level_theta(parameter: str, factor: str, level: str) -> tuple[Theta, Any]:
+    import sympy
+
+    name = f"{parameter}({factor}={level})"
+    label = f"effect of {factor} {level} on {parameter}"
+    return Theta(name, 0.0, "log ratio", label=label, symbol=sympy.Dummy(name, real=True)), sympy.Dummy(f"{factor}={level}", real=True)
+
+
+def _doses(model: Model, data: Dataset, frame: pd.DataFrame) -> Doses:
+    offsets = data.offsets
+    owner = np.repeat(np.arange(data.n_subjects), np.diff(offsets))
+    place = np.arange(len(frame)) - offsets[owner]
+    given = frame["EVID"].to_numpy() == 1
+    index = np.flatnonzero(given)
+    if len(index) and not model.compartments:
+        raise ModelError("E_MODEL_CMT", f"the data have doses but model {model.name} has no compartment.", "Declare one, or drop the doses.")
+    repeats = frame["ADDL"].to_numpy()[index].astype(np.int64) + 1
+    source = np.repeat(index, repeats)
+    step = np.arange(len(source)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    time = frame["TIME"].to_numpy(float)[source] + step * frame["II"].to_numpy(float)[source]
+    counts = np.bincount(owner[source], minlength=data.n_subjects)
+    compartments = _compartments(model, data, frame, index)
+    amount = frame["AMT"].to_numpy(float)[source]
+    return Doses(
+        time=time,
+        compartment=np.repeat(compartments, repeats),
+        amount=amount,
+        rate=frame["RATE"].to_numpy(float)[source],
+        row=place[source].astype(np.int64),
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+    )
+
+
+def _compartments(model: Model, data: Dataset, frame: pd.DataFrame, index: np.ndarray) -> np.ndarray:
+    names = {c.name: i for i, c in enumerate(model.compartments)}
+    out = np.zeros(len(index), dtype=np.int64)
+    for k, (at, value) in enumerate(zip(index, frame["CMT"].to_numpy(object)[index], strict=True)):
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            continue
+        found = names.get(str(value))
+        if found is None:
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                number = math.nan
+            found = int(number) - 1 if number.is_integer() and 1 <= number <= len(names) else None
+        if found is None:
+            record = frame.iloc[at]
+            raise ModelError(
+                "E_MODEL_CMT",
+                f"row {record['ROW']}, ID {record['ID']}, column CMT, value {value}: model {model.name} has no such compartment.",
+                f"Its compartments are {', '.join(f'{i + 1} {c}' for c, i in names.items())}.",
+            )
+        out[k] = found
+    return out
+
+
+def _records(model: Model, data: Dataset, frame: pd.DataFrame) -> Records:
+    offsets = data.offsets
+    owner = np.repeat(np.arange(data.n_subjects), np.diff(offsets))
+    place = np.arange(len(frame)) - offsets[owner]
+    index = np.flatnonzero(frame["EVID"].to_numpy() == 0)
+    endpoint = frame["DVID"].to_numpy()[index].astype(np.int64) - 1
+    used = (frame["MDV"].to_numpy()[index] == 0).astype(np.int64)
+    bad = np.flatnonzero((endpoint < 0) | (endpoint >= len(model.observations)))
+    if len(bad):
+        record = frame.iloc[index[bad[0]]]
+        raise ModelError(
+            "E_MODEL_DVID",
+            f"row {record['ROW']}, ID {record['ID']}, column DVID, value {record['DVID']}: model {model.name} observes "
+            f"{len(model.observations)} endpoint(s).",
+            f"Use 1 to {len(model.observations)}: {', '.join(o.name for o in model.observations)}.",
+        )
+    counts = np.bincount(owner[index], minlength=data.n_subjects)
+    return Records(
+        time=frame["TIME"].to_numpy(float)[index],
+        value=np.where(used == 1, frame["DV"].to_numpy(float)[index], 0.0),
+        endpoint=endpoint,
+        used=used,
+        row=place[index].astype(np.int64),
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+    )
+
+
+def _column(name: str, data: Dataset, frame: pd.DataFrame) -> pd.Series:
+    if name not in frame.columns:
+        raise ModelError(
+            "E_MODEL_COLUMN", f"the model needs column {name!r}, which {data.source} does not have.", f"It has: {', '.join(data.covariates)}."
+        )
+    first = frame[name].iloc[data.offsets[:-1]]
+    spread = frame.groupby(np.repeat(np.arange(data.n_subjects), np.diff(data.offsets)))[name].nunique(dropna=False)
+    varies = np.flatnonzero(spread.to_numpy() > 1)
+    if len(varies):
+        raise ModelError(
+            "E_COVARIATE_VARIES",
+            f"column {name} changes within ID {data.subjects[varies[0]]} (and {len(varies) - 1} more); covariates are constant per subject so far.",
+            "Use the baseline value, or leave the covariate out.",
+        )
+    missing = np.flatnonzero(first.isna().to_numpy())
+    if len(missing):
+        shown = ", ".join(str(data.subjects[i]) for i in missing[:10])
+        raise ModelError(
+            "E_COVARIATE_MISSING",
+            f"column {name} is missing for ID {shown}{' …' if len(missing) > 10 else ''} ({len(missing)} of {data.n_subjects} subjects).",
+            "Impute it by a stated rule, or leave those subjects out.",
+        )
+    return first
+
+
+def _numeric_covariate(name: str, data: Dataset, frame: pd.DataFrame) -> np.ndarray:
+    values = _column(name, data, frame)
+    if not pd.api.types.is_numeric_dtype(values):
+        raise ModelError(
+            "E_MODEL_COLUMN", f"column {name} is text ({values.iloc[0]!r} …), but the model uses it as a number.", "Use m.factor(…) for categories."
+        )
+    return values.to_numpy(float)
+
+
+def _labels(name: str, data: Dataset, frame: pd.DataFrame) -> np.ndarray:
+    return np.array([_label(v) for v in _column(name, data, frame)], dtype=object)
+
+
+def _label(value: Any) -> str:
+    # a category written 1 in the file is "1", not "1.0"
+    return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
+
+
+def _levels(factor: Factor, labels: np.ndarray) -> list[str]:
+    """Non-reference levels: those declared, else those in the data in order of appearance."""
+    present = list(dict.fromkeys(labels.tolist()))
+    if factor.reference not in present:
+        raise ModelError(
+            "E_MODEL_REFERENCE", f"factor {factor.name}: the reference level {factor.reference!r} has no subject.", f"Levels present: {', '.join(present)}."
+        )
+    if factor.levels is not None:
+        unknown = [x for x in present if x not in factor.levels]
+        if unknown:
+            raise ModelError(
+                "E_MODEL_LEVEL", f"factor {factor.name}: level {unknown[0]!r} of the data is not declared.", f"Declared: {', '.join(factor.levels)}."
+            )
+        absent = [x for x in factor.levels if x not in present]
+        if absent:
+            raise ModelError("E_MODEL_LEVEL", f"factor {factor.name}: no subject has level {absent[0]!r}.", "Remove it from levels.")
+    return [x for x in present if x != factor.reference]

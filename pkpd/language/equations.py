@@ -1,0 +1,57 @@
+"""The model in LaTeX, from its symbols."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy
+
+from pkpd.language.declarations import Model
+
+__all__ = ["equations"]
+
+
+def equations(model: Model) -> tuple[str, ...]:
+    """LaTeX of a model: individual parameters, differential equations, observations with their variance.
+
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    tuple of str
+        One equation each, without dollar signs.
+    """
+    names: dict[Any, str] = {t.symbol: rf"\theta_{{{_escape(t.name)}}}" for t in model.thetas}
+    names |= {e.symbol: rf"\eta_{{{_escape(e.name)}}}" for e in model.etas}
+    names |= {c.symbol: rf"\mathrm{{{_escape(c.name)}}}" for c in model.covariates}
+    names |= {e.symbol: rf"\beta_{{{_escape(e.parameter)},\,{_escape(e.factor)}}}" for e in model.effects}
+    names |= {p.symbol: rf"\mathrm{{{_escape(p.name)}}}" for p in model.parameters}
+    names |= {c.symbol: rf"A_{{{_escape(c.name)}}}" for c in model.compartments}
+    names[model.time] = "t"
+
+    def tex(e: Any) -> str:
+        return sympy.latex(e, symbol_names=names)
+
+    lines = [rf"{names[p.symbol]} = {tex(p.expression)}" for p in model.parameters]
+    for c, rate in zip(model.compartments, model.rates, strict=True):
+        lines.append(rf"\frac{{dA_{{{_escape(c.name)}}}}}{{dt}} = {tex(rate)}")
+        for what, e in (("t_{lag", c.lag), ("F_{", c.bioavailability), ("A(0)_{", c.initial)):
+            if e is not None:
+                lines.append(rf"{what}{',' if what == 't_{lag' else ''}{_escape(c.name)}}} = {tex(e)}")
+    for o in model.observations:
+        name = _escape(o.name)
+        lines.append(rf"\mathrm{{{name}}} = {tex(o.prediction)}")
+        terms = []
+        if o.additive:
+            terms.append(rf"\sigma_{{{_escape(o.additive)}}}^{{2}}")
+        if o.proportional:
+            terms.append(rf"\sigma_{{{_escape(o.proportional)}}}^{{2}}\,\mathrm{{{name}}}^{{2}}")
+        if terms:
+            lines.append(rf"\mathrm{{Var}}(\mathrm{{{name}}}) = {' + '.join(terms)}")
+    return tuple(lines)
+
+
+def _escape(name: str) -> str:
+    return name.replace("_", r"\_")

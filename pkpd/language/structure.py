@@ -1,0 +1,183 @@
+"""What a traced model is made of: parameter slots, linearity, and the index tables of its derivatives.
+
+A *slot* is a maximal subexpression free of states and time (``cl/v``, ``ka``, a lag). Solvers take derivatives with respect
+to slots; the chain rule to thetas and etas happens outside. For a linear system each coefficient of K is a sum of numbers
+times slots, so K is linear in the slots and needs no generated code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sympy
+
+from pkpd.errors import ModelError
+from pkpd.language.declarations import Model
+
+__all__ = ["Structure", "analyse"]
+
+_MOST_TERMS = 8  # an expanded coefficient with more terms than this is kept as one slot
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Index tables and expressions that code generation and the solvers work from.
+
+    Attributes
+    ----------
+    linear : bool
+        Whether the system goes to the closed form.
+    slots : tuple
+        Expressions of the slots (P), in thetas, etas, covariates, effects and individual parameters.
+    slot_symbols : tuple
+        Symbols that stand for the slots in ``rates`` and ``outputs``.
+    rates : tuple
+        Right-hand sides (n) in states, time and slot symbols; empty for a linear system.
+    outputs : tuple
+        Predictions, one per endpoint, in the same symbols.
+    table : (S, 3) int array
+        Linear: rows (i, j, slot) of K, j = n for inputs. Otherwise: (i, a, b), a >= b, of second derivatives.
+    coefficients : (S,) array
+        Linear: factor of each row.
+    event_slots : (3, n) int array
+        Slots of lag, bioavailability and initial amount; -1 where there is none.
+    """
+
+    linear: bool
+    slots: tuple[Any, ...]
+    slot_symbols: tuple[Any, ...]
+    rates: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+    table: np.ndarray
+    coefficients: np.ndarray
+    event_slots: np.ndarray
+    states: tuple[Any, ...]
+    time: Any
+
+
+@dataclass
+class _Slots:
+    dynamic: frozenset[Any]
+    found: dict[Any, Any] = field(default_factory=dict)
+
+    def symbol(self, e: Any) -> Any:
+        if e not in self.found:
+            self.found[e] = sympy.Dummy(f"p{len(self.found)}", real=True)
+        return self.found[e]
+
+    def index(self, e: Any) -> int:
+        self.symbol(e)
+        return list(self.found).index(e)
+
+    def abstract(self, e: Any) -> Any:
+        """Replace maximal subexpressions free of states and time by slot symbols."""
+        if e.is_number or e in (sympy.true, sympy.false):
+            return e
+        if not e.free_symbols & self.dynamic:
+            if isinstance(e, (sympy.logic.boolalg.BooleanFunction, sympy.core.relational.Relational)):
+                return e.func(*(self.abstract(a) for a in e.args))
+            number, rest = e.as_coeff_Mul()
+            return number * self.symbol(rest)
+        if not e.args:
+            return e
+        if isinstance(e, (sympy.Add, sympy.Mul)):
+            still = [a for a in e.args if not a.free_symbols & self.dynamic]
+            moving = [a for a in e.args if a.free_symbols & self.dynamic]
+            return e.func(self.abstract(e.func(*still)), *(self.abstract(a) for a in moving))
+        if isinstance(e, sympy.Piecewise):
+            return sympy.Piecewise(*((self.abstract(a), self.abstract(c)) for a, c in e.args))
+        return e.func(*(self.abstract(a) for a in e.args))
+
+
+def _linear_rows(model: Model, states: list[Any], dynamic: frozenset[Any]) -> list[tuple[int, int, Any]] | None:
+    """Entries (i, j, expression) of K and of constant inputs (j = n), or None if the system is not linear."""
+    rows = []
+    for i, rate in enumerate(model.rates):
+        entries = [sympy.diff(rate, s) for s in states]
+        constant = rate.xreplace({s: sympy.Integer(0) for s in states})
+        for j, e in enumerate([*entries, constant]):
+            if e.free_symbols & dynamic:
+                e = sympy.simplify(e)
+                if e.free_symbols & dynamic:
+                    return None
+            if e.has(sympy.nan, sympy.zoo, sympy.oo):
+                return None
+            if e != 0:
+                rows.append((i, j, e))
+    return rows
+
+
+def analyse(model: Model, kind: str = "auto") -> Structure:
+    """Work out slots and tables of a model.
+
+    Parameters
+    ----------
+    model : Model
+    kind : {"auto", "linear", "ode"}
+        As in :class:`pkpd.Solver`.
+
+    Raises
+    ------
+    ModelError
+        ``E_MODEL_NOT_LINEAR`` if the closed form is asked of a system that is not linear.
+    """
+    states = [c.symbol for c in model.compartments]
+    n = len(states)
+    dynamic = frozenset([*states, model.time])
+    slots = _Slots(dynamic)
+    rows = None if kind == "ode" else _linear_rows(model, states, dynamic)
+    if kind == "linear" and rows is None:
+        raise ModelError(
+            "E_MODEL_NOT_LINEAR",
+            f"model {model.name} is not linear in its compartments with constant coefficients.",
+            'Use Solver(kind="auto") or Solver(kind="ode").',
+        )
+    table: list[tuple[int, int, int]] = []
+    coefficients: list[float] = []
+    rates: tuple[Any, ...] = ()
+    if rows is not None:
+        for i, j, e in rows:
+            expanded = sympy.Add.make_args(sympy.expand(e))
+            terms = expanded if len(expanded) <= _MOST_TERMS else (e,)
+            for term in terms:
+                number, rest = term.as_coeff_Mul()
+                table.append((i, j, -1 if rest == 1 else slots.index(rest)))
+                coefficients.append(float(number))
+    else:
+        rates = tuple(slots.abstract(r) for r in model.rates)
+    outputs = tuple(slots.abstract(o.prediction) for o in model.observations)
+    event_slots = np.full((3, n), -1, dtype=np.int64)
+    for c, compartment in enumerate(model.compartments):
+        for row, e in enumerate((compartment.lag, compartment.bioavailability, compartment.initial)):
+            if e is not None:
+                event_slots[row, c] = slots.index(e)
+    symbols = tuple(slots.found.values())
+    if rows is None:
+        table = _second_derivatives(rates, [*states, *symbols])
+    return Structure(
+        linear=rows is not None,
+        slots=tuple(slots.found),
+        slot_symbols=symbols,
+        rates=rates,
+        outputs=outputs,
+        table=np.array(table, dtype=np.int64).reshape(-1, 3),
+        coefficients=np.array(coefficients, dtype=float),
+        event_slots=event_slots,
+        states=tuple(states),
+        time=model.time,
+    )
+
+
+def _second_derivatives(rates: tuple[Any, ...], z: list[Any]) -> list[tuple[int, int, int]]:
+    """Where ∂²rate_i/∂z_a∂z_b (a >= b) is not identically zero."""
+    table = []
+    for i, rate in enumerate(rates):
+        for a in range(len(z)):
+            first = sympy.diff(rate, z[a])
+            if first == 0:
+                continue
+            present = first.free_symbols
+            table.extend((i, a, b) for b in range(a + 1) if z[b] in present and sympy.diff(first, z[b]) != 0)
+    return table

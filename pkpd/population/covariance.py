@@ -1,0 +1,132 @@
+"""Covariance of the estimates: R⁻¹, S⁻¹ or the sandwich R⁻¹SR⁻¹, from exact gradients.
+
+R is half the Hessian of the objective, by central differences of its exact gradient; S a quarter of the sum of outer products
+of the subjects' gradients. Both are formed on the unconstrained scale and carried to the natural one by the Jacobian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pkpd.population.objective import Point
+from pkpd.population.scales import Scales
+
+__all__ = ["CovarianceStep", "covariance_step"]
+
+
+@dataclass(frozen=True)
+class CovarianceStep:
+    """Covariance of the natural parameters, with what was done to get it.
+
+    Attributes
+    ----------
+    matrix : (parameters, parameters) array or None
+        Zero rows for fixed parameters; None if no covariance could be had.
+    status : str
+        Which kind it is, or why there is none.
+    condition_number : float
+        Ratio of the largest to the smallest eigenvalue of the correlation matrix of the estimates; NaN without one.
+    warnings : tuple of str
+    """
+
+    matrix: np.ndarray | None
+    status: str
+    condition_number: float
+    warnings: tuple[str, ...]
+
+
+def covariance_step(
+    kind: str | None, evaluate: Callable[[np.ndarray, np.ndarray | None], Point], x: np.ndarray, point: Point, scales: Scales
+) -> CovarianceStep:
+    """Covariance of the estimates at the optimum.
+
+    Parameters
+    ----------
+    kind : {"sandwich", "R", "S", None}
+    evaluate : callable
+        (x, etas) -> Point with gradients.
+    x : (free,) array
+        The optimum on the unconstrained scale.
+    point : Point
+        The objective there.
+    scales : Scales
+    """
+    if kind is None:
+        return CovarianceStep(None, "not asked for", float("nan"), ())
+    if len(x) == 0:
+        return CovarianceStep(None, "every parameter is fixed", float("nan"), ())
+    names = [scales.names[i] for i in scales.free]
+    assert point.gradients is not None
+    s = 0.25 * point.gradients.T @ point.gradients
+    warnings: list[str] = []
+    if kind in ("sandwich", "S") and len(point.gradients) <= len(x):
+        warnings.append(
+            f"W_COVARIANCE_S: {len(point.gradients)} subjects cannot determine S for {len(x)} parameters; R alone is used."
+        )
+        kind = "R"
+    if kind == "S":
+        free, why = _inverse(s, names)
+        status = "S⁻¹"
+    else:
+        r = _half_hessian(evaluate, x, point, s)
+        inverse, why = (None, "the objective is not finite near the optimum") if r is None else _inverse(r, names)
+        if inverse is None:
+            free, second = _inverse(s, names)
+            warnings.append(
+                f"W_COVARIANCE_R: the R matrix gives no covariance ({why}); "
+                + ("S⁻¹ is reported instead." if free is not None else f"nor does S ({second}).")
+            )
+            status = "S⁻¹ (R failed)"
+            why = why or second
+        else:
+            free = inverse @ s @ inverse if kind == "sandwich" else inverse
+            status = "sandwich R⁻¹SR⁻¹" if kind == "sandwich" else "R⁻¹"
+    if free is None:
+        return CovarianceStep(None, f"failed: {why}", float("nan"), tuple(warnings))
+    jacobian = scales.jacobian(point.values)
+    matrix = jacobian @ (0.5 * (free + free.T)) @ jacobian.T
+    sd = np.sqrt(np.diag(free))
+    eigenvalues = np.linalg.eigvalsh(free / np.outer(sd, sd))
+    condition = float(eigenvalues[-1] / eigenvalues[0]) if eigenvalues[0] > 0 else float("inf")
+    if condition > 1000:
+        warnings.append(
+            f"W_CONDITION_NUMBER: the correlation matrix of the estimates has condition number {condition:.0f}: "
+            "parameters are hard to tell apart; consider a simpler model."
+        )
+    return CovarianceStep(matrix, status, condition, tuple(warnings))
+
+
+def _half_hessian(
+    evaluate: Callable[[np.ndarray, np.ndarray | None], Point], x: np.ndarray, point: Point, s: np.ndarray
+) -> np.ndarray | None:
+    # a fraction of the standard error: small against curvature changes, large against the 1e-8 noise of the gradient
+    size = np.sqrt(np.diag(s))
+    steps = 1e-3 / np.maximum(size, 1e-2)
+    r = np.zeros((len(x), len(x)))
+    for i, h in enumerate(steps):
+        forward, backward = x.copy(), x.copy()
+        forward[i] += h
+        backward[i] -= h
+        a, b = evaluate(forward, point.etas), evaluate(backward, point.etas)
+        if a.gradients is None or b.gradients is None:
+            return None
+        r[i] = 0.5 * (a.gradient - b.gradient) / (2 * h)
+    return 0.5 * (r + r.T)
+
+
+def _inverse(m: np.ndarray, names: list[str]) -> tuple[np.ndarray | None, str]:
+    """Inverse of a matrix that should be positive definite, or the parameters along which it is not."""
+    scale = np.sqrt(np.abs(np.diag(m)))
+    flat = [n for n, v in zip(names, scale, strict=True) if not v > 0]
+    if flat:
+        return None, f"the data say nothing about {', '.join(flat)}"
+    values, vectors = np.linalg.eigh(m / np.outer(scale, scale))
+    if values[0] <= 1e-12 * values[-1]:
+        weights = np.abs(vectors[:, 0])
+        involved = [names[i] for i in np.argsort(-weights) if weights[i] > 0.3 * weights.max()]
+        return None, f"not positive definite along {', '.join(involved)}"
+    inverse = (vectors / values) @ vectors.T
+    return inverse / np.outer(scale, scale), ""

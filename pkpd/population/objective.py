@@ -1,0 +1,147 @@
+"""The FOCEI objective of a bound problem: value, exact gradient, modes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pkpd.errors import FitError
+from pkpd.language import Problem
+from pkpd.population.scales import Scales, Values
+
+__all__ = ["Evaluation", "Objective", "Point"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """The objective at one set of population parameters.
+
+    Attributes
+    ----------
+    values : Values
+    etas : (N, E) array
+        Empirical Bayes estimates.
+    individual : (N,) array
+        Contributions to the objective; inf where a subject failed.
+    gradients : (N, free) array or None
+        Each subject's gradient to the unconstrained free parameters.
+    natural : (parameters,) array or None
+        Gradient of the sum to the natural parameters.
+    precision : (N, E, E) array
+        H of each subject: the inverse of its posterior covariance.
+    status : (N,) int array
+    """
+
+    values: Values
+    etas: np.ndarray
+    individual: np.ndarray
+    gradients: np.ndarray | None
+    natural: np.ndarray | None
+    precision: np.ndarray
+    status: np.ndarray
+
+    @property
+    def ofv(self) -> float:
+        """The objective, summed in subject order."""
+        return float(math.fsum(self.individual)) if np.all(np.isfinite(self.individual)) else math.inf
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """Gradient to the unconstrained free parameters, summed in subject order."""
+        assert self.gradients is not None
+        total = np.zeros(self.gradients.shape[1])
+        for row in self.gradients:
+            total += row
+        return total
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The objective at given parameters, as :func:`pkpd.evaluate` returns it.
+
+    Attributes
+    ----------
+    ofv, minus2ll : float
+        Without and with n·log 2π.
+    gradient : Series
+        d OFV / d parameter on the natural scale, by name (fixed parameters included).
+    individual_ofv : Series
+        By ID.
+    individual_estimates : DataFrame
+        Empirical Bayes estimates of the etas by ID.
+    """
+
+    ofv: float
+    minus2ll: float
+    gradient: pd.Series
+    individual_ofv: pd.Series
+    individual_estimates: pd.DataFrame
+
+
+class Objective:
+    """Evaluates the FOCEI objective of one problem; each evaluation is a :class:`Point`."""
+
+    def __init__(self, problem: Problem, scales: Scales) -> None:
+        self.problem, self.scales = problem, scales
+        self.n_observations = int(problem.records.used.sum())
+
+    def at(self, values: Values, etas: np.ndarray | None = None, *, gradient: bool = True, optimise: bool = True) -> Point:
+        """Evaluate at population parameters.
+
+        Parameters
+        ----------
+        values : Values
+        etas : (N, E) array, optional
+            Where the search for the modes starts (zero by default); with ``optimise=False`` the etas themselves.
+        gradient, optimise : bool
+            Whether to compute the gradient; whether to search the modes.
+        """
+        from pkpd.kernels.focei import evaluate_focei
+
+        problem = self.problem
+        n, ne, nt, ns = problem.n_subjects, problem.n_eta, len(values.theta), len(values.sigma)
+        modes = np.zeros((n, ne)) if etas is None else np.ascontiguousarray(etas, dtype=float).copy()
+        failed = Point(values, modes, np.full(n, math.inf), None, None, np.zeros((n, ne, ne)), np.ones(n, dtype=np.int64))
+        flat = np.concatenate([values.theta, values.omega.ravel(), values.sigma])
+        if not np.all(np.isfinite(flat)):
+            return failed
+        try:
+            factor = np.linalg.cholesky(values.omega)
+        except np.linalg.LinAlgError:
+            return failed
+        inverse = np.linalg.inv(factor)
+        omega_inv = inverse.T @ inverse
+        log_det = 2.0 * float(np.sum(np.log(np.diag(factor))))
+        ofv, h = np.full(n, math.inf), np.zeros((n, ne, ne))
+        g_theta, g_sigma, g_precision = np.zeros((n, nt)), np.zeros((n, ns)), np.zeros((n, ne, ne))
+        status, iterations = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        evaluate_focei(
+            int(gradient), int(optimise), modes, values.theta, values.omega, omega_inv, log_det, values.sigma,
+            *problem.system, *problem.subject_data, problem.records.value, problem.records.used, problem.residual,
+            ofv, h, g_theta, g_sigma, g_precision, status, iterations,
+        )  # fmt: skip
+        ofv[status != 0] = math.inf
+        if not gradient or not np.all(np.isfinite(ofv)):
+            return Point(values, modes, ofv, None, None, h, status)
+        g_omega = -omega_inv @ g_precision @ omega_inv
+        rows = self.scales.free_gradient(values, g_theta, g_omega, g_sigma)
+        natural = self.scales.natural_gradient(g_theta.sum(0), g_omega.sum(0), g_sigma.sum(0))
+        return Point(values, modes, ofv, rows, natural, h, status)
+
+    def explain(self, point: Point) -> FitError:
+        """Say which subjects failed, and why."""
+        from pkpd.kernels.status import MESSAGES
+
+        bad = np.flatnonzero(~np.isfinite(point.individual))
+        codes = point.status[bad]
+        code = int(codes[0]) if len(codes) else 1
+        who = ", ".join(str(self.problem.subjects[i]) for i in bad[:8]) + (" …" if len(bad) > 8 else "")
+        return FitError(
+            "E_FIT_SUBJECT",
+            f"the objective cannot be computed for {len(bad)} of {self.problem.n_subjects} subjects (ID {who}): "
+            f"{MESSAGES.get(code, MESSAGES[1])}.",
+            "Check those records, and the model's starting values.",
+        )

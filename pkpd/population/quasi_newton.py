@@ -1,0 +1,135 @@
+"""The outer search: BFGS that starts from the outer product of the subjects' exact gradients.
+
+For a likelihood, ½ Σ gᵢgᵢᵀ approximates the Hessian of the objective (-2 log L), so the first step is already of the right
+size in every direction; see Berndt, Hall, Hall & Hausman, Ann Econ Soc Meas 1974;3:653-665, and Nocedal & Wright,
+Numerical Optimization, 2nd ed., chapters 3 and 6.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pkpd.population.objective import Point
+
+__all__ = ["Search", "minimise"]
+
+_LONGEST_STEP = 1.0  # on log scales: no parameter moves by more than a factor e in one iteration
+_HALVINGS = 30
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a search ended.
+
+    Attributes
+    ----------
+    x : (free,) array
+    point : Point
+    converged : bool
+    cause : str
+        Why it stopped.
+    history : tuple of (iteration, ofv, largest gradient)
+    """
+
+    x: np.ndarray
+    point: Point
+    converged: bool
+    cause: str
+    history: tuple[tuple[int, float, float], ...]
+
+
+def _outer_product(point: Point) -> np.ndarray:
+    assert point.gradients is not None
+    b = 0.5 * point.gradients.T @ point.gradients
+    scale = np.diag(b).copy()
+    scale[scale <= 0] = 1.0
+    # a little of the diagonal keeps it invertible with fewer subjects than parameters
+    return b + np.diag(1e-3 * scale + 1e-8 * scale.max())
+
+
+def minimise(
+    evaluate: Callable[[np.ndarray, np.ndarray | None], Point],
+    x: np.ndarray,
+    *,
+    etas: np.ndarray | None,
+    max_iterations: int,
+    tolerance: float,
+    progress: Callable[[int, float], None] | None = None,
+) -> Search:
+    """Minimise the objective from ``x``.
+
+    Parameters
+    ----------
+    evaluate : callable
+        (x, etas to start the modes from) -> Point with gradients.
+    x : (free,) array
+    etas : (N, E) array or None
+    max_iterations : int
+    tolerance : float
+        Stop when the expected fall of the objective, ½ gᵀB⁻¹g, is below this.
+    progress : callable, optional
+        Called with (iteration, ofv).
+    """
+    point = evaluate(x, etas)
+    if not math.isfinite(point.ofv):
+        return Search(x, point, False, "the objective is not finite at the starting values", ())
+    history = [(0, point.ofv, float(np.max(np.abs(point.gradient), initial=0.0)))]
+    if len(x) == 0 or max_iterations == 0:
+        cause = "nothing to estimate" if len(x) == 0 else "evaluated at the starting values"
+        return Search(x, point, len(x) == 0, cause, tuple(history))
+    b = _outer_product(point)
+    fresh = True  # b is an outer product, not an update
+    for iteration in range(1, max_iterations + 1):
+        if progress is not None:
+            progress(iteration, point.ofv)
+        g = point.gradient
+        try:
+            step = -np.linalg.solve(b, g)
+        except np.linalg.LinAlgError:
+            step = g * np.nan
+        if not np.all(np.isfinite(step)) or g @ step >= 0:
+            b, fresh = _outer_product(point), True
+            step = -np.linalg.solve(b, g)
+        expected = -0.5 * float(g @ step)
+        if expected < tolerance:
+            if fresh and iteration == 1:
+                return Search(x, point, True, "converged at the starting values", tuple(history))
+            return Search(x, point, True, f"converged: one more step would gain {expected:.1e}", tuple(history))
+        longest = float(np.max(np.abs(step)))
+        if longest > _LONGEST_STEP:
+            step *= _LONGEST_STEP / longest
+        slope = float(g @ step)
+        length, accepted = 1.0, None
+        for _ in range(_HALVINGS):
+            trial = evaluate(x + length * step, point.etas)
+            if math.isfinite(trial.ofv) and trial.ofv <= point.ofv + 1e-4 * length * slope + 1e-12 * abs(point.ofv):
+                accepted = trial
+                break
+            if math.isfinite(trial.ofv):
+                # minimum of the parabola through both values and the slope
+                curve = 2.0 * (trial.ofv - point.ofv - slope * length)
+                length = min(0.5 * length, max(0.1 * length, -slope * length**2 / curve)) if curve > 0 else 0.5 * length
+            else:
+                length *= 0.25
+        if accepted is None:
+            if fresh:
+                cause = f"no descent along the search direction; one more step should gain {expected:.1e}"
+                return Search(x, point, expected < 1e-4, cause, tuple(history))
+            b, fresh = _outer_product(point), True
+            continue
+        s = length * step
+        y = accepted.gradient - g
+        bs = b @ s
+        sbs, sy = float(s @ bs), float(s @ y)
+        if sy < 0.2 * sbs:  # Powell's damping keeps b positive definite
+            y = (0.8 * sbs / (sbs - sy)) * y + (1 - 0.8 * sbs / (sbs - sy)) * bs
+            sy = float(s @ y)
+        b = b - np.outer(bs, bs) / sbs + np.outer(y, y) / sy
+        fresh = False
+        x, point = x + s, accepted
+        history.append((iteration, point.ofv, float(np.max(np.abs(point.gradient)))))
+    return Search(x, point, False, f"stopped after {max_iterations} iterations", tuple(history))

@@ -1,0 +1,122 @@
+"""The result of a population fit: a value that never fits anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pkpd.data import Dataset
+from pkpd.language import Model, Problem
+
+__all__ = ["PopulationFit"]
+
+
+@dataclass(frozen=True, repr=False)
+class PopulationFit:
+    """Estimates, uncertainty and individual results of :func:`pkpd.fit`.
+
+    Attributes
+    ----------
+    model, data, method, seed
+        What was fitted to what, and how.
+    ofv, minus2ll : float
+        Objective as NONMEM reports it (n·log 2π dropped; n counts the Gaussian observations), and -2 log-likelihood.
+    n_subjects, n_observations : int
+    parameters : DataFrame
+        One row per parameter in the schema of :mod:`pkpd.results`.
+    covariance_matrix : DataFrame
+        Of all parameters; zero for fixed ones, NaN where the covariance step failed.
+    omega : DataFrame
+    individual_estimates : DataFrame
+        Empirical Bayes estimates of the etas by ID; ``individual_parameters`` the individual parameters.
+    individual_ofv : Series
+    predictions, residuals : DataFrame
+        One row per observation record.
+    eta_shrinkage, eps_shrinkage : Series
+        As fractions: 1 - SD(η̂)/ω and 1 - SD(IWRES).
+    condition_number : float
+        Of the correlation matrix of the estimates.
+    minimization_successful : bool
+    covariance_status, termination_cause : str
+    iterations : DataFrame
+        iteration, ofv, gradient (largest component on the optimiser's scale).
+    warnings : tuple of str
+    """
+
+    model: Model
+    data: Dataset
+    method: Any
+    seed: int
+    ofv: float
+    minus2ll: float
+    n_subjects: int
+    n_observations: int
+    parameters: pd.DataFrame
+    covariance_matrix: pd.DataFrame
+    omega: pd.DataFrame
+    individual_estimates: pd.DataFrame
+    individual_parameters: pd.DataFrame
+    individual_ofv: pd.Series
+    predictions: pd.DataFrame
+    residuals: pd.DataFrame
+    eta_shrinkage: pd.Series
+    eps_shrinkage: pd.Series
+    condition_number: float
+    minimization_successful: bool
+    covariance_status: str
+    termination_cause: str
+    iterations: pd.DataFrame
+    warnings: tuple[str, ...]
+    problem: Problem = field(repr=False)
+
+    @property
+    def parameter_estimates(self) -> pd.Series:
+        """Estimates by name: ``CL``, ``CL(TUMOR=lung)``, ``OMEGA(V,CL)``, ``SD(ADD)``."""
+        return self.parameters["estimate"]
+
+    @property
+    def standard_errors(self) -> pd.Series:
+        """Standard errors by name; NaN for fixed parameters or without a covariance."""
+        return self.parameters["se"]
+
+    @property
+    def relative_standard_errors(self) -> pd.Series:
+        """Standard error over estimate, as a fraction."""
+        return self.parameters["rse_percent"] / 100
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the parameter table."""
+        return self.parameters.copy()
+
+    def summary(self) -> str:
+        """Text for a person: how the fit ended, the parameter table, shrinkage, warnings."""
+        table = self.parameters.copy()
+        for column in ("estimate", "se", "lower", "upper"):
+            table[column] = [f"{v:.4g}" if np.isfinite(v) else "" for v in table[column]]
+        table["rse_percent"] = [f"{v:.1f}" if np.isfinite(v) else "" for v in table["rse_percent"]]
+        table["fixed"] = ["fixed" if v else "" for v in table["fixed"]]
+        table = table.rename(columns={"rse_percent": "rse %", "lower": "95 % lower", "upper": "95 % upper"})
+        shrink = ", ".join(f"{k} {100 * v:.1f} %" for k, v in self.eta_shrinkage.items())
+        lines = [
+            f"{type(self.method).__name__} fit of {self.model.name}: {self.n_subjects} subjects, {self.n_observations} observations",
+            f"OFV {self.ofv:.4f}   -2LL {self.minus2ll:.4f}",
+            f"Minimisation {'successful' if self.minimization_successful else 'NOT successful'}: {self.termination_cause}",
+            f"Covariance: {self.covariance_status}"
+            + (f"; condition number {self.condition_number:.1f}" if np.isfinite(self.condition_number) else ""),
+            "",
+            table.to_string(),
+            "",
+            f"Eta shrinkage: {shrink or 'no etas'}; epsilon shrinkage {100 * self.eps_shrinkage['IWRES']:.1f} %",
+            *self.warnings,
+        ]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        head = f"<p>{type(self.method).__name__} fit of <b>{self.model.name}</b>: OFV {self.ofv:.4f}; {self.termination_cause}</p>"
+        return head + self.parameters.to_html(float_format=lambda v: f"{v:.4g}")

@@ -1,0 +1,200 @@
+"""Population parameters on two scales: as users read them, and unconstrained for the optimiser.
+
+Natural: thetas, the lower triangle of each OMEGA block, residual standard deviations. Unconstrained: thetas through the log
+or logit of their bounds, OMEGA through its Cholesky factor with a log diagonal, standard deviations through their log.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pkpd.errors import InputError
+from pkpd.language import Problem
+
+__all__ = ["Scales", "Values"]
+
+
+@dataclass(frozen=True)
+class Values:
+    """Population parameters as the kernels take them: theta (T,), omega (E, E), sigma (S,)."""
+
+    theta: np.ndarray
+    omega: np.ndarray
+    sigma: np.ndarray
+
+
+class Scales:
+    """Maps between the two scales for one problem.
+
+    Attributes
+    ----------
+    names, units, scales : list of str
+        Of all natural parameters; ``fixed`` (bool array) says which are not estimated.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        model = problem.model
+        self.thetas = problem.thetas
+        self.sigmas = model.sigmas
+        self.n_eta = problem.n_eta
+        self.blocks: list[tuple[int, int, bool]] = []
+        start = 0
+        for block in model.omega:
+            self.blocks.append((start, len(block.names), block.fixed))
+            start += len(block.names)
+        etas = [e.name for e in model.etas]
+        self.names = [t.name for t in self.thetas]
+        self.units = [t.unit for t in self.thetas]
+        self.scales = ["log ratio" if t.unit == "log ratio" else "natural" for t in self.thetas]
+        fixed = [t.fixed for t in self.thetas]
+        self.omega_index: list[tuple[int, int]] = []
+        for first, size, is_fixed in self.blocks:
+            for i in range(first, first + size):
+                for j in range(first, i + 1):
+                    self.omega_index.append((i, j))
+                    self.names.append(f"OMEGA({etas[i]},{etas[j]})")
+                    self.units.append("")
+                    self.scales.append("variance" if i == j else "covariance")
+                    fixed.append(is_fixed)
+        endpoint_unit = {s: o.unit for o in model.observations for s in (o.additive,) if s}
+        for s in self.sigmas:
+            self.names.append(f"SD({s.name})")
+            self.units.append(endpoint_unit.get(s.name, ""))
+            self.scales.append("SD")
+            fixed.append(s.fixed)
+        self.fixed = np.array(fixed, dtype=bool)
+        self.free = np.flatnonzero(~self.fixed)
+
+    def initial(self, problem: Problem) -> Values:
+        """Starting values of the model."""
+        omega = np.zeros((self.n_eta, self.n_eta))
+        for (first, size, _), block in zip(self.blocks, problem.model.omega, strict=True):
+            for i in range(size):
+                for j in range(i + 1):
+                    omega[first + i, first + j] = omega[first + j, first + i] = block.lower_triangle[i][j]
+        return Values(np.array([t.initial for t in self.thetas]), omega, np.array([s.sd for s in self.sigmas]))
+
+    def natural(self, values: Values) -> np.ndarray:
+        """Natural parameters as one vector, in the order of ``names``."""
+        omega = np.array([values.omega[i, j] for i, j in self.omega_index])
+        return np.concatenate([values.theta, omega, values.sigma])
+
+    def values(self, natural: np.ndarray) -> Values:
+        """Inverse of :meth:`natural`.
+
+        Raises
+        ------
+        InputError
+            ``E_PARAMETER_VALUE`` if OMEGA is not positive definite, or an SD not positive.
+        """
+        nt, no = len(self.thetas), len(self.omega_index)
+        omega = np.zeros((self.n_eta, self.n_eta))
+        for (i, j), v in zip(self.omega_index, natural[nt : nt + no], strict=True):
+            omega[i, j] = omega[j, i] = v
+        try:
+            np.linalg.cholesky(omega)
+        except np.linalg.LinAlgError:
+            raise InputError("E_PARAMETER_VALUE", "OMEGA is not positive definite at these values.", "Check variances and covariances.") from None
+        sigma = np.ascontiguousarray(natural[nt + no :])
+        if np.any(sigma <= 0) or not np.all(np.isfinite(natural)):
+            raise InputError("E_PARAMETER_VALUE", "a residual SD is not positive, or a value is not finite.", "Check the values.")
+        return Values(np.ascontiguousarray(natural[:nt]), omega, sigma)
+
+    def free_values(self, values: Values) -> np.ndarray:
+        """Unconstrained vector of the free parameters."""
+        return self._unconstrained(values)[self.free]
+
+    def _unconstrained(self, values: Values) -> np.ndarray:
+        out = [_to_line(v, t.lower, t.upper) for v, t in zip(values.theta, self.thetas, strict=True)]
+        lower = np.linalg.cholesky(values.omega) if self.n_eta else np.zeros((0, 0))
+        out += [math.log(lower[i, j]) if i == j else lower[i, j] for i, j in self.omega_index]
+        out += [math.log(s) for s in values.sigma]
+        return np.array(out)
+
+    def from_free(self, x: np.ndarray, base: Values) -> Values:
+        """Population parameters at unconstrained ``x``; fixed ones are those of ``base``."""
+        full = self._unconstrained(base)
+        full[self.free] = x
+        nt, no = len(self.thetas), len(self.omega_index)
+        theta = np.array(
+            [b if t.fixed else _from_line(v, t.lower, t.upper) for v, t, b in zip(full[:nt], self.thetas, base.theta, strict=True)]
+        )
+        lower = np.zeros((self.n_eta, self.n_eta))
+        with np.errstate(over="ignore"):
+            for (i, j), v in zip(self.omega_index, full[nt : nt + no], strict=True):
+                lower[i, j] = np.exp(v) if i == j else v
+            sigma = np.exp(full[nt + no :])
+            omega = lower @ lower.T
+        for first, size, fixed in self.blocks:
+            if fixed:  # exactly as given, not through the factor and back
+                omega[first : first + size, first : first + size] = base.omega[first : first + size, first : first + size]
+        sigma = np.where([s.fixed for s in self.sigmas], base.sigma, sigma) if len(sigma) else sigma
+        return Values(theta, omega, sigma)
+
+    def natural_gradient(self, g_theta: np.ndarray, g_omega: np.ndarray, g_sigma: np.ndarray) -> np.ndarray:
+        """Gradient to all natural parameters (…, parameters) from that to the symmetric matrix Ω."""
+        omega = [g_omega[..., i, j] * (1.0 if i == j else 2.0) for i, j in self.omega_index]
+        stacked = np.stack(omega, axis=-1) if omega else np.zeros((*g_theta.shape[:-1], 0))
+        return np.concatenate([g_theta, stacked, g_sigma], axis=-1)
+
+    def free_gradient(self, values: Values, g_theta: np.ndarray, g_omega: np.ndarray, g_sigma: np.ndarray) -> np.ndarray:
+        """Gradient to the unconstrained free parameters, (…, free)."""
+        slopes = np.array([_slope(v, t.lower, t.upper) for v, t in zip(values.theta, self.thetas, strict=True)])
+        theta = g_theta * slopes
+        lower = np.linalg.cholesky(values.omega) if self.n_eta else np.zeros((0, 0))
+        to_factor = 2.0 * g_omega @ lower
+        omega = [to_factor[..., i, j] * (lower[i, i] if i == j else 1.0) for i, j in self.omega_index]
+        stacked = np.stack(omega, axis=-1) if omega else np.zeros((*theta.shape[:-1], 0))
+        return np.concatenate([theta, stacked, g_sigma * values.sigma], axis=-1)[..., self.free]
+
+    def jacobian(self, values: Values) -> np.ndarray:
+        """d natural / d unconstrained, (parameters, free)."""
+        nt, no = len(self.thetas), len(self.omega_index)
+        full = np.zeros((len(self.names), len(self.names)))
+        for i, (v, t) in enumerate(zip(values.theta, self.thetas, strict=True)):
+            full[i, i] = _slope(v, t.lower, t.upper)
+        lower = np.linalg.cholesky(values.omega) if self.n_eta else np.zeros((0, 0))
+        for col, (a, b) in enumerate(self.omega_index):
+            change = np.zeros_like(lower)
+            change[a, b] = lower[a, a] if a == b else 1.0
+            d_omega = change @ lower.T + lower @ change.T
+            for row, (i, j) in enumerate(self.omega_index):
+                full[nt + row, nt + col] = d_omega[i, j]
+        for i, s in enumerate(values.sigma):
+            full[nt + no + i, nt + no + i] = s
+        return full[:, self.free]
+
+
+def _to_line(value: float, lower: float, upper: float) -> float:
+    if math.isfinite(lower) and math.isfinite(upper):
+        if not lower < value < upper:
+            return 0.0  # only a fixed theta may sit on a bound, and its place here is never used
+        return math.log((value - lower) / (upper - value))
+    if math.isfinite(lower):
+        return math.log(value - lower) if value > lower else 0.0
+    if math.isfinite(upper):
+        return -math.log(upper - value) if value < upper else 0.0
+    return value
+
+
+def _from_line(x: float, lower: float, upper: float) -> float:
+    if math.isfinite(lower) and math.isfinite(upper):
+        return lower + (upper - lower) / (1.0 + math.exp(-x)) if x > -700 else lower
+    if math.isfinite(lower):
+        return lower + (math.exp(x) if x < 700 else math.inf)
+    if math.isfinite(upper):
+        return upper - (math.exp(-x) if x > -700 else math.inf)
+    return x
+
+
+def _slope(value: float, lower: float, upper: float) -> float:
+    if math.isfinite(lower) and math.isfinite(upper):
+        return (value - lower) * (upper - value) / (upper - lower)
+    if math.isfinite(lower):
+        return value - lower
+    if math.isfinite(upper):
+        return upper - value
+    return 1.0
