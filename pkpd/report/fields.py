@@ -53,8 +53,12 @@ def field_value(assessment: Any, path: str) -> Any:
                 value = getattr(value, name)
         except (KeyError, IndexError, AttributeError, TypeError) as error:
             raise InputError(
-                "E_FIELD", f"{path!r} leads nowhere: no {step.group(0)!r} there.", "Copy the path from the report."
+                "E_FIELD",
+                f"{path!r} leads nowhere: no {step.group(0)!r} there.",
+                "Copy the path from the report.",
             ) from error
     if position != len(path):
-        raise InputError("E_FIELD", f"{path!r} is not a path.", "Write it as in the report, e.g. verdicts.ratio[3].")
+        raise InputError(
+            "E_FIELD", f"{path!r} is not a path.", "Write it as in the report, e.g. verdicts.ratio[3]."
+        )
     return value

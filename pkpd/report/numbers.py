@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["MISSING", "fixed", "integer", "p_value", "percent", "probability", "ratio", "significant", "whole"]
+__all__ = [
+    "MISSING",
+    "fixed",
+    "integer",
+    "p_value",
+    "percent",
+    "probability",
+    "ratio",
+    "significant",
+    "whole",
+]
 
 MISSING = "–"
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

@@ -1,0 +1,156 @@
+"""Figures without pyplot: nothing global is read or set, so threads may draw at once, and SVG comes out the same each time."""
+
+from __future__ import annotations
+
+import io
+import re
+import textwrap
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.report.palette import GREY, INK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["SMALL", "TEXT", "grid", "log_ticks", "panel", "png", "settle", "svg", "wrapped"]
+
+TEXT, SMALL = (
+    8.5,
+    7.5,
+)  # points; at 6.7 inches the figure fills the width of an A4 page, so these are printed sizes
+
+
+def grid(rows: int, columns: int, size: tuple[float, float], **options: Any) -> np.ndarray:
+    """Axes of a new figure, shape (rows, columns), styled; ``size`` in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.03)  # type: ignore[union-attr]
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    for ax in axes.flat:
+        settle(ax)
+    return axes
+
+
+def panel(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    """The caller's axes, or those of a new figure."""
+    if ax is None:
+        return grid(1, 1, size)[0, 0]
+    settle(ax)
+    return ax
+
+
+def settle(ax: Axes) -> None:
+    """Frame, ticks and sizes that all figures share, set on the axes and not in matplotlib's global settings."""
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set(color=GREY, linewidth=0.7)
+    ax.tick_params(which="both", labelsize=SMALL, color=GREY, labelcolor=INK, width=0.7)
+    ax.tick_params(which="major", length=3)
+    ax.tick_params(which="minor", length=1.5, labelsize=0)
+    ax.set_axisbelow(True)
+
+
+def log_ticks(ax: Axes, axis: str = "x") -> None:
+    """A log axis with plain numbers at 1, 2, 5 × 10ⁿ, or fewer where the range is wide."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+
+    which = ax.xaxis if axis == "x" else ax.yaxis
+    low, high = sorted(ax.get_xlim() if axis == "x" else ax.get_ylim())
+    exponents = range(int(np.floor(np.log10(low))) - 1, int(np.ceil(np.log10(high))) + 1)
+    ticks: list[float] = []
+    for steps in (
+        (1,),
+        (1, 3),
+        (1, 2, 5),
+        (1, 1.5, 2, 3, 5, 7),
+        (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9),
+    ):
+        ticks = []
+        for tick in (s * 10.0**e for e in exponents for s in steps):
+            if low <= tick <= high and (not ticks or np.log(tick / ticks[-1]) > 0.13 * np.log(high / low)):
+                ticks.append(tick)
+        if len(ticks) >= 4:
+            break
+    if len(ticks) < 3:
+        # less than a factor of about 1.3 from end to end: the axis is nearly linear
+        ticks = [t for t in MaxNLocator(4).tick_values(low, high) if low <= t <= high]
+    which.set_major_locator(FixedLocator(ticks))
+    which.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.10g}" if v < 1e5 else f"{v:.0e}"))
+    which.set_minor_locator(NullLocator())
+    which.set_minor_formatter(NullFormatter())
+
+
+def wrapped(name: str, width: int = 24) -> str:
+    """A long name on several lines."""
+    return "\n".join(textwrap.wrap(str(name), width)) or str(name)
+
+
+def svg(figure: Figure, *, prefix: str, title: str, description: str) -> str:
+    """The figure as an ``<svg>`` element for a page: the same bytes each time, and spoken by screen readers.
+
+    Parameters
+    ----------
+    figure : Figure
+    prefix : str
+        Begins every id, so that several figures can stand on one page.
+    title, description : str
+        Read out in place of the picture.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    stream = io.StringIO()
+    before = figure.dpi
+    try:
+        figure.dpi = 220  # of what is stored as a picture: clouds of many points
+        FigureCanvasSVG(figure).print_svg(
+            stream, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
+    finally:
+        figure.dpi = before
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    # matplotlib styles "*", which would reach every element of the page
+    text = re.sub(r"<style[^>]*>\*\{[^<]*</style>\s*", "", text)
+    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
+    text = _renumbered(text, prefix)
+    head, body = text.split(">", 1)
+    box = re.search(r'viewBox="([^"]+)"', head)
+    assert box is not None
+    width = float(box.group(1).split()[2])
+    return (
+        f'<svg viewBox="{box.group(1)}" style="width:{width:.0f}pt" xmlns="http://www.w3.org/2000/svg"'
+        f' xmlns:xlink="http://www.w3.org/1999/xlink" stroke-linejoin="round" stroke-linecap="butt" role="img"'
+        f' aria-labelledby="{prefix}-title {prefix}-desc">'
+        f'<title id="{prefix}-title">{escape(title)}</title><desc id="{prefix}-desc">{escape(description)}</desc>{body}'
+    )
+
+
+def _renumbered(text: str, prefix: str) -> str:
+    # matplotlib's ids are random unless a global setting is changed; their order of appearance is not random
+    used: dict[str, str] = {}
+    for match in re.finditer(r'(?:href="#|url\(#)([^")]+)', text):
+        used.setdefault(match.group(1), f"{prefix}-{len(used)}")
+    text = re.sub(r'(href="#|url\(#)([^")]+)', lambda m: m.group(1) + used[m.group(2)], text)
+    return re.sub(r' id="([^"]+)"', lambda m: f' id="{used[m.group(1)]}"' if m.group(1) in used else "", text)
+
+
+def png(figure: Figure, dpi: int = 200) -> bytes:
+    """The figure as PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    stream = io.BytesIO()
+    canvas = FigureCanvasAgg(figure)
+    before = figure.dpi
+    try:
+        figure.dpi = dpi
+        canvas.print_png(stream, metadata={"Software": None})
+    finally:
+        figure.dpi = before
+    return stream.getvalue()

@@ -1,0 +1,383 @@
+"""Tables of the evidence: data, population PK, exposure, exposure-response, differences, plan and provenance."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, probability, ratio, significant
+from pkpd.report.tables import Column, Number, Reader, Row, Table, cell, heading, table
+from pkpd.report.verdict_tables import plain
+from pkpd.study.assessment import Assessment, EndpointResult, PkResult
+
+__all__ = [
+    "coefficient_table",
+    "contrast_table",
+    "count_table",
+    "data_table",
+    "exposure_table",
+    "fit_table",
+    "parameter_table",
+    "plan_table",
+    "provenance_table",
+    "shrunken_table",
+    "tau_table",
+    "tests_table",
+]
+
+
+def data_table(assessment: Assessment, words: Mapping) -> Table:
+    """Patients and observations."""
+    reader = Reader(assessment.data, "data")
+    unit = assessment.plan.get("dosing", {}).get("unit", "")
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"], "number"),
+        Column(words["column.subjects"], "number"),
+        Column(words["column.observations"], "number"),
+    )
+    rows = [
+        Row(
+            (
+                heading(reader.word("histology", i)),
+                reader.numeric("dose", i, plain),
+                reader.numeric("subjects", i, integer),
+                reader.numeric("observations", i, integer),
+            )
+        )
+        for i in range(len(reader))
+    ]
+    return table("data", words["data.caption"], columns, bodies=_by_histology(rows))
+
+
+def _by_histology(rows: list[Row]) -> list[list[Row]]:
+    bodies: list[list[Row]] = []
+    for row in rows:
+        if bodies and bodies[-1][0].cells[0].text == row.cells[0].text:
+            bodies[-1].append(dataclasses.replace(row, look="again"))
+        else:
+            bodies.append([row])
+    return bodies
+
+
+def fit_table(pk: PkResult, words: Mapping) -> Table:
+    """Objective function and the test of histology."""
+    test = pk.likelihood_ratio
+    lines = [
+        ("fit.ofv", fixed(pk.ofv, 3), "pk.ofv"),
+        ("fit.minus2ll", fixed(pk.minus2ll, 3), "pk.minus2ll"),
+        ("fit.ofv_reduced", fixed(pk.ofv_reduced, 3), "pk.ofv_reduced"),
+        (
+            "fit.lr",
+            fixed(test["statistic"], 3) if "statistic" in test else MISSING,
+            "pk.likelihood_ratio.statistic",
+        ),
+        ("fit.df", integer(test["df"]) if "df" in test else MISSING, "pk.likelihood_ratio.df"),
+        ("fit.p", p_value(test["p_value"]) if "p_value" in test else MISSING, "pk.likelihood_ratio.p_value"),
+    ]
+    rows = [
+        Row((heading(words[key]), cell(MISSING if text == MISSING else Number(text, place), kind="number")))
+        for key, text, place in lines
+    ]
+    columns = (Column(words["column.quantity"]), Column(words["column.value"], "number"))
+    return table("fit", words["fit.caption"], columns, rows)
+
+
+def _parameter_group(name: str) -> str:
+    if name.startswith("OMEGA"):
+        return "omega"
+    if name.startswith(("SD(", "SIGMA")):
+        return "residual"
+    return "factor" if re.search(r"\(.*=.*\)", name) else "fixed"
+
+
+def parameter_table(pk: PkResult, words: Mapping) -> Table:
+    """Estimates with uncertainty and shrinkage, by kind of parameter."""
+    reader = Reader(pk.parameters, "pk.parameters")
+    with_cv = reader.has("cv_percent") and pk.parameters["cv_percent"].notna().any()
+    columns = [
+        Column(words["column.parameter"]),
+        Column(words["column.unit"]),
+        Column(words["column.estimate"], "number"),
+        Column(words["column.se"], "number"),
+        Column(words["column.rse"], "number"),
+        Column(words["column.ci95"], "interval"),
+        *([Column(words["column.cv"], "number")] if with_cv else []),
+        Column(words["column.shrinkage"], "number"),
+    ]
+    kinds: dict[str, list[Row]] = {"fixed": [], "factor": [], "omega": [], "residual": []}
+    for i, name in enumerate(str(n) for n in pk.parameters.index):
+        held = bool(reader.value("fixed", i))
+        interval = cell(words["fixed"], kind="interval") if held else reader.interval("lower", "upper", i)
+        unit = reader.word("unit", i)
+        cells = [
+            heading(name),
+            cell(unit),
+            reader.numeric("estimate", i),
+            reader.numeric("se", i),
+            reader.numeric("rse_percent", i, lambda v: fixed(v, 1)),
+            interval,
+            *([reader.numeric("cv_percent", i, lambda v: fixed(v, 1))] if with_cv else []),
+            reader.numeric("shrinkage_percent", i, lambda v: fixed(v, 1)),
+        ]
+        kinds[_parameter_group(name)].append(Row(tuple(cells)))
+    bodies = [
+        [Row((heading(words[f"parameters.{kind}"], span=len(columns)),), "group"), *rows]
+        for kind, rows in kinds.items()
+        if rows
+    ]
+    return table(
+        "parameters", words["pk.caption"], columns, bodies=bodies, note=words["pk.note"], align_bodies=True
+    )
+
+
+def exposure_table(assessment: Assessment, words: Mapping, reference: str) -> Table:
+    """Geometric means and ratios."""
+    exposure = assessment.exposure
+    reader = Reader(exposure.ratios, "exposure.ratios")
+    low, high = (f"{b:g}" for b in exposure.bounds)
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.n"], "number"),
+        Column(
+            words["column.geometric_mean"].format(unit=exposure.unit)
+            if exposure.unit
+            else words["column.geometric_mean"].split(" (")[0],
+            "number",
+        ),
+        Column(words["column.cv"], "number"),
+        Column(words["column.ratio"], "number"),
+        Column(words["column.ci90"], "interval"),
+        Column(words["column.below"].format(low=low), "number"),
+        Column(words["column.within"], "number"),
+        Column(words["column.above"].format(high=high), "number"),
+    )
+    rows = []
+    for i in range(len(reader)):
+        home = reader.word("histology", i) == reference
+        tail = (
+            (cell("reference", kind="interval"), *(cell("", kind="number") for _ in range(3)))
+            if home
+            else (
+                reader.interval("lower", "upper", i, ratio),
+                reader.numeric("p_below", i, probability),
+                reader.numeric("p_within", i, probability),
+                reader.numeric("p_above", i, probability),
+            )
+        )
+        cells = (
+            heading(reader.word("histology", i)),
+            reader.numeric("n", i, integer),
+            reader.numeric("geometric_mean", i),
+            reader.numeric("cv_percent", i, lambda v: fixed(v, 1)),
+            reader.numeric("ratio", i, ratio),
+            *tail,
+        )
+        rows.append(Row(cells))
+    note = words["exposure.note"].format(low=low, high=high)
+    return table("exposure", words["exposure.caption"].format(reference=reference), columns, rows, note=note)
+
+
+def count_table(assessment: Assessment, position: int, words: Mapping) -> Table:
+    """Events by histology and dose."""
+    endpoint = assessment.endpoints[position]
+    reader = Reader(endpoint.counts, f"endpoints[{position}].counts")
+    unit = assessment.plan.get("dosing", {}).get("unit", "")
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"], "number"),
+        Column(words["column.n"], "number"),
+        Column(words["column.events"], "number"),
+        Column(words["column.proportion"], "number"),
+        Column(words["column.ci95"], "interval"),
+    )
+    rows = [
+        Row(
+            (
+                heading(reader.word("histology", i)),
+                reader.numeric("dose", i, plain),
+                reader.numeric("n", i, integer),
+                reader.numeric("events", i, integer),
+                reader.numeric("proportion", i, percent, 100),
+                reader.interval("lower", "upper", i, percent, 100),
+            )
+        )
+        for i in range(len(reader))
+    ]
+    return table(
+        f"counts-{position}",
+        words["counts.caption"].format(label=endpoint.label),
+        columns,
+        bodies=_by_histology(rows),
+    )
+
+
+def tests_table(endpoint: EndpointResult, position: int, words: Mapping) -> Table:
+    """Tests of slopes and intercepts, χ² and bootstrap."""
+    rows, bootstrapped = [], False
+    for kind in ("interaction", "intercepts"):
+        found = getattr(endpoint, kind) or {}
+        place = f"endpoints[{position}].{kind}"
+
+        def shown(name: str, form: Any, found: dict = found, place: str = place) -> Any:
+            value = found.get(name)
+            absent = value is None or value != value
+            return cell(MISSING if absent else Number(form(value), f"{place}.{name}"), kind="number")
+
+        bootstrapped |= bool(found.get("n_bootstrap"))
+        rows.append(
+            Row(
+                (
+                    heading(words[f"test.{kind}"]),
+                    shown("statistic", lambda v: fixed(v, 2)),
+                    shown("df", integer),
+                    shown("p_chi2", p_value),
+                    shown("p_bootstrap", p_value),
+                    shown("n_bootstrap", integer),
+                )
+            )
+        )
+    columns = (
+        Column(words["column.test"]),
+        *(
+            Column(words[f"column.{n}"], "number")
+            for n in ("statistic", "df", "p_chi2", "p_bootstrap", "n_bootstrap")
+        ),
+    )
+    note = words["tests.note"] if bootstrapped else words["tests.note_chi2"]
+    return table(
+        f"tests-{position}", words["tests.caption"].format(label=endpoint.label), columns, rows, note=note
+    )
+
+
+def coefficient_table(endpoint: EndpointResult, position: int, words: Mapping) -> Table:
+    """Coefficients of the logistic model."""
+    reader = Reader(endpoint.coefficients, f"endpoints[{position}].coefficients")
+    columns = (
+        Column(words["column.coefficient"]),
+        Column(words["column.estimate"], "number"),
+        Column(words["column.se"], "number"),
+        Column(words["column.ci95"], "interval"),
+    )
+    rows = [
+        Row(
+            (
+                heading(str(name)),
+                reader.numeric("estimate", i),
+                reader.numeric("se", i),
+                reader.interval("lower", "upper", i),
+            )
+        )
+        for i, name in enumerate(endpoint.coefficients.index)
+    ]
+    return table(
+        f"coefficients-{position}", words["coefficients.caption"].format(label=endpoint.label), columns, rows
+    )
+
+
+def contrast_table(endpoint: EndpointResult, position: int, words: Mapping, reference: str) -> Table:
+    """Differences to the reference at equal exposure."""
+    reader = Reader(endpoint.contrasts, f"endpoints[{position}].contrasts")
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.difference"], "number"),
+        Column(words["column.ci90"], "interval"),
+    )
+    rows = [
+        Row(
+            (
+                heading(reader.word("histology", i)),
+                reader.numeric("difference", i, percent, 100),
+                reader.interval("lower", "upper", i, percent, 100),
+            )
+        )
+        for i in range(len(reader))
+        if reader.word("histology", i) != reference
+    ]
+    caption = words["contrasts.caption"].format(label=endpoint.label, reference=reference)
+    return table(f"contrasts-{position}", caption, columns, rows)
+
+
+def tau_table(assessment: Assessment, words: Mapping) -> Table:
+    """The between-histology standard deviation."""
+    tau = assessment.exchangeability.get("tau") or {}
+    forms = {"mean": significant, "sd": significant, "p_above": probability, "threshold": significant}
+    rows = []
+    for name, form in forms.items():
+        if tau.get(name) is not None:
+            shown = Number(form(tau[name]), f"exchangeability.tau.{name}")
+            rows.append(Row((heading(words[f"tau.{name}"]), cell(shown, kind="number"))))
+    prior = assessment.exchangeability.get("prior")
+    note = f"{words['tau.prior']}: {prior}." if prior else ""
+    columns = (Column(words["column.quantity"]), Column(words["column.value"], "number"))
+    return table("tau", words["tau.caption"], columns, rows, note=note)
+
+
+def shrunken_table(assessment: Assessment, words: Mapping, reference: str) -> Table:
+    """Raw and shrunken means."""
+    reader = Reader(assessment.exchangeability["table"], "exchangeability.table")
+    raw, shrunken = words["column.raw"], words["column.shrunken"]
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.estimate"], "number", raw),
+        Column(words["column.se"], "number", raw),
+        Column(words["column.estimate"], "number", shrunken),
+        Column(words["column.sd"], "number", shrunken),
+        Column(words["column.interval"], "interval", shrunken),
+    )
+
+    def three(value: float) -> str:
+        return fixed(value, 3)
+
+    rows = [
+        Row(
+            (
+                heading(reader.word("histology", i)),
+                *(
+                    reader.numeric(name, i, three)
+                    for name in ("estimate", "se", "shrunken_mean", "shrunken_sd")
+                ),
+                reader.interval("lower", "upper", i, three),
+            )
+        )
+        for i in range(len(reader))
+    ]
+    caption = words["shrunken.caption"].format(reference=reference)
+    return table("shrunken", caption, columns, rows, note=words["shrunken.note"])
+
+
+def _flat(value: Any, path: str) -> list[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        return [
+            line
+            for key, entry in value.items()
+            for line in _flat(entry, f"{path}.{key}" if path else str(key))
+        ]
+    if isinstance(value, (list, tuple)) and any(isinstance(v, Mapping) for v in value):
+        return [line for i, entry in enumerate(value) for line in _flat(entry, f"{path}[{i}]")]
+    if isinstance(value, (list, tuple)):
+        return [(path, ", ".join(plain(v) for v in value))]
+    if isinstance(value, bool):
+        return [(path, str(value).lower())]
+    return [] if value is None else [(path, plain(value))]
+
+
+def plan_table(assessment: Assessment, words: Mapping) -> Table:
+    """Every key of the plan."""
+    rows = [Row((heading(key), cell(text))) for key, text in _flat(assessment.plan, "")]
+    return table(
+        "plan",
+        words["plan.caption"],
+        (Column(words["column.key"]), Column(words["column.value"])),
+        rows,
+        look="keys",
+    )
+
+
+def provenance_table(assessment: Assessment, words: Mapping) -> Table:
+    """Versions, seed and hashes."""
+    rows = [Row((heading(key), cell(text))) for key, text in _flat(assessment.provenance, "")]
+    columns = (Column(words["column.item"]), Column(words["column.value"]))
+    return table("provenance", words["provenance.caption"], columns, rows, look="keys")

@@ -1,0 +1,310 @@
+"""Exposure between histologies: the forest of ratios, each subject's exposure, and the shrunken means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pkpd.report.canvas import SMALL, TEXT, grid, log_ticks, panel, wrapped
+from pkpd.report.numbers import ratio, significant
+from pkpd.report.palette import GREY, INK, SHADE, looks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pkpd.study.assessment import Assessment
+
+__all__ = ["exposure_by_dose", "exposure_forest", "shrinkage_forest"]
+
+_NAMES = {"AUC": "AUC", "CMAX": "Cmax", "CTROUGH": "Ctrough", "CAVG": "Cavg"}
+
+
+def metric_name(metric: str) -> str:
+    """Words for an exposure metric: ``AUCSS`` is "AUC at steady state"."""
+    for stem, name in _NAMES.items():
+        if metric.upper() == f"{stem}SS":
+            return f"{name} at steady state"
+        if metric.upper() == f"{stem}1":
+            return f"{name}, first interval"
+    return metric
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return f"{text} ({unit})" if unit else text
+
+
+def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
+    """Ratio of exposure to the reference histology, with its 90 % interval, against the no-effect bounds.
+
+    Parameters
+    ----------
+    assessment : Assessment
+    ax : Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    Axes
+        Log ratio axis, one row per histology, the no-effect area shaded, the numbers at the side.
+    """
+    exposure = assessment.exposure
+    table = exposure.ratios.reset_index(drop=True)
+    lines = [wrapped(name, 26).count("\n") + 1 for name in table["histology"]]
+    ax = panel(ax, (6.7, 1.0 + 0.34 * len(table) + 0.14 * sum(n - 1 for n in lines)))
+    look = looks(list(table["histology"]), reference_histology(assessment))
+    low, high = _limits(table, exposure.bounds)
+    ax.axvspan(*exposure.bounds, color=SHADE, zorder=0, label="no-effect area")
+    ax.axvline(1, color=GREY, linewidth=0.8, zorder=1)
+    for row, name in enumerate(table["histology"]):
+        value, lower, upper = (float(table[c][row]) for c in ("ratio", "lower", "upper"))
+        colour, marker = look[name]
+        if np.isfinite(lower) and np.isfinite(upper) and upper > lower:
+            ax.plot(
+                [lower, upper], [row, row], color=colour, linewidth=1.6, solid_capstyle="butt", label=name
+            )
+            for end, edge, arrow in ((lower, low, "<"), (upper, high, ">")):
+                if not low <= end <= high:
+                    ax.plot(edge, row, arrow, color=colour, markersize=5, clip_on=False)
+        if low <= value <= high:
+            hollow = name == reference_histology(assessment)
+            ax.plot(
+                value,
+                row,
+                marker,
+                color=colour,
+                markersize=5.5,
+                markerfacecolor="white" if hollow else colour,
+            )
+        side = "reference" if name == reference_histology(assessment) else _estimate(value, lower, upper)
+        ax.text(
+            1.03, row, side, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL + 0.5, color=INK
+        )
+    ax.text(1.03, 1.0, "Ratio (90 % CI)", transform=ax.transAxes, va="bottom", fontsize=SMALL, color=GREY)
+    ax.set_yticks(
+        range(len(table)),
+        [f"{wrapped(n, 26)}  (n = {int(k)})" for n, k in zip(table["histology"], table["n"], strict=True)],
+        fontsize=TEXT,
+    )
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set(xscale="log", xlim=(low, high), ylim=(len(table) - 0.5, -0.5))
+    _ratio_ticks(ax, low, high, exposure.bounds)
+    ax.set_xlabel(
+        f"{metric_name(exposure.metric)}: ratio to {reference_histology(assessment)}",
+        fontsize=TEXT,
+        color=INK,
+    )
+    ax.text(
+        np.sqrt(exposure.bounds[0] * exposure.bounds[1]), 1.0, f"no-effect area {_bounds(exposure.bounds)}",
+        transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL, color=GREY,
+    )  # fmt: skip
+    return ax
+
+
+def reference_histology(assessment: Assessment) -> str:
+    declared = assessment.plan.get("data", {}).get("reference")
+    names = list(assessment.exposure.ratios["histology"])
+    return declared if declared in names else names[0]
+
+
+def _estimate(value: float, lower: float, upper: float) -> str:
+    interval = (
+        f" ({ratio(lower)}–{ratio(upper)})" if np.isfinite(lower) and np.isfinite(upper) else " (no interval)"
+    )
+    return ratio(value) + interval
+
+
+def _bounds(bounds: tuple[float, float]) -> str:
+    return f"{bounds[0]:g}–{bounds[1]:g}"
+
+
+def _limits(table: pd.DataFrame, bounds: tuple[float, float]) -> tuple[float, float]:
+    ends = table[["ratio", "lower", "upper"]].to_numpy(float).ravel()
+    ends = ends[np.isfinite(ends) & (ends > 0)]
+    # beyond a tenth or tenfold an interval says "unknown"; its arrow says that as well
+    return (
+        max(0.1, min(bounds[0] / 1.25, float(ends.min()) / 1.1)),
+        min(10.0, max(bounds[1] * 1.25, float(ends.max()) * 1.1)),
+    )
+
+
+def _ratio_ticks(ax: Axes, low: float, high: float, bounds: tuple[float, float]) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+    wanted = [1.0, *bounds]
+    for tick in (0.5, 2.0, 0.2, 5.0, 0.65, 1.5, 0.1, 10.0):
+        # no two labels closer than a tenth of the axis
+        if low <= tick <= high and all(abs(np.log(tick / t)) > 0.09 * np.log(high / low) for t in wanted):
+            wanted.append(tick)
+    ax.xaxis.set_major_locator(FixedLocator(sorted(wanted)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
+    """Exposure of each subject at the planned dose, by histology and dose.
+
+    Parameters
+    ----------
+    assessment : Assessment
+    ax : Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    Axes
+        Log exposure axis; one row per histology and dose with every subject as a point and, from five subjects on, a box
+        (median, quartiles, whiskers to 1.5 × the interquartile range).
+    """
+    exposure = assessment.exposure
+    subjects = exposure.subjects
+    unit = assessment.plan.get("dosing", {}).get("unit", "")
+    names = [n for n in exposure.ratios["histology"] if (subjects["histology"] == n).any()]
+    look = looks(list(exposure.ratios["histology"]), reference_histology(assessment))
+    doses = {name: sorted(subjects.loc[subjects["histology"] == name, "dose"].unique()) for name in names}
+    rows = sum(len(d) for d in doses.values())
+    ax = panel(ax, (6.7, 0.9 + 0.24 * rows + 0.1 * len(names)))
+    at, labels, ends = 0.0, [], []
+    values = subjects[exposure.metric].to_numpy(float)
+    positive = values[np.isfinite(values) & (values > 0)]
+    for name in names:
+        first = at
+        for dose in doses[name]:
+            own = subjects.loc[
+                (subjects["histology"] == name) & (subjects["dose"] == dose), exposure.metric
+            ].to_numpy(float)
+            own = own[np.isfinite(own) & (own > 0)]
+            _cloud(ax, own, at, look[name].colour, name)
+            dose_label = f"{dose:g} {unit}".strip()
+            ax.text(
+                1.01,
+                at,
+                f"{dose_label}, n = {len(own)}",
+                transform=ax.get_yaxis_transform(),
+                va="center",
+                fontsize=SMALL,
+                color=INK,
+            )
+            at += 1.0
+        labels.append((0.5 * (first + at - 1), wrapped(name, 26)))
+        ends.append(at - 0.3)
+        at += 0.4
+    for end in ends[:-1]:
+        ax.axhline(end, color="#dddddd", linewidth=0.6)
+    ax.axvline(exposure.reference_exposure, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+    ax.text(
+        exposure.reference_exposure, 1.0, f"reference exposure {significant(exposure.reference_exposure)}",
+        transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL, color=GREY,
+    )  # fmt: skip
+    ax.set_yticks([y for y, _ in labels], [text for _, text in labels], fontsize=TEXT)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set(xscale="log", ylim=(at - 0.7, -0.7), xlim=(positive.min() / 1.1, positive.max() * 1.1))
+    log_ticks(ax, "x")
+    ax.set_xlabel(
+        _with_unit(f"{metric_name(exposure.metric)} at the planned dose", exposure.unit),
+        fontsize=TEXT,
+        color=INK,
+    )
+    return ax
+
+
+def _cloud(ax: Axes, values: np.ndarray, at: float, colour: str, label: str) -> None:
+    # the golden-ratio sequence spreads points evenly without a random number
+    jitter = 0.22 * (2 * ((np.arange(len(values)) * 0.6180339887498949) % 1) - 1)
+    few = len(values) < 5
+    size, alpha = (14, 0.9) if few else (4, 0.35)
+    ax.scatter(
+        values,
+        at + jitter,
+        s=size,
+        color=colour,
+        alpha=alpha,
+        linewidths=0,
+        rasterized=len(values) > 300,
+        label=label,
+    )
+    if not few:
+        ax.boxplot(
+            values, positions=[at], orientation="horizontal", widths=0.62, showfliers=False, manage_ticks=False,
+            boxprops={"color": colour, "linewidth": 0.9}, medianprops={"color": INK, "linewidth": 1.6},
+            whiskerprops={"color": colour, "linewidth": 0.9}, capprops={"color": colour, "linewidth": 0.9},
+        )  # fmt: skip
+
+
+def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
+    """Raw and shrunken mean log exposure per histology, from the exchangeability model.
+
+    Parameters
+    ----------
+    assessment : Assessment
+    ax : Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    Axes
+        Per histology the raw estimate (hollow) above the shrunken one (filled), with intervals of equal coverage.
+    """
+    table = assessment.exchangeability["table"].reset_index(drop=True)
+    ax = panel(ax, (6.7, 1.0 + 0.46 * len(table)))
+    look = looks(list(assessment.exposure.ratios["histology"]), reference_histology(assessment))
+    others = looks(list(table["histology"]), reference_histology(assessment))
+    # the raw interval is drawn with the coverage of the shrunken one, so that their lengths compare
+    widths = (table["upper"] - table["lower"]) / (2 * table["shrunken_sd"])
+    coverage = float(widths.median()) if widths.notna().any() else 1.0
+    for row, name in enumerate(table["histology"]):
+        colour, marker = look.get(name, others[name])
+        raw, se, mean, lower, upper = (
+            float(table[c][row]) for c in ("estimate", "se", "shrunken_mean", "lower", "upper")
+        )
+        if np.isfinite(se):
+            ax.plot(
+                np.exp([raw - coverage * se, raw + coverage * se]),
+                [row - 0.17] * 2,
+                color=colour,
+                linewidth=0.9,
+                alpha=0.8,
+            )
+        ax.plot(
+            np.exp(raw),
+            row - 0.17,
+            marker,
+            color=colour,
+            markersize=5,
+            markerfacecolor="white",
+            label=f"{name}, raw",
+        )
+        if np.isfinite(mean):
+            ax.plot(
+                np.exp([lower, upper]), [row + 0.17] * 2, color=colour, linewidth=1.8, solid_capstyle="butt"
+            )
+            ax.plot(np.exp(mean), row + 0.17, marker, color=colour, markersize=5, label=f"{name}, shrunken")
+    ax.set_yticks(range(len(table)), [wrapped(name, 26) for name in table["histology"]], fontsize=TEXT)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set(xscale="log", ylim=(len(table) - 0.5, -0.6))
+    log_ticks(ax, "x")
+    ax.text(1.02, -0.17, "raw", transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL, color=GREY)
+    ax.text(
+        1.02, 0.17, "shrunken", transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL, color=GREY
+    )
+    ax.set_xlabel(
+        f"{metric_name(assessment.exposure.metric)}: typical subject, ratio to {reference_histology(assessment)}",
+        fontsize=TEXT,
+        color=INK,
+    )
+    return ax
+
+
+def response_axes(count: int, columns: int = 3, width: float = 6.7, height: float = 1.95) -> np.ndarray:
+    """Small multiples for ``count`` groups, unused ones switched off."""
+    columns = min(columns, max(count, 1))
+    rows = -(-count // columns)
+    axes = grid(rows, columns, (width if columns > 1 else 3.6, 0.5 + height * rows), sharex=True, sharey=True)
+    for ax in axes.flat[count:]:
+        ax.set_axis_off()
+    return axes

@@ -1,0 +1,214 @@
+"""Tables of the report: cells know which field of the assessment they show; decimals of a column stand in line."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from pkpd.report.numbers import MISSING, significant
+
+__all__ = ["Badge", "Cell", "Column", "Number", "Reader", "Row", "Table", "cell", "heading", "table"]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A value of the assessment as it is shown.
+
+    Attributes
+    ----------
+    text : str
+        Rounded.
+    field : str
+        Where it stands, see :func:`pkpd.report.fields.field_value`.
+    scale : int
+        The value was multiplied by this before rounding (100 for percent).
+    """
+
+    text: str
+    field: str
+    scale: int = 1
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A word that stands out; ``look`` is a class of the style sheet, ``title`` explains the word."""
+
+    text: str
+    look: str
+    title: str = ""
+    field: str = ""
+
+
+Part = str | Number | Badge
+
+
+@dataclass(frozen=True)
+class Column:
+    """Heading of a column; ``kind`` is text, number or interval; neighbours of one ``group`` share a heading above."""
+
+    label: str
+    kind: str = "text"
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a cell; ``detail`` is a second, smaller line."""
+
+    parts: tuple[Part, ...]
+    kind: str = "text"
+    detail: tuple[Part, ...] = ()
+    span: int = 1
+    pad_digits: int = 0
+    pad_point: int = 0
+
+    @property
+    def text(self) -> str:
+        """The cell without markup."""
+        return "".join(p if isinstance(p, str) else p.text for p in self.parts)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells of a row; ``look`` is "" or "group" (a heading across the table), "said" (words below a row),
+    "again" (it repeats the heading of the row above)."""
+
+    cells: tuple[Cell, ...]
+    look: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its caption; rows of one body stay on one page."""
+
+    key: str
+    caption: str
+    columns: tuple[Column, ...]
+    bodies: tuple[tuple[Row, ...], ...]
+    note: str = ""
+    look: str = ""
+    groups: tuple[tuple[str, int], ...] = field(default=())
+
+
+def cell(*parts: Part, kind: str = "text", detail: Iterable[Part] = (), span: int = 1) -> Cell:
+    """Make a cell."""
+    return Cell(tuple(parts), kind, tuple(detail), span)
+
+
+def heading(*parts: Part, detail: Iterable[Part] = (), span: int = 1) -> Cell:
+    """Make the cell that names its row."""
+    return cell(*parts, kind="head", detail=detail, span=span)
+
+
+def table(
+    key: str,
+    caption: str,
+    columns: Iterable[Column],
+    rows: Iterable[Row] | None = None,
+    *,
+    bodies: Iterable[Iterable[Row]] | None = None,
+    note: str = "",
+    look: str = "",
+    align_bodies: bool = False,
+) -> Table:
+    """Make a table whose numbers are in line, over all rows or within each body."""
+    columns = tuple(columns)
+    grouped = [tuple(b) for b in bodies] if bodies is not None else [tuple(rows or ())]
+    for at, column in enumerate(columns):
+        if column.kind == "number":
+            if align_bodies:
+                grouped = [_aligned([body], at, len(columns))[0] for body in grouped]
+            else:
+                grouped = _aligned(grouped, at, len(columns))
+    groups: list[tuple[str, int]] = []
+    for column in columns:
+        if groups and groups[-1][0] == column.group:
+            groups[-1] = (column.group, groups[-1][1] + 1)
+        else:
+            groups.append((column.group, 1))
+    shown = tuple(groups) if any(name for name, _ in groups) else ()
+    return Table(key, caption, columns, tuple(grouped), note, look, shown)
+
+
+def _aligned(bodies: list[tuple[Row, ...]], at: int, width: int) -> list[tuple[Row, ...]]:
+    """Tell each number of a column how many digits, and whether a point, it lacks to the right."""
+
+    def decimals(row: Row) -> int | None:
+        if len(row.cells) != width or row.cells[at].kind != "number":
+            return None
+        shown = re.fullmatch(r"[<>]?−?[\d\u202f]+(?:\.(\d+))?", row.cells[at].text)
+        return None if shown is None else len(shown.group(1) or "")
+
+    found = [d for body in bodies for row in body if (d := decimals(row)) is not None]
+    most = max(found, default=0)
+
+    def padded(row: Row) -> Row:
+        own = decimals(row)
+        if own is None or own == most:
+            return row
+        new = dataclasses.replace(row.cells[at], pad_digits=most - own, pad_point=int(own == 0))
+        return dataclasses.replace(row, cells=(*row.cells[:at], new, *row.cells[at + 1 :]))
+
+    return [tuple(padded(row) for row in body) for body in bodies]
+
+
+class Reader:
+    """Reads a table of the assessment and makes cells that remember their place.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    path : str
+        Where the frame stands in the assessment, e.g. ``"exposure.ratios"``.
+    """
+
+    def __init__(self, frame: pd.DataFrame, path: str) -> None:
+        self.frame, self.path = frame, path
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def has(self, *names: str) -> bool:
+        """Whether all columns are there."""
+        return all(name in self.frame for name in names)
+
+    def value(self, name: str, row: int) -> Any:
+        """The value itself; None where there is no such column."""
+        return self.frame[name].iloc[row] if name in self.frame else None
+
+    def word(self, name: str, row: int) -> str:
+        """A text; empty where missing."""
+        value = self.value(name, row)
+        return "" if value is None or value != value else str(value)
+
+    def number(
+        self, name: str, row: int, form: Callable[[float], str] = significant, scale: int = 1
+    ) -> Number:
+        """A number in the given form; ``scale`` is what the form multiplies with."""
+        value = self.value(name, row)
+        missing = value is None or value != value
+        return Number(
+            MISSING if missing else form(value),
+            f"{self.path}.{name}[{row}]" if name in self.frame else "",
+            scale,
+        )
+
+    def numeric(
+        self, name: str, row: int, form: Callable[[float], str] = significant, scale: int = 1
+    ) -> Cell:
+        """A cell with one number."""
+        return cell(self.number(name, row, form, scale), kind="number")
+
+    def interval(
+        self, low: str, high: str, row: int, form: Callable[[float], str] = significant, scale: int = 1
+    ) -> Cell:
+        """A cell with an interval; a dash where either end is missing."""
+        ends = self.number(low, row, form, scale), self.number(high, row, form, scale)
+        if MISSING in (ends[0].text, ends[1].text):
+            return cell(MISSING, kind="interval")
+        return cell(ends[0], " to ", ends[1], kind="interval")
