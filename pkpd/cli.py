@@ -132,7 +132,7 @@ def _assess(options: argparse.Namespace) -> int:
         from pkpd.study.analysis import assess
 
         assessment = assess(plan, progress=progress)
-        progress("writing the report")
+        progress("writing the report", "")
         write_tables(assessment, folder)
         write_report(assessment, report, language=options.language)
     print(verdict_table(assessment))

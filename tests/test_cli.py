@@ -41,7 +41,7 @@ def finished(monkeypatch):
 
     def assess(plan, *, progress=None):
         calls.append(plan)
-        progress("reading the data")
+        progress("reading the data", "")
         return assessment()
 
     def write_report(result, path, language="en"):

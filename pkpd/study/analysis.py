@@ -9,9 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pkpd.data import Dataset
+from pkpd.errors import FitError
 from pkpd.study.assessment import Assessment, ExposureResult
 from pkpd.study.exposures import exposure_result, reference_regimen, subject_exposures
 from pkpd.study.pharmacokinetics import (
@@ -34,7 +36,7 @@ from pkpd.study.verdicts import (
 
 __all__ = ["assess"]
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, str], None]
 
 
 def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Assessment:
@@ -45,7 +47,8 @@ def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Asse
     plan : Plan, str or Path
         The plan, or its file.
     progress : callable, optional
-        Called with the name of each stage as it begins.
+        Called with the name of each stage as it begins and an empty text, then with the same name and how far
+        it is.
 
     Returns
     -------
@@ -60,7 +63,7 @@ def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Asse
     """
     plan = plan if isinstance(plan, Plan) else read_plan(plan)
     say = progress if progress is not None else _silent
-    say("reading the data")
+    say("reading the data", "")
     data = read_data(plan)
     subjects = subject_table(plan, data)
     margins = margins_of(plan, tuple(dict.fromkeys(subjects["histology"])))
@@ -71,18 +74,18 @@ def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Asse
     frame = exposure.subjects.merge(subjects.drop(columns=["histology", "dose"]), on="ID", validate="1:1")
     fits = {}
     for endpoint in plan.endpoints:
-        say(f"exposure-response of {endpoint.name}")
+        say(f"exposure-response of {endpoint.name}", "")
         fits[endpoint.kind] = fit_endpoint(plan, frame, endpoint, exposure.reference_exposure)
-    say("verdicts")
+    say("verdicts", "")
     shrinkage = shrinkage_per_histology(plan, fit, subjects)
     evidence = planned_evidence(plan, frame, fits, exposure.ratios, margins, shrinkage)
     verdicts = verdict_frame(evidence, margins)
     endpoints = []
     for endpoint in plan.endpoints:
-        say(f"tests of {endpoint.name}: {plan.bootstrap.n} bootstrap replicates each")
+        say(f"tests of {endpoint.name}", f"{plan.bootstrap.n} bootstrap replicates each")
         tests = {term: histology_test(plan, frame, endpoint, term) for term in ("interaction", "intercepts")}
         endpoints.append(endpoint_result(plan, frame, endpoint, fits[endpoint.kind], evidence, tests))
-    say("exchangeability of the histologies")
+    say("exchangeability of the histologies", "")
     exchangeable = exchangeability(plan, between, exposure)
     return Assessment(
         title=plan.title,
@@ -99,20 +102,34 @@ def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Asse
     )
 
 
-def _silent(stage: str) -> None:
+def _silent(stage: str, detail: str) -> None:
     """Show nothing."""
 
 
 def _fit_both(plan: Plan, model: Any, data: Dataset, say: Progress) -> tuple[Any, Any]:
+    """Fit with and without histology effects."""
+    column = plan.data.histology
+    full = _fit(plan, model, data, f"population PK with {column} on {', '.join(plan.model.tested)}", say)
+    if not np.isfinite(full.covariance_matrix.to_numpy(float)).all():
+        raise FitError(
+            "E_COVARIANCE",
+            f"the fit of {model.name} has no covariance matrix ({full.covariance_status}), so no ratio of "
+            "exposures has an interval.",
+            "Fix or drop what the data do not determine, or give the model better starting values.",
+        )
+    reduced = _fit(plan, reduced_model(model, full, column), data, f"population PK without {column}", say)
+    return full, reduced
+
+
+def _fit(plan: Plan, model: Any, data: Dataset, stage: str, say: Progress) -> Any:
     from pkpd import population
 
+    def show(iteration: int, ofv: float) -> None:
+        say(stage, f"iteration {iteration}, OFV {ofv:.2f}")
+
+    say(stage, f"{data.n_subjects} subjects")
     method = getattr(population, plan.model.method)()
-    column = plan.data.histology
-    say(f"population PK of {data.n_subjects} subjects with {column} on {', '.join(plan.model.tested)}")
-    fit = population.fit(model, data, method=method, seed=plan.seed)
-    say(f"population PK without {column}")
-    reduced = population.fit(reduced_model(model, fit, column), data, method=method, seed=plan.seed)
-    return fit, reduced
+    return population.fit(model, data, method=method, seed=plan.seed, progress=show)
 
 
 def _exposure(
@@ -120,7 +137,7 @@ def _exposure(
 ) -> tuple[ExposureResult, Any]:
     from pkpd.exposure import histology_exposure
 
-    say("exposure per subject and per histology")
+    say("exposure per subject and per histology", "")
     regimen = reference_regimen(plan)
     between = histology_exposure(
         fit,

@@ -12,6 +12,8 @@ from pkpd.study.assessment import Assessment
 
 __all__ = ["ProgressLine", "verdict_table"]
 
+WIDTH = 79  # of the line of progress: a wrapped line could not be overwritten
+
 
 class ProgressLine:
     """Show the running stage with its elapsed time, on a terminal only; a context manager and a callback.
@@ -25,7 +27,7 @@ class ProgressLine:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._active = stream.isatty()
-        self._stage = ""
+        self._stage = self._detail = ""
         self._since = 0.0
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -42,28 +44,33 @@ class ProgressLine:
             self._ticker.join()
             self._end("failed" if kind else "done")
 
-    def __call__(self, stage: str) -> None:
-        """Begin a stage; the one before it is done."""
-        if self._active:
+    def __call__(self, stage: str, detail: str = "") -> None:
+        """Begin a stage, which ends the one before it; or say how far the running one is."""
+        if not self._active:
+            return
+        if stage != self._stage:
             self._end("done")
-            with self._lock:
+        with self._lock:
+            if stage != self._stage:
                 self._stage, self._since = stage, time.monotonic()
-                self._write()
+            self._detail = detail
+            self._write(detail)
 
     def _tick(self) -> None:
         while not self._stop.wait(0.5):
             with self._lock:
                 if self._stage:
-                    self._write()
+                    self._write(self._detail)
 
-    def _write(self, end: str = "") -> None:
-        self._stream.write(f"\r\x1b[K{time.monotonic() - self._since:6.1f} s  {self._stage}{end}")
+    def _write(self, after: str, end: str = "") -> None:
+        line = f"{time.monotonic() - self._since:6.1f} s  {self._stage}" + (f": {after}" if after else "")
+        self._stream.write(f"\r\x1b[K{line[:WIDTH]}{end}")
         self._stream.flush()
 
     def _end(self, word: str) -> None:
         with self._lock:
             if self._stage:
-                self._write(f": {word}\n")
+                self._write(word, end="\n")
                 self._stage = ""
 
 

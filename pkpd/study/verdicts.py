@@ -109,13 +109,9 @@ def exchangeability(plan: Plan, between: Any, exposure: ExposureResult) -> dict[
             "threshold": threshold,
             "p_above": float(fit.tau_probability_above(threshold)),
         },
-        "table": _shrunken(fit, estimates, np.sqrt(np.diag(between.covariance))),
+        "table": fit.table,
         "prior": f"tau ~ {tau}, mu ~ {mu}, log exposure relative to the reference histology",
     }
-
-
-def _shrunken(fit: Any, estimates: pd.Series, errors: np.ndarray) -> pd.DataFrame:
-    raise NotImplementedError
 
 
 def global_statement(

@@ -34,9 +34,9 @@ def test_a_narrower_terminal_is_respected():
 def test_progress_shows_each_stage_with_its_time_on_a_terminal():
     stream = Terminal()
     with ProgressLine(stream) as progress:
-        progress("reading the data")
+        progress("reading the data", "")
         time.sleep(0.7)  # longer than one tick
-        progress("fitting the model")
+        progress("fitting the model", "iteration 3")
     last = [part.split("\r\x1b[K")[-1] for part in stream.getvalue().split("\n")]
     assert last[0].endswith("reading the data: done")
     assert float(last[0].split(" s ")[0]) >= 0.7
@@ -46,7 +46,7 @@ def test_progress_shows_each_stage_with_its_time_on_a_terminal():
 def test_progress_is_silent_in_a_pipe():
     stream = io.StringIO()
     with ProgressLine(stream) as progress:
-        progress("reading the data")
+        progress("reading the data", "")
     assert stream.getvalue() == ""
 
 
@@ -54,7 +54,7 @@ def test_progress_says_which_stage_failed():
     stream = Terminal()
     try:
         with ProgressLine(stream) as progress:
-            progress("fitting the model")
+            progress("fitting the model", "iteration 3")
             raise ValueError
     except ValueError:
         pass
