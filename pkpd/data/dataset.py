@@ -30,9 +30,9 @@ class Dataset:
     Attributes
     ----------
     frame : DataFrame
-        One row per record in file order. ROW (line in the file), ID, TIME, EVID, MDV, AMT, RATE, II, ADDL, CMT (NaN:
-        the model's default; names where the file has names), DVID, DV (NaN where missing), then covariates (numbers or
-        text) and histology (text).
+        One row per record in file order. ROW (line in the file), ID, TIME, EVID, MDV, AMT, RATE, II, ADDL,
+        CMT (NaN: the model's default; names where the file has names), DVID, DV (NaN where missing), then
+        covariates (numbers or text) and histology (text).
     subjects : ndarray, shape (n_subjects,)
         ID labels in file order, int64 or text.
     offsets : ndarray of int64, shape (n_subjects + 1,)
@@ -100,8 +100,8 @@ class Dataset:
         Returns
         -------
         DataFrame
-            Index histology in order of appearance, or the one row ``all`` without histologies; columns subjects,
-            observations, doses (additional ones included), rows.
+            Index histology in order of appearance, or the one row ``all`` without histologies; columns
+            subjects, observations, doses (additional ones included), rows.
         """
         first = np.zeros(len(self.frame), dtype=np.int64)
         first[self.offsets[:-1]] = 1
@@ -126,8 +126,8 @@ class Dataset:
         subjects : sequence
             ID labels. A label that comes again makes a further subject with the same records.
         ids : sequence, optional
-            New ID of each. By default subjects keep their ID; if one is repeated, the further ones get the next whole
-            numbers above the largest ID, or ``"label#2"``, ``"label#3"`` … where IDs are text.
+            New ID of each. By default subjects keep their ID; if one is repeated, the further ones get the
+            next whole numbers above the largest ID, or ``"label#2"``, ``"label#3"`` … where IDs are text.
 
         Returns
         -------
@@ -153,7 +153,7 @@ class Dataset:
         if len(new) != len(labels) or len(set(new)) != len(new):
             raise InputError(
                 "E_IDS",
-                f"{len(labels)} subjects are selected, ids has {len(new)} labels, {len(set(new))} of them different.",
+                f"{len(labels)} subjects are selected, ids has {len(set(new))} different labels.",
                 "Give one new ID per selected subject.",
             )
         sizes = np.diff(self.offsets)[chosen]
@@ -207,9 +207,10 @@ class Dataset:
         """
         index = table.index
         if index.has_duplicates:
+            twice = index[index.duplicated()].unique().tolist()
             raise InputError(
                 "E_TABLE_IDS",
-                f"the table has more than one row for ID {names(index[index.duplicated()].unique().tolist())}.",
+                f"the table has more than one row for ID {names(twice)}.",
                 "Give one row per subject.",
             )
         places = index.get_indexer(pd.Index(self.subjects))

@@ -21,9 +21,9 @@ _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}\Z")
 def without_decimal_commas(table: Table, ledger: Ledger) -> Table:
     """Turn 1,5 into 1.5 where it can mean nothing else.
 
-    Only columns are looked at in which every cell is a number but for the commas. The commas are decimal marks if fields
-    are not separated by commas, no number of the table has a decimal point, and not every one of them could be a
-    thousands mark (1,234).
+    Only columns are looked at in which every cell is a number but for the commas. The commas are decimal
+    marks if fields are not separated by commas, no number of the table has a decimal point, and not every one
+    of them could be a thousands mark (1,234).
 
     Parameters
     ----------
@@ -39,40 +39,31 @@ def without_decimal_commas(table: Table, ledger: Ledger) -> Table:
     points, doubtful = False, True
     for name, column in table.columns.items():
         if not has_text(column):
-            if column.dtype == np.float64:
-                finite = column[np.isfinite(column)]
-                points = points or bool((finite != np.round(finite)).any())
+            points = points or _has_fractions(column)
             continue
-        texts = pd.unique(column[~pd.isna(column)])
+        texts = pd.unique(column[[v is not None for v in column]])
         commas = [t for t in texts if _COMMA.match(t)]
         others = np.array([t for t in texts if not _COMMA.match(t)], dtype=object)
-        points = points or any("." in t for t in others if not parse(np.array([t], dtype=object)).wrong[0])
-        if commas and not parse(others).wrong.any():
+        wrong = parse(others).wrong
+        points = points or any("." in t for t in others[~wrong])
+        if commas and not wrong.any():
             found[name] = column
             doubtful = doubtful and all(_THOUSANDS.match(t) for t in commas)
     if not found:
         return table
     if table.decimal_comma and not points and not doubtful:
-        first = next(iter(found))
-        ledger.add(
-            "W_DECIMAL_COMMA",
-            f"commas in {names(list(found))} are read as decimal marks.",
-            "Write decimal points to be sure.",
-            column=first,
-        )
+        ledger.add("W_DECIMAL_COMMA", column=next(iter(found)), columns=names(list(found)))
         changed = {
             name: np.array([None if v is None else v.replace(",", ".") for v in column], dtype=object)
             for name, column in found.items()
         }
         return replace(table, columns={**table.columns, **changed})
     for name, column in found.items():
-        at = next(i for i, v in enumerate(column) if v is not None and _COMMA.match(v))
-        ledger.add(
-            "E_DECIMAL_COMMA",
-            "the comma could be a decimal mark or a thousands mark.",
-            "Write numbers with a decimal point and without thousands marks.",
-            row=int(table.lines[at]),
-            column=name,
-            value=column[at],
-        )
+        i = next(k for k, v in enumerate(column) if v is not None and _COMMA.match(v))
+        ledger.add("E_DECIMAL_COMMA", row=int(table.lines[i]), column=name, value=column[i])
     return table
+
+
+def _has_fractions(column: np.ndarray) -> bool:
+    finite = column[np.isfinite(column)]
+    return bool((finite != np.round(finite)).any())

@@ -1,4 +1,4 @@
-"""The door for data: a file or a DataFrame goes in, a validated data set or the list of its problems comes out."""
+"""The door for data: a file or a DataFrame goes in, a data set or the list of its problems comes out."""
 
 from __future__ import annotations
 
@@ -38,17 +38,19 @@ def read_dataset(
 ) -> Dataset:
     """Read and validate a table in the NONMEM convention.
 
-    Columns ID, TIME, DV are needed; AMT, EVID, MDV, CMT, RATE, II, ADDL, DVID are used where present (in any case); SS,
-    CENS and BLQ may be present as long as they are 0; every other column is a covariate. A missing value is an empty
-    cell, ``.`` or ``NA``. Without EVID, records with an amount are doses; without MDV, DV is missing on doses and where
-    its cell is empty. Missing cells of AMT, RATE, II, ADDL, EVID are 0.
+    Columns ID, TIME, DV are needed; AMT, EVID, MDV, CMT, RATE, II, ADDL, DVID are used where present (in
+    upper or lower case); SS, CENS and BLQ may be present as long as they are 0; every other column is a
+    covariate. A missing value is an empty cell, ``.`` or ``NA``. Without EVID, records with an amount are
+    doses; without MDV, DV is missing on doses and where its cell is empty. Empty cells of AMT, RATE, II,
+    ADDL, EVID are 0. Records with EVID 0 and MDV 1 are kept: predictions are made there.
 
     Parameters
     ----------
     path_or_frame : path or DataFrame
         Delimited text (comma, semicolon, tab, bar or blanks) with a header, or a table in memory.
     covariates : sequence of str, optional
-        The covariates to keep; by default every column without a meaning of its own. Text columns are categories.
+        The covariates to keep; by default every column without a meaning of its own. Text columns are
+        categories.
     units : mapping of str to str, optional
         Unit by column, e.g. ``{"TIME": "h", "AMT": "mg", "DV": "mg/L"}``.
     histology : str or None
@@ -105,8 +107,8 @@ def check(
     Returns
     -------
     list of Finding
-        Errors (``E_``) and warnings (``W_``): those of the whole table first, then in file order. Empty if all is well.
-        More than 1000 of one kind are counted rather than listed.
+        Errors (``E_``) and warnings (``W_``): those of the whole table first, then in file order. Empty if
+        all is well. More than 1000 of one kind are counted rather than listed.
     """
     return _read(path_or_frame, covariates, units, histology, columns, allow)[1]
 
@@ -159,12 +161,7 @@ def _read(
     raw = table.columns
     for column in units or {}:
         if column not in raw:
-            ledger.add(
-                "E_UNIT_COLUMN",
-                f"a unit is given for {column}, which is not a column of the data.",
-                f"Columns are {', '.join(raw)}.",
-                column=column,
-            )
+            ledger.add("E_UNIT_COLUMN", column=column, name=column, columns=", ".join(raw))
     ledger.lines = table.lines
     labels = read_labels(raw["ID"], ledger)
     records = read_records(raw, ledger)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pkpd.data.rules import RULES
 from pkpd.errors import Finding
 
 __all__ = ["LISTED", "Ledger", "names"]
@@ -23,7 +24,7 @@ class Ledger:
     ----------
     lines : ndarray of int, shape (n,)
         Line in the file of each record; set once the records are known.
-    labels : ndarray of object, shape (n,), or None
+    labels : ndarray, shape (n,), or None
         ID of each record as the file has it.
     """
 
@@ -32,48 +33,52 @@ class Ledger:
         self.lines: np.ndarray = np.empty(0, dtype=np.int64)
         self.labels: np.ndarray | None = None
 
-    def add(self, code: str, message: str, remedy: str = "", **where: Any) -> None:
-        """Add one finding; ``where`` holds row, subject, column, value as far as they apply."""
-        self._findings.append(Finding(code, message, remedy, **where))
+    def add(
+        self,
+        code: str,
+        *,
+        row: int | None = None,
+        column: str | None = None,
+        value: Any = None,
+        **words: Any,
+    ) -> None:
+        """Add one finding about the table; ``words`` fill the places in the message of the rule."""
+        self._add(code, row, None, column, value, words)
+
+    def add_at(self, code: str, i: int, column: str, value: Any = None, **words: Any) -> None:
+        """Add one finding at record ``i``."""
+        self._add(code, int(self.lines[i]), self.label(i), column, _plain(value), words)
 
     def add_rows(
         self,
         code: str,
         at: np.ndarray,
-        message: str,
-        remedy: str,
         column: str | None,
         values: np.ndarray | None = None,
         before: np.ndarray | None = None,
+        **words: Any,
     ) -> None:
         """Add one finding for each record where ``at`` (mask or positions) holds.
 
-        ``message`` may hold ``{value}``, from ``values`` at the record, and ``{before}``, from ``before`` at the finding.
+        ``values`` has one entry per record, ``before`` one per finding.
         """
         where = np.flatnonzero(at) if at.dtype == bool else at
         for k, i in enumerate(where[:LISTED]):
-            value = _plain(values[i]) if values is not None else None
-            text = message.replace("{value}", str(value))
             if before is not None:
-                text = text.replace("{before}", str(_plain(before[k])))
-            self.add(
-                code,
-                text,
-                remedy,
-                row=int(self.lines[i]),
-                subject=self.label(i),
-                column=column,
-                value=value,
-            )
+                words["before"] = _plain(before[k])
+            value = None if values is None else _plain(values[i])
+            self._add(code, int(self.lines[i]), self.label(i), column, value, words)
         hidden = len(where) - LISTED
         if hidden > 0:
-            self.add(
-                code,
-                f"and {hidden} more records with the same problem.",
-                remedy,
-                row=int(self.lines[where[LISTED]]),
-                column=column,
-            )
+            row = int(self.lines[where[LISTED]])
+            text = f"{hidden} more records have this problem, from this row on."
+            self._findings.append(Finding(code, text, RULES[code][1].format_map(words), row, column=column))
+
+    def _add(
+        self, code: str, row: int | None, subject: Any, column: str | None, value: Any, words: dict[str, Any]
+    ) -> None:
+        message, remedy = (text.format_map({"value": value, **words}) for text in RULES[code])
+        self._findings.append(Finding(code, message, remedy, row, subject, column, value))
 
     def label(self, i: int) -> Any:
         """ID of record ``i``, or None where it is not known."""

@@ -39,6 +39,11 @@ class Numbers:
         """Where there is a usable number."""
         return ~np.isnan(self.values)
 
+    @property
+    def unread(self) -> np.ndarray:
+        """Where something is written that is not a usable number."""
+        return self.wrong | self.infinite
+
 
 def tokens(column: pd.Series) -> np.ndarray:
     """Cells of a text column, stripped; None where missing.

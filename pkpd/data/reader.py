@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pkpd.data.ledger import Ledger
+from pkpd.data.ledger import Ledger, names
 from pkpd.data.numerals import MISSING, tokens
 from pkpd.data.table import Table, column_of, duplicated_names
 
@@ -29,8 +29,8 @@ _ONE_LINE_EACH = (
 def table_from_file(path: Path, ledger: Ledger) -> Table | None:
     """Read a delimited text file.
 
-    Comma, semicolon, tab or bar as the header shows, otherwise blanks; UTF-8 with or without byte order mark, or UTF-16
-    with one. Empty lines are skipped; lines that begin with ``#`` are comments, as for NONMEM.
+    Comma, semicolon, tab or bar as the header shows, otherwise blanks; UTF-8 with or without byte order mark,
+    or UTF-16 with one. Empty lines are skipped; lines that begin with ``#`` are comments, as for NONMEM.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def table_from_file(path: Path, ledger: Ledger) -> Table | None:
         return None
     start, data = _first_line(data)
     if not data.strip():
-        ledger.add("E_FILE_EMPTY", f"{path} is empty.", "Give a file with a header and one line per record.")
+        ledger.add("E_FILE_EMPTY", path=path)
         return None
     end = data.find(b"\n")
     line, body = (data, b"") if end < 0 else (data[:end], data[end + 1 :])
@@ -69,8 +69,7 @@ def table_from_file(path: Path, ledger: Ledger) -> Table | None:
         cells, lines = _rows(records, len(headers), delimiter, ledger)
     if len(lines) == 0:
         if not ledger.has_errors:
-            remedy = "Give at least one line of data."
-            ledger.add("E_NO_RECORDS", f"{path} has a header and no records.", remedy)
+            ledger.add("E_NO_RECORDS", source=path)
         return None
     columns = _named(cells, headers, start, ledger)
     if columns is None:
@@ -80,47 +79,35 @@ def table_from_file(path: Path, ledger: Ledger) -> Table | None:
 
 
 def _bytes(path: Path, ledger: Ledger) -> bytes | None:
-    if not path.exists():
-        near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
-        remedy = (
-            f"In {path.parent} there are: {', '.join(near[:8])}."
-            if near
-            else "Check the name and the folder."
-        )
-        ledger.add("E_FILE_NOT_FOUND", f"there is no file {path}.", remedy)
-        return None
     try:
         return path.read_bytes()
+    except (FileNotFoundError, ValueError):  # ValueError: a path that no file can have
+        near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
+        hint = f"In {path.parent} there are: {names(near, 8)}." if near else "Check the name and the folder."
+        ledger.add("E_FILE_NOT_FOUND", path=path, hint=hint)
     except OSError as error:
-        ledger.add(
-            "E_FILE_UNREADABLE", f"{path} cannot be read: {error.strerror}.", "Give a file that you may read."
-        )
-        return None
+        ledger.add("E_FILE_UNREADABLE", path=path, reason=error.strerror)
+    return None
 
 
 def _utf8(raw: bytes, ledger: Ledger) -> bytes | None:
     """The content as UTF-8 with plain line feeds, or a finding."""
     data = raw
-    try:
-        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
             data = data.decode("utf-16").encode("utf-8")
-        data = data.removeprefix(b"\xef\xbb\xbf")
-        if b"\x00" in data or data[:4] == b"PK\x03\x04":
-            kind = "a spreadsheet or a compressed file" if data[:2] == b"PK" else "not text"
-            ledger.add("E_FILE_FORMAT", f"the file is {kind}.", "Save it as CSV (UTF-8).")
+        except UnicodeError:
+            ledger.add("E_ENCODING", value=f"{data[-1]:02x}", encoding="UTF-16")
             return None
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if b"\x00" in data or data[:4] == b"PK\x03\x04":
+        ledger.add("E_FILE_FORMAT", kind="a spreadsheet or an archive" if data[:2] == b"PK" else "not text")
+        return None
+    try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
-        where = data[: error.start].count(b"\n") + 1 if data[:2] not in (b"\xff\xfe", b"\xfe\xff") else None
-        ledger.add(
-            "E_ENCODING",
-            f"the file is not UTF-8 (byte 0x{data[error.start]:02x}).",
-            'Save it as "CSV UTF-8", or read it with pandas.read_csv(path, encoding=...) and pass the DataFrame.',
-            row=where,
-        )
-        return None
-    except UnicodeEncodeError:
-        ledger.add("E_ENCODING", "the UTF-16 text holds broken characters.", 'Save it as "CSV UTF-8".')
+        row = data[: error.start].count(b"\n") + 1
+        ledger.add("E_ENCODING", row=row, value=f"{data[error.start]:02x}", encoding="UTF-8")
         return None
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
 
@@ -140,12 +127,8 @@ def _delimiter(header: str, line: int, ledger: Ledger) -> str | None:
     bare = re.sub(r'"[^"]*"', "", header)
     found = [d for d in _DELIMITERS if d in bare]
     if len(found) > 1:
-        ledger.add(
-            "E_DELIMITER",
-            f"the header holds more than one kind of separator: {' and '.join(_DELIMITERS[d] for d in found)}.",
-            "Separate all columns by the same character, and put names that contain it in quotes.",
-            row=line,
-        )
+        kinds = " and ".join(_DELIMITERS[d] for d in found)
+        ledger.add("E_DELIMITER", row=line, kinds=kinds)
         return None
     return found[0] if found else " "
 
@@ -156,9 +139,7 @@ def _headers(text: str, delimiter: str, line: int, ledger: Ledger) -> list[str] 
             text.split() if delimiter == " " else next(csv.reader([text], delimiter=delimiter, strict=True))
         )
     except (csv.Error, StopIteration):
-        ledger.add(
-            "E_QUOTING", "the header has a quote that is not closed.", "Close it, or remove it.", row=line
-        )
+        ledger.add("E_QUOTING", row=line, reason="in the header")
         return None
     headers = [c.strip().strip('"').strip() for c in cells]
     # NONMEM files often begin their header with # so that IGNORE=# or IGNORE=@ drops it
@@ -167,12 +148,7 @@ def _headers(text: str, delimiter: str, line: int, ledger: Ledger) -> list[str] 
         headers = headers[1:]
     named = [h for h in headers if h]
     if named and all(_NUMERIC_NAME.match(h) or h in MISSING for h in named):
-        ledger.add(
-            "E_NO_HEADER",
-            f"the first line holds numbers ({', '.join(named[:4])} ...), not column names.",
-            "Put the column names on the first line: ID,TIME,AMT,EVID,DV ...",
-            row=line,
-        )
+        ledger.add("E_NO_HEADER", row=line, shown=names(named, 4))
         return None
     return None if duplicated_names([h for h in headers if h], ledger) else headers
 
@@ -243,12 +219,7 @@ def _records(text: str, delimiter: str, first: int, ledger: Ledger) -> Iterator[
             yield first + begin, cells
             begin = reader.line_num
     except csv.Error as error:
-        ledger.add(
-            "E_QUOTING",
-            f"the quotes on this line do not match ({error}); nothing after it could be read.",
-            "Close each quote, and write a quote inside a quoted text twice.",
-            row=first + begin,
-        )
+        ledger.add("E_QUOTING", row=first + begin, reason=error)
 
 
 def _rows(
@@ -276,44 +247,29 @@ def _rows(
 
 def _report_ragged(lines: np.ndarray, fields: np.ndarray, width: int, delimiter: str, ledger: Ledger) -> None:
     ledger.lines, ledger.labels = lines, None
-    remedy = _ONE_LINE_EACH
+    hint = _ONE_LINE_EACH
     if delimiter == "," and (fields > width).any():
-        remedy += " A decimal comma splits a number in two: write 1.5, or separate columns by semicolons."
-    ledger.add_rows(
-        "E_ROW_LENGTH",
-        np.arange(len(lines)),
-        f"the line has {{value}} cells, the header {width}.",
-        remedy,
-        column=None,
-        values=fields,
-    )
+        hint += " A decimal comma splits a number in two: write 1.5, or separate columns by semicolons."
+    ledger.add_rows("E_ROW_LENGTH", np.arange(len(lines)), None, fields, width=width, hint=hint)
 
 
 def _report_comments(lines: np.ndarray, ledger: Ledger) -> None:
     if len(lines):
-        ledger.add(
-            "W_RECORDS_EXCLUDED",
-            f"{len(lines)} line(s) begin with # and are left out.",
-            "Remove the # where a record is meant.",
-            row=int(lines[0]),
-        )
+        ledger.add("W_RECORDS_EXCLUDED", row=int(lines[0]), count=len(lines), mark="#")
 
 
 def _named(
     columns: list[np.ndarray], headers: list[str], line: int, ledger: Ledger
 ) -> dict[str, np.ndarray] | None:
-    """Columns by name; a column without a name must be empty, as the separator at the end of each line makes one."""
+    """Columns by name; one without a name must be empty, as a separator at the end of each line makes it."""
     full = [
         i
         for i, (name, c) in enumerate(zip(headers, columns, strict=True))
         if not name and not pd.isna(c).all()
     ]
     if full:
-        ledger.add(
-            "E_HEADER",
-            f"column {full[0] + 1} holds values but has no name.",
-            "Name it in the header, or remove it (in R: write.csv(..., row.names = FALSE)).",
-            row=line,
-        )
+        problem = f"column {full[0] + 1} holds values but has no name."
+        hint = "Name it in the header, or remove it (in R: write.csv(..., row.names = FALSE))."
+        ledger.add("E_HEADER", row=line, problem=problem, hint=hint)
         return None
     return {name: c for name, c in zip(headers, columns, strict=True) if name}

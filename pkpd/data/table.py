@@ -1,4 +1,4 @@
-"""A table as it was written: columns of numbers or of text, and the line of each record; and how a DataFrame becomes one."""
+"""A table as it was written: columns of numbers or of text, and the line of each record."""
 
 from __future__ import annotations
 
@@ -60,17 +60,14 @@ def table_from_frame(frame: pd.DataFrame, ledger: Ledger) -> Table | None:
     """
     wrong = [c for c in frame.columns if not isinstance(c, str) or not c.strip()]
     if wrong:
-        ledger.add(
-            "E_HEADER",
-            f"column names must be text; the DataFrame has {names(wrong)}.",
-            'Name them, e.g. frame.columns = ["ID", "TIME", "DV"].',
-        )
+        problem = f"column names must be text; the DataFrame has {names(wrong)}."
+        ledger.add("E_HEADER", problem=problem, hint='Name them, e.g. frame.columns = ["ID", "TIME", "DV"].')
         return None
     headers = [c.strip() for c in frame.columns]
     if duplicated_names(headers, ledger):
         return None
     if len(frame) == 0:
-        ledger.add("E_NO_RECORDS", "the DataFrame has no rows.", "Give at least one record.")
+        ledger.add("E_NO_RECORDS", source="the DataFrame")
         return None
     columns = {name: column_of(frame.iloc[:, i]) for i, name in enumerate(headers)}
     lines = np.arange(2, len(frame) + 2)
@@ -82,13 +79,8 @@ def duplicated_names(headers: list[str], ledger: Ledger) -> bool:
     twice = [h for i, h in enumerate(headers) if h in headers[:i]]
     for name in dict.fromkeys(twice):
         places = [str(i + 1) for i, h in enumerate(headers) if h == name]
-        ledger.add(
-            "E_DUPLICATE_COLUMN",
-            f"the column name occurs {len(places)} times (columns {', '.join(places)}).",
-            "Rename or remove all but one.",
-            row=1,
-            column=name,
-        )
+        problem = f"the name {name} stands on {len(places)} columns ({', '.join(places)})."
+        ledger.add("E_DUPLICATE_COLUMN", row=1, column=name, problem=problem)
     return bool(twice)
 
 
