@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterable
 
 import numpy as np
@@ -24,13 +26,19 @@ def read_data(plan: Plan) -> Dataset:
         ``E_HISTOLOGY_UNKNOWN``: a histology that the plan names is not in the data.
     """
     section = plan.data
-    data = read_dataset(
-        plan.resolve(section.file),
-        covariates=_columns_used(plan),
-        units=dict(section.units or {}),
-        histology=section.histology,
-        columns=dict(section.columns) if section.columns else None,
-    )
+    with warnings.catch_warnings():
+        # an outcome that is not known is no missing covariate: its subject is left out of that endpoint, and
+        # the assumptions of the assessment say how many
+        for endpoint in plan.endpoints:
+            column = re.escape(endpoint.column)
+            warnings.filterwarnings("ignore", message=rf"W_COVARIATE_MISSING: .*column {column}:")
+        data = read_dataset(
+            plan.resolve(section.file),
+            covariates=_columns_used(plan),
+            units=dict(section.units or {}),
+            histology=section.histology,
+            columns=dict(section.columns) if section.columns else None,
+        )
     levels = sorted({str(v) for v in data.frame[section.histology].dropna()})
     named: list[tuple[tuple[str | int, ...], Iterable[str]]] = [
         (("data", "reference"), [section.reference]),
