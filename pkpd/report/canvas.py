@@ -1,4 +1,4 @@
-"""Figures without pyplot: nothing global is read or set, so threads may draw at once, and SVG comes out the same each time."""
+"""Figures without pyplot: nothing global is set, so threads may draw at once; SVG is the same each time."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ TEXT, SMALL = (
 def grid(rows: int, columns: int, size: tuple[float, float], **options: Any) -> np.ndarray:
     """Axes of a new figure, shape (rows, columns), styled; ``size`` in inches."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=size, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.03)  # type: ignore[union-attr]
+    figure = Figure(
+        figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.03)
+    )
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for ax in axes.flat:
         settle(ax)
@@ -45,7 +47,7 @@ def panel(ax: Axes | None, size: tuple[float, float]) -> Axes:
 
 
 def settle(ax: Axes) -> None:
-    """Frame, ticks and sizes that all figures share, set on the axes and not in matplotlib's global settings."""
+    """Frame, ticks and sizes that all figures share, set on the axes, not in matplotlib's global settings."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -126,9 +128,10 @@ def svg(figure: Figure, *, prefix: str, title: str, description: str) -> str:
     width = float(box.group(1).split()[2])
     return (
         f'<svg viewBox="{box.group(1)}" style="width:{width:.0f}pt" xmlns="http://www.w3.org/2000/svg"'
-        f' xmlns:xlink="http://www.w3.org/1999/xlink" stroke-linejoin="round" stroke-linecap="butt" role="img"'
-        f' aria-labelledby="{prefix}-title {prefix}-desc">'
-        f'<title id="{prefix}-title">{escape(title)}</title><desc id="{prefix}-desc">{escape(description)}</desc>{body}'
+        f' xmlns:xlink="http://www.w3.org/1999/xlink" stroke-linejoin="round"'
+        f' stroke-linecap="butt" role="img" aria-labelledby="{prefix}-title {prefix}-desc">'
+        f'<title id="{prefix}-title">{escape(title)}</title>'
+        f'<desc id="{prefix}-desc">{escape(description)}</desc>{body}'
     )
 
 

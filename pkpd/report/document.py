@@ -1,4 +1,4 @@
-"""The report: one HTML file that works offline, prints to A4, and says where each of its numbers comes from."""
+"""The report: one HTML file that works offline, prints to A4, and says where each number comes from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import functools
 import re
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,9 @@ from markupsafe import Markup, escape
 from pkpd.errors import InputError
 from pkpd.report import evidence_tables as evidence
 from pkpd.report import verdict_tables as answer
+from pkpd.report.blocks import Block, Equations, Figure, Heading, Points, Section, Terms, Text
 from pkpd.report.equations import mathml
 from pkpd.report.numbers import MISSING, fixed, integer, ratio, significant
-from pkpd.report.tables import Table
 from pkpd.report.wording import words as words_of
 from pkpd.study.assessment import Assessment
 
@@ -25,70 +24,6 @@ if TYPE_CHECKING:
     import jinja2
 
 __all__ = ["report_html", "write_report"]
-
-
-@dataclass(frozen=True)
-class Text:
-    """A paragraph; ``look`` is a class of the style sheet."""
-
-    text: str
-    look: str = ""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Pairs of a term and what is said of it."""
-
-    pairs: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Points:
-    """A list of sentences."""
-
-    entries: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawing with its caption."""
-
-    key: str
-    caption: str
-    svg: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Equations:
-    """MathML, or the LaTeX where it cannot be drawn."""
-
-    entries: tuple[tuple[str | None, str], ...]
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A heading below that of the section."""
-
-    key: str
-    text: str
-
-
-Block = Text | Terms | Points | Figure | Equations | Heading | Table
-
-
-@dataclass(frozen=True)
-class Section:
-    """One numbered part of the report."""
-
-    key: str
-    title: str
-    blocks: tuple[Block, ...]
-
-    @property
-    def headings(self) -> list[Heading]:
-        """Headings within the section, for the table of contents."""
-        return [b for b in self.blocks if isinstance(b, Heading)]
 
 
 def write_report(assessment: Assessment, path: str | Path, language: str = "en") -> Path:
@@ -111,7 +46,8 @@ def write_report(assessment: Assessment, path: str | Path, language: str = "en")
     Raises
     ------
     InputError
-        ``E_LANGUAGE`` if the report is not written in that language, ``E_REPORT_PATH`` if the file cannot be written.
+        ``E_LANGUAGE`` if the report is not written in that language, ``E_REPORT_PATH`` if the file cannot be
+        written.
     """
     html = report_html(assessment, language)
     target = Path(path)
@@ -312,23 +248,28 @@ class _Builder:
         )
         subjects = exposure.subjects
         k = subjects["histology"].nunique() if len(subjects) else 0
-        return [
-            Text(w["exposure.text"].format(metric=self.metric, reference_exposure=mean, reference=self.reference)),
-            evidence.exposure_table(self.a, w, self.reference),
+        home = self.reference
+        blocks: list[Block] = [
+            Text(w["exposure.text"].format(metric=self.metric, reference_exposure=mean, reference=home)),
+            evidence.exposure_table(self.a, w, home),
             self._figure(
-                "forest", exposure_forest(self.a), w["forest.caption"].format(reference=self.reference), w["forest.alt"].format(rows=rows)
+                "forest",
+                exposure_forest(self.a),
+                w["forest.caption"].format(reference=home),
+                w["forest.alt"].format(rows=rows),
             ),
-            self._figure(
-                "by-dose", exposure_by_dose(self.a), w["by_dose.caption"], w["by_dose.alt"].format(n=len(subjects), k=k), w["by_dose.note"]
-            )
-            if len(subjects)
-            else self._absent("by_dose"),
-        ]  # fmt: skip
+        ]
+        if not len(subjects):
+            return [*blocks, self._absent("by_dose")]
+        spoken = w["by_dose.alt"].format(n=len(subjects), k=k)
+        drawn = exposure_by_dose(self.a)
+        return [*blocks, self._figure("by-dose", drawn, w["by_dose.caption"], spoken, w["by_dose.note"])]
 
     def response(self) -> list[Block]:
         from pkpd.report.response_figures import exposure_response, response_forest
 
-        w, blocks = self.w, []
+        w = self.w
+        blocks: list[Block] = []
         if not self.a.endpoints:
             return [self._absent("response")]
         for i, endpoint in enumerate(self.a.endpoints):
@@ -341,21 +282,16 @@ class _Builder:
             ]
             if events in (0, n):
                 blocks.append(Text(w["no_events" if events == 0 else "all_events"], "warning"))
+            said = {"label": label, "k": k, "reference": self.reference}
+            curves, forest = exposure_response(self.a, endpoint), response_forest(self.a, endpoint)
             blocks += [
-                self._figure(
-                    f"curves-{i}", exposure_response(self.a, endpoint), w["curves.caption"].format(label=label),
-                    w["curves.alt"].format(label=label, k=k), w["curves.note"].format(reference=self.reference),
-                ),
+                self._figure(f"curves-{i}", curves, *self._said("curves", said)),
                 evidence.tests_table(endpoint, i, w),
                 evidence.contrast_table(endpoint, i, w, self.reference),
-                self._figure(
-                    f"forest-{i}", response_forest(self.a, endpoint),
-                    w["forest_response.caption"].format(label=label, reference=self.reference),
-                    w["forest_response.alt"].format(label=label, reference=self.reference), w["forest_response.note"],
-                ),
+                self._figure(f"forest-{i}", forest, *self._said("forest_response", said)),
                 evidence.count_table(self.a, i, w),
                 evidence.coefficient_table(endpoint, i, w),
-            ]  # fmt: skip
+            ]
         return blocks
 
     def differences(self) -> list[Block]:
@@ -400,9 +336,9 @@ class _Builder:
         for row in self.a.verdicts.to_dict("records"):
             if row.get("verdict") == "insufficient data":
                 n = row.get("n_needed")
-                known = n is not None and n == n
+                known = integer(n) if n is not None and n == n else ""
                 key = "limitations.insufficient" if known else "limitations.insufficient_unknown"
-                entries.append(w[key].format(histology=row["histology"], n=integer(n) if known else ""))
+                entries.append(w[key].format(histology=row["histology"], n=known))
             listed = row.get("qualifiers")
             for name in answer.qualifiers(listed if isinstance(listed, str) else ""):
                 meaning = w.get(f"qualifier.{name}", "")
@@ -421,6 +357,10 @@ class _Builder:
         if self.a.plan:
             blocks.append(evidence.plan_table(self.a, w))
         return blocks
+
+    def _said(self, key: str, names: dict[str, Any]) -> list[str]:
+        """Caption, description and note of a figure."""
+        return [self.w[f"{key}.{part}"].format(**names) for part in ("caption", "alt", "note")]
 
     def _absent(self, section: str) -> Text:
         title = self.w.get(f"section.{section}") or self.w[f"{section}.caption"]

@@ -16,7 +16,7 @@ _LETTERS = re.compile(
 
 
 def mathml(latex: str) -> str | None:
-    """MathML of one equation; None where the LaTeX is beyond the converter (the report then prints the source)."""
+    """MathML of one equation; None where the LaTeX is beyond the converter (its source is printed then)."""
     from latex2mathml.converter import convert
 
     # a word is a name (CL, central), not a product of letters: it is set upright, and factors stand apart

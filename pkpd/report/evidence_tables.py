@@ -1,10 +1,10 @@
-"""Tables of the evidence: data, population PK, exposure, exposure-response, differences, plan and provenance."""
+"""Tables of the evidence: data, population PK, exposure, exposure-response, differences, plan, provenance."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, probability, ratio, significant
@@ -303,7 +303,12 @@ def contrast_table(endpoint: EndpointResult, position: int, words: Mapping, refe
 def tau_table(assessment: Assessment, words: Mapping) -> Table:
     """The between-histology standard deviation."""
     tau = assessment.exchangeability.get("tau") or {}
-    forms = {"mean": significant, "sd": significant, "p_above": probability, "threshold": significant}
+    forms: dict[str, Callable[[float], str]] = {
+        "mean": significant,
+        "sd": significant,
+        "p_above": probability,
+        "threshold": significant,
+    }
     rows = []
     for name, form in forms.items():
         if tau.get(name) is not None:

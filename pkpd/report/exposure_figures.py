@@ -156,8 +156,8 @@ def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Log exposure axis; one row per histology and dose with every subject as a point and, from five subjects on, a box
-        (median, quartiles, whiskers to 1.5 × the interquartile range).
+        Log exposure axis; one row per histology and dose with every subject as a point and, from five
+        subjects on, a box (median, quartiles, whiskers to 1.5 × the interquartile range).
     """
     exposure = assessment.exposure
     subjects = exposure.subjects
@@ -229,7 +229,8 @@ def _cloud(ax: Axes, values: np.ndarray, at: float, colour: str, label: str) -> 
     )
     if not few:
         ax.boxplot(
-            values, positions=[at], orientation="horizontal", widths=0.62, showfliers=False, manage_ticks=False,
+            values, positions=[at], orientation="horizontal", widths=0.62, showfliers=False,
+            manage_ticks=False,
             boxprops={"color": colour, "linewidth": 0.9}, medianprops={"color": INK, "linewidth": 1.6},
             whiskerprops={"color": colour, "linewidth": 0.9}, capprops={"color": colour, "linewidth": 0.9},
         )  # fmt: skip
@@ -247,7 +248,8 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Per histology the raw estimate (hollow) above the shrunken one (filled), with intervals of equal coverage.
+        Per histology the raw estimate (hollow) above the shrunken one (filled), with intervals of equal
+        coverage.
     """
     table = assessment.exchangeability["table"].reset_index(drop=True)
     ax = panel(ax, (6.7, 1.0 + 0.46 * len(table)))
@@ -293,7 +295,7 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
         1.02, 0.17, "shrunken", transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL, color=GREY
     )
     ax.set_xlabel(
-        f"{metric_name(assessment.exposure.metric)}: typical subject, ratio to {reference_histology(assessment)}",
+        f"{metric_name(assessment.exposure.metric)} of typical subjects, ratio to the reference exposure",
         fontsize=TEXT,
         color=INK,
     )

@@ -22,8 +22,9 @@ def field_value(assessment: Any, path: str) -> Any:
     assessment : Assessment
         The assessment that the report was written from (or restored from its JSON).
     path : str
-        Attribute, column and key names joined by dots, positions in brackets: ``"endpoints[0].contrasts.lower[2]"`` is
-        row 2 (counted from 0) of column ``lower``. Index labels of a table are reached as ``index``.
+        Attribute, column and key names joined by dots, positions in brackets:
+        ``"endpoints[0].contrasts.lower[2]"`` is row 2 (counted from 0) of column ``lower``. Index labels of
+        a table are reached as ``index``.
 
     Returns
     -------
@@ -45,9 +46,7 @@ def field_value(assessment: Any, path: str) -> Any:
         try:
             if index is not None:
                 value = value.iloc[int(index)] if isinstance(value, pd.Series) else value[int(index)]
-            elif isinstance(value, pd.DataFrame) and name != "index":
-                value = value[name]
-            elif isinstance(value, dict):
+            elif (isinstance(value, pd.DataFrame) and name != "index") or isinstance(value, dict):
                 value = value[name]
             else:
                 value = getattr(value, name)

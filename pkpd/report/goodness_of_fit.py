@@ -32,8 +32,8 @@ def gof(fit: Any) -> np.ndarray:
     Returns
     -------
     ndarray of Axes, shape (2, 3)
-        DV against PRED, DV against IPRED, CWRES against TIME; CWRES against PRED, normal quantiles of CWRES, and CWRES by
-        histology (empty where there is none). The coloured line is a local linear trend.
+        DV against PRED, DV against IPRED, CWRES against TIME; CWRES against PRED, normal quantiles of
+        CWRES, and CWRES by histology (empty where there is none). The coloured line is a local linear trend.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def _points(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def trend(x: np.ndarray, y: np.ndarray, span: float = 0.6, points: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    """Local linear regression with tricube weights (Cleveland 1979, without robustness steps) on ``points`` values of x."""
+    """Local linear regression with tricube weights (Cleveland 1979, without robustness steps)."""
     if len(x) < 8 or np.ptp(x) == 0:
         return np.empty(0), np.empty(0)
     at = np.unique(np.quantile(x, np.linspace(0.01, 0.99, points)))
@@ -185,10 +185,11 @@ def _by_group(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
     for row, name in enumerate(names):
         values = table.loc[table["histology"] == name, "CWRES"].to_numpy(float)
         ax.boxplot(
-            values, positions=[row], orientation="horizontal", widths=0.55, showfliers=False, manage_ticks=False, patch_artist=True,
+            values, positions=[row], orientation="horizontal", widths=0.55, showfliers=False,
+            manage_ticks=False, patch_artist=True,
             boxprops={"facecolor": look[name].colour, "alpha": 0.35, "edgecolor": look[name].colour},
-            medianprops={"color": look[name].colour, "linewidth": 1.4}, whiskerprops={"color": look[name].colour},
-            capprops={"color": look[name].colour},
+            medianprops={"color": look[name].colour, "linewidth": 1.4},
+            whiskerprops={"color": look[name].colour}, capprops={"color": look[name].colour},
         )  # fmt: skip
         labels.append(textwrap.shorten(str(name), 20, placeholder=" …"))
         ax.text(

@@ -84,7 +84,7 @@ def ratio(value: float) -> str:
 
 
 def probability(value: float, gates: tuple[float, ...] = (0.8, 0.9)) -> str:
-    """A probability: two decimals, and further ones where rounding would carry it over a gate of the decision rule."""
+    """A probability: two decimals, and more where rounding would carry it over a threshold of the rule."""
     special = _special(value)
     if special is not None:
         return special

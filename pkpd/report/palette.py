@@ -12,7 +12,7 @@ GREY = "#767676"  # still 4.5 : 1 on white
 SHADE = "#e8eef4"
 TREND = "#d55e00"
 
-# Okabe & Ito 2008 without black (the reference histology) and yellow (invisible on white), then Tol's "muted" set
+# Okabe & Ito 2008 without black (the reference) and yellow (invisible on white), then Tol's "muted" set
 _COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
     "#332288", "#882255", "#117733", "#999933", "#aa4499", "#44aa99", "#661100",

@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, grid, log_ticks, wrapped
-from pkpd.report.exposure_figures import reference_histology, _with_unit, metric_name, response_axes
+from pkpd.report.exposure_figures import _with_unit, metric_name, reference_histology, response_axes
 from pkpd.report.palette import GREY, INK, SHADE, looks
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ def exposure_response(assessment: Assessment, endpoint: str | int | EndpointResu
     Returns
     -------
     ndarray of Axes
-        Per histology the curve with its 90 % band, the observed proportions of groups of equal size with 95 % intervals and
-        their n, the reference exposure (dashed), and the reference histology's curve in grey. Unused axes are switched off.
+        Per histology the curve with its 90 % band, the observed proportions of groups of equal size with
+        95 % intervals and their n, the reference exposure (dashed), and the reference histology's curve in
+        grey. Unused axes are switched off.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def _response_scales(
     low, high = float(seen.min()), float(seen.max())
     log = low > 0 and (result.shape == "log" or high / low > 20)
     margin = 1.12 if log else 0.06 * (high - low)
-    rows, columns = axes.shape
+    columns = axes.shape[1]
     for i, ax in enumerate(axes.flat[: len(names)]):
         if log:
             ax.set(xscale="log", xlim=(low / margin, high * margin))
@@ -131,8 +132,8 @@ def _response_scales(
         # a panel with nothing below it carries the labels of the axis that all share
         ax.tick_params(labelbottom=i + columns >= len(names))
     axes[0, 0].text(
-        assessment.exposure.reference_exposure, 1.0, " reference", transform=axes[0, 0].get_xaxis_transform(), va="top",
-        ha="left", fontsize=6.5, color=GREY,
+        assessment.exposure.reference_exposure, 1.0, " reference",
+        transform=axes[0, 0].get_xaxis_transform(), va="top", ha="left", fontsize=6.5, color=GREY,
     )  # fmt: skip
     figure = axes[0, 0].figure
     exposure = assessment.exposure
@@ -152,8 +153,8 @@ def response_forest(assessment: Assessment, endpoint: str | int | EndpointResult
     Returns
     -------
     ndarray of Axes, shape (1, 2)
-        Left the proportions with 95 % intervals, right the differences with 90 % intervals; the area within the declared
-        margin is shaded.
+        Left the proportions with 95 % intervals, right the differences with 90 % intervals; the area within
+        the declared margin is shaded.
     """
     result = _endpoint(assessment, endpoint)
     reference = reference_histology(assessment)
@@ -191,9 +192,10 @@ def response_forest(assessment: Assessment, endpoint: str | int | EndpointResult
     left.set_xlim(-0.02, 1.02)
     left.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     left.grid(axis="x", color="#ececec", linewidth=0.6)
+    short = textwrap.shorten(reference, 24, placeholder=" …")
     left.set_xlabel(f"{result.label}: observed (95 % CI)", fontsize=TEXT, color=INK)
     right.set_xlabel(
-        f"Difference to {textwrap.shorten(reference, 24, placeholder=' …')}\nat equal exposure, percentage\npoints (90 % CI)",
+        f"Difference to {short}\nat equal exposure, percentage\npoints (90 % CI)",
         fontsize=TEXT,
         color=INK,
     )

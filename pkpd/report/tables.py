@@ -1,4 +1,4 @@
-"""Tables of the report: cells know which field of the assessment they show; decimals of a column stand in line."""
+"""Tables of the report: cells know the field of the assessment they show; decimals stand in line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Part = str | Number | Badge
 
 @dataclass(frozen=True)
 class Column:
-    """Heading of a column; ``kind`` is text, number or interval; neighbours of one ``group`` share a heading above."""
+    """Heading of a column; ``kind`` is text, number or interval; columns of one ``group`` share one above."""
 
     label: str
     kind: str = "text"
@@ -76,7 +76,8 @@ class Cell:
 @dataclass(frozen=True)
 class Row:
     """Cells of a row; ``look`` is "" or "group" (a heading across the table), "said" (words below a row),
-    "again" (it repeats the heading of the row above)."""
+    "again" (it repeats the heading of the row above).
+    """
 
     cells: tuple[Cell, ...]
     look: str = ""

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pkpd.report.numbers import MISSING, fixed, integer, percent, probability, ratio, significant
+from pkpd.report.numbers import MISSING, fixed, integer, percent, probability, ratio
 from pkpd.report.tables import Badge, Column, Number, Reader, Row, Table, cell, heading, table
 from pkpd.study.assessment import Assessment
 
 __all__ = ["dose_table", "margin_tables", "qualifier_table", "rule_table", "verdict_table"]
 
+_CHANCES = (
+    "p_exposure_below",
+    "p_exposure_within",
+    "p_exposure_above",
+    "p_response_below_p0",
+    "p_effect_kept",
+    "p_safety_kept",
+    "p_total_kept",
+)
 LOOKS = {"same dose": "same", "adjust dose": "adjust", "exclude": "exclude", "insufficient data": "open"}
 
 
@@ -61,11 +70,7 @@ def verdict_table(assessment: Assessment, words: Mapping, reference: str, metric
             reader.number("n_response", i, integer),
         )
         rule = reader.word("rule", i)
-        chances = [
-            reader.numeric(name, i, probability)
-            for name in ("p_exposure_below", "p_exposure_within", "p_exposure_above", "p_response_below_p0", "p_effect_kept",
-                         "p_safety_kept", "p_total_kept")
-        ]  # fmt: skip
+        chances = [reader.numeric(name, i, probability) for name in _CHANCES]
         main = Row(
             (
                 heading(reader.word("histology", i), detail=counts),
@@ -150,6 +155,12 @@ def margin_tables(assessment: Assessment, words: Mapping) -> list[Table]:
                     )
                 )
             )
+    for name, value in (margins.get("safety_by_histology") or {}).items():
+        shown = Number(_points(value), f"plan.margins.safety_by_histology.{name}", 100)
+        label = words["margin.safety_of"].format(histology=name)
+        rows.append(
+            Row((heading(label), cell(shown, kind="interval"), cell(str(margins.get("source", MISSING)))))
+        )
     if p0.get("default") is not None:
         shown = Number(_points(p0["default"]) + " %", "plan.p0.default", 100)
         rows.append(
@@ -180,10 +191,10 @@ def margin_tables(assessment: Assessment, words: Mapping) -> list[Table]:
     made = [table("margins", words["margins.caption"], columns, rows)]
     thresholds = plan.get("thresholds") or {}
     if thresholds:
-        lines = [
-            Row((heading(words.get(f"threshold.{name}", name)), cell(Number(fixed(value, 0 if isinstance(value, int) else 2), f"plan.thresholds.{name}"), kind="number")))
-            for name, value in thresholds.items()
-        ]  # fmt: skip
+        lines = []
+        for name, value in thresholds.items():
+            shown = Number(fixed(value, 0 if isinstance(value, int) else 2), f"plan.thresholds.{name}")
+            lines.append(Row((heading(words.get(f"threshold.{name}", name)), cell(shown, kind="number"))))
         made.append(
             table(
                 "thresholds",
@@ -198,10 +209,8 @@ def margin_tables(assessment: Assessment, words: Mapping) -> list[Table]:
 def rule_table(assessment: Assessment, words: Mapping) -> Table:
     """The decision table with the plan's thresholds."""
     limits = {
-        "exposure": 0.9,
-        "exclude": 0.9,
-        "different": 0.9,
-        "kept": 0.8,
+        "conclude": 0.9,
+        "keep": 0.8,
         "minimum_n": 10,
         **(assessment.plan.get("thresholds") or {}),
     }

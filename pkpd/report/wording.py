@@ -113,13 +113,15 @@ _ENGLISH: dict = {
     "margin.bounds": "No-effect bounds of the exposure ratio (L, U)",
     "margin.efficacy": "Response: acceptable loss δ_E, percentage points",
     "margin.safety": "Adverse events: acceptable excess δ_S, percentage points",
+    "margin.safety_of": "Adverse events in {histology}: acceptable excess δ_S, percentage points",
     "margin.p0": "Response rate p_0 below which the drug is not worth giving",
     "margin.p0_of": "p_0 in {histology}",
-    "thresholds.caption": "Probabilities that a statement must reach",
-    "threshold.exposure": "The exposure ratio lies outside, or inside, the bounds",
-    "threshold.exclude": "The response rate is below p_0",
-    "threshold.different": "A difference exceeds its margin",
-    "threshold.kept": "A difference stays within its margin",
+    "thresholds.caption": "Thresholds: probabilities that a statement must reach, and other limits",
+    "threshold.conclude": "A difference is shown, exposure is equivalent, or the response rate is below p_0",
+    "threshold.keep": "A difference in response or safety stays within its margin",
+    "threshold.small_n": "Patients below which SMALL-N is noted",
+    "threshold.shrinkage": "Shrinkage above which HIGH-SHRINKAGE is noted",
+    "threshold.extrapolation": "Largest dose that may be named, as a multiple of the highest studied",
     "threshold.minimum_n": "Patients below which no histology is judged",
     "column.statement": "Statement",
     "column.threshold": "Threshold",
@@ -137,13 +139,13 @@ _ENGLISH: dict = {
         ),
         (
             "1",
-            "P(response rate < p_0) ≥ {exclude} on the histology's own data, and P(R < {low}) < {exposure}",
+            "P(response rate < p_0) ≥ {conclude} on the histology's own data, and P(R < {low}) < {conclude}",
             "exclude",
         ),
         (
             "2a",
             (
-                "P(R < {low}) ≥ {exposure} or P(R > {high}) ≥ {exposure}: the dose that matches the"
+                "P(R < {low}) ≥ {conclude} or P(R > {high}) ≥ {conclude}: the dose that matches the"
                 " reference exposure"
             ),
             "adjust dose",
@@ -151,31 +153,31 @@ _ENGLISH: dict = {
         (
             "2b",
             (
-                "P(excess of adverse events at equal exposure > δ_S) ≥ {different}, and a candidate dose"
-                " keeps them within δ_S with probability ≥ {kept}: the largest such dose"
+                "P(excess of adverse events at equal exposure > δ_S) ≥ {conclude}, and a candidate dose"
+                " keeps them within δ_S with probability ≥ {keep}: the largest such dose"
             ),
             "adjust dose",
         ),
         (
             "2c",
             (
-                "P(loss of response at equal exposure > δ_E) ≥ {different}, randomised doses, and a"
-                " candidate dose within the safety limit restores it with probability ≥ {kept}"
+                "P(loss of response at equal exposure > δ_E) ≥ {conclude}, randomised doses, and a"
+                " candidate dose within the safety limit restores it with probability ≥ {keep}"
             ),
             "adjust dose",
         ),
         (
             "3",
             (
-                "P({low} ≤ R ≤ {high}) ≥ {exposure}, and response and safety at equal exposure and"
-                " response at the reference dose each kept with probability ≥ {kept}"
+                "P({low} ≤ R ≤ {high}) ≥ {conclude}, and response and safety at equal exposure and"
+                " response at the reference dose each kept with probability ≥ {keep}"
             ),
             "same dose",
         ),
         (
             "3'",
             (
-                "As row 3 but for the response, while P(response rate > p_0) ≥ {different} and no dose"
+                "As row 3 but for the response, while P(response rate > p_0) ≥ {conclude} and no dose"
                 " would help"
             ),
             "same dose",
@@ -311,7 +313,7 @@ _ENGLISH: dict = {
     "tau.p_above": "P(τ > τ_0)",
     "tau.threshold": "τ_0",
     "tau.prior": "Prior",
-    "shrunken.caption": "Raw and shrunken log exposure relative to {reference}",
+    "shrunken.caption": "Raw and shrunken log exposure of typical subjects, relative to the reference",
     "shrunken.note": "Interval of the shrunken value; the pooled mean and τ are estimated together.",
     "column.raw": "Raw",
     "column.shrunken": "Shrunken",

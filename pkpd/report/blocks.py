@@ -1,0 +1,73 @@
+"""What a section of the report is made of: paragraphs, lists, figures, equations, headings and tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pkpd.report.tables import Table
+
+__all__ = ["Block", "Equations", "Figure", "Heading", "Points", "Section", "Terms", "Text"]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; ``look`` is a class of the style sheet."""
+
+    text: str
+    look: str = ""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Pairs of a term and what is said of it."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Points:
+    """A list of sentences."""
+
+    entries: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing with its caption."""
+
+    key: str
+    caption: str
+    svg: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Equations:
+    """MathML, or the LaTeX where it cannot be drawn."""
+
+    entries: tuple[tuple[str | None, str], ...]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading below that of the section."""
+
+    key: str
+    text: str
+
+
+Block = Text | Terms | Points | Figure | Equations | Heading | Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """One numbered part of the report."""
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def headings(self) -> list[Heading]:
+        """Headings within the section, for the table of contents."""
+        return [b for b in self.blocks if isinstance(b, Heading)]
