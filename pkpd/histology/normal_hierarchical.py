@@ -294,7 +294,7 @@ def _inputs(estimates, standard_errors, covariance) -> tuple[np.ndarray, np.ndar
     cov = np.asarray(covariance, float)
     if cov.shape != (y.size, y.size) or not np.isfinite(cov).all():
         raise InputError(
-            f"E_COVARIANCE",
+            "E_COVARIANCE",
             f"covariance of shape {cov.shape} for {y.size} estimates.",
             "Give a (K, K) matrix.",
         )
