@@ -206,28 +206,58 @@ def test_output_into_a_closed_pipe_is_no_error():
     assert done.stderr == ""
 
 
-GOOD = "ID,TIME,AMT,EVID,DV,MDV,CMT,TUMOR\n1,0,100,1,.,1,1,lung\n1,1,.,0,5.0,0,2,lung\n1,2,.,0,4.0,0,2,lung\n"
+GOOD = """\
+ID,TIME,AMT,EVID,DV,MDV,CMT,TUMOR,ORR,AE
+1,0,100,1,.,1,1,lung,1,0
+1,1,.,0,5.0,0,2,lung,1,0
+1,2,.,0,4.0,0,2,lung,1,0
+2,0,100,1,.,1,1,rare,0,0
+2,1,.,0,3.0,0,2,rare,0,0
+"""
+BROKEN = {
+    "missing column": (GOOD.replace("TIME", "CLOCK"), "there is no column TIME"),
+    "not numeric": (GOOD.replace("5.0", "five"), "row 3, ID 1, column DV, value five"),
+    "unsorted times": (GOOD.replace("1,2,.,0,4.0", "1,0.5,.,0,4.0"), "E_TIME_NOT_INCREASING: row 4, ID 1"),
+    "no observations": (GOOD.replace("2,1,.,0,3.0,0,2,rare,0,0\n", ""), "E_NO_OBSERVATIONS: row 5, ID 2"),
+    "no doses": (GOOD.replace("2,0,100,1,.,1,1,rare,0,0\n", ""), "E_NO_DOSES: row 5, ID 2"),
+}
+
+
+@pytest.mark.parametrize(("broken", "words"), BROKEN.values(), ids=BROKEN)
+def test_a_data_set_that_cannot_be_used_is_one_clear_error(tmp_path, plan, capsys, broken, words):
+    (tmp_path / "data.csv").write_text(broken)
+    assert run("check", str(tmp_path / "data.csv")) == 2
+    assert words in capsys.readouterr().out
+    assert run("check", str(tmp_path / "data.csv"), "--json") == 2
+    findings = json.loads(capsys.readouterr().out)
+    assert any(f["code"].startswith("E_") for f in findings)
+    # the same through the whole road
+    assert run("assess", str(plan), "--output", str(tmp_path / "out")) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Remedy: " in err
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(
-    ("broken", "words"),
+    ("data", "old", "new", "words"),
     [
-        (GOOD.replace("TIME", "CLOCK"), "TIME"),
-        (GOOD.replace("5.0", "five"), "five"),
-        (GOOD.replace("1,2,.,0,4.0", "1,0.5,.,0,4.0"), "0.5"),
-        ("\n".join(GOOD.splitlines()[:2]) + "\n", "observation"),
-        ("\n".join([GOOD.splitlines()[0], *GOOD.splitlines()[2:]]) + "\n", "dose"),
+        (GOOD, 'reference = "lung"', 'reference = "Lung"', "line 7: histology 'Lung' is not in column TUMOR"),
+        (GOOD, 'column = "ORR"', 'column = "RESP"', "line 28: the data have no column 'RESP'"),
+        (GOOD, 'reference = "lung"', 'reference = "lung"\nhistology = "SITE"', "SITE"),
+        (GOOD, "data.csv", "none.csv", "there is no such file"),
+        (GOOD, 'file = "model.py"', 'name = "no_model"', "there is no shipped model 'no_model'"),
+        (GOOD.splitlines()[0] + "\n1,0,100,1,.,1,1,lung,1,0\n", "", "", "has a single observation"),
     ],
-    ids=["missing column", "not numeric", "unsorted times", "no observations", "no doses"],
+    ids=["histology", "endpoint", "histology column", "data file", "model", "nothing observed"],
 )
-def test_check_finds_what_is_wrong_with_a_data_set(tmp_path, capsys, broken, words):
-    path = tmp_path / "data.csv"
-    path.write_text(broken)
-    assert run("check", str(path)) == 2
-    assert words in capsys.readouterr().out
-    assert run("check", str(path), "--json") == 2
-    findings = json.loads(capsys.readouterr().out)
-    assert any(f["code"].startswith("E_") for f in findings)
+def test_what_plan_and_data_disagree_on_is_one_clear_error(tmp_path, plan, capsys, data, old, new, words):
+    (tmp_path / "data.csv").write_text(data)
+    plan.write_text(PLAN.replace(old, new, 1) if old else PLAN)
+    assert run("assess", str(plan), "--output", str(tmp_path / "out")) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
 
 
 def test_check_passes_a_good_data_set(tmp_path, capsys):

@@ -26,6 +26,7 @@ def reference_regimen(plan: Plan) -> Any:
     return dose(
         section.reference,
         every=section.interval,
+        until=section.interval,
         infusion=section.infusion,
         compartment=section.compartment,
     )

@@ -23,7 +23,8 @@ def read_data(plan: Plan) -> Dataset:
     DataError
         All errors of the file itself.
     PlanError
-        ``E_HISTOLOGY_UNKNOWN``: a histology that the plan names is not in the data.
+        ``E_HISTOLOGY_UNKNOWN``: a histology that the plan names is not in the data; ``E_DATA_EMPTY``: no
+        subject at all has a dose, or an observation.
     """
     section = plan.data
     with warnings.catch_warnings():
@@ -39,6 +40,17 @@ def read_data(plan: Plan) -> Dataset:
             histology=section.histology,
             columns=dict(section.columns) if section.columns else None,
         )
+    for what, absent in (
+        ("dose", not (data.frame["EVID"] == 1).any()),
+        ("observation", data.n_observations == 0),
+    ):
+        if absent:
+            raise plan.error(
+                "E_DATA_EMPTY",
+                ("data", "file"),
+                f"no subject of {section.file} has a single {what}.",
+                f"`pkpd check {section.file}` lists what was found.",
+            )
     levels = sorted({str(v) for v in data.frame[section.histology].dropna()})
     named: list[tuple[tuple[str | int, ...], Iterable[str]]] = [
         (("data", "reference"), [section.reference]),
