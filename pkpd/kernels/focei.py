@@ -25,6 +25,8 @@ from pkpd.kernels.status import HESSIAN_NOT_POSITIVE, INNER_NOT_CONVERGED, NOT_F
 _MOST_ITERATIONS = 200
 # The step that remains at the mode, in units of its posterior SD, is below 1e-8: the error it leaves in the gradient is of that size.
 _TOLERANCE = 1e-16
+# Fisher scoring (Hessian 2H) is quick far from the mode and slow near it when residuals are large: then BFGS takes over.
+_SCORING_STEPS = 4
 
 
 @kernel()
@@ -61,6 +63,25 @@ def cholesky_solve(lower, b, x):
         for k in range(i + 1, m):
             total -= lower[k, i] * x[k]
         x[i] = total / lower[i, i]
+
+
+@kernel()
+def _bfgs(b, new, old, g_new, g_old, bs):
+    """BFGS update of the Hessian ``b`` after a step; False, and ``b`` as it was, where the curvature is not positive."""
+    m = b.shape[0]
+    sy, sbs = 0.0, 0.0
+    for i in range(m):
+        bs[i] = 0.0
+        for j in range(m):
+            bs[i] += b[i, j] * (new[j] - old[j])
+        sbs += (new[i] - old[i]) * bs[i]
+        sy += (new[i] - old[i]) * (g_new[i] - g_old[i])
+    if not (sy > 1e-10 * sbs and sbs > 0.0):
+        return False
+    for i in range(m):
+        for j in range(m):
+            b[i, j] += (g_new[i] - g_old[i]) * (g_new[j] - g_old[j]) / sy - bs[i] * bs[j] / sbs
+    return True
 
 
 @kernel()
@@ -230,9 +251,10 @@ def evaluate_focei(
         eta, trial, step = np.zeros(ne), etas[i].copy(), np.zeros(ne)
         g, h, lower = np.zeros(ne), np.zeros((ne, ne)), np.zeros((ne, ne))
         g_new, h_new = np.zeros(ne), np.zeros((ne, ne))
+        b, bs = np.zeros((ne, ne)), np.zeros(ne)
         phi = np.inf
         code = INNER_NOT_CONVERGED
-        iteration, length, decrease = 0, 1.0, 0.0
+        iteration, accepted, length, decrease = 0, 0, 1.0, 0.0
         while iteration < _MOST_ITERATIONS:
             iteration += 1
             trial_status = predict_subject(
@@ -266,15 +288,23 @@ def evaluate_focei(
             if not accept and trial_status == OK and length == 1.0 and decrease < 1e-9 * (1.0 + abs(phi)):
                 accept = True
             if accept:
+                update = accepted >= _SCORING_STEPS
+                if update:
+                    update = _bfgs(b, trial, eta, g_new, g, bs)
                 phi = phi_trial
                 eta[:] = trial
                 g[:] = g_new
                 h[:, :] = h_new
-                if not cholesky(h, lower):
+                if not update:
+                    for k in range(ne):
+                        for m in range(ne):
+                            b[k, m] = 2.0 * h[k, m]
+                accepted += 1
+                if not cholesky(b, lower):
                     code = HESSIAN_NOT_POSITIVE
                     break
                 for k in range(ne):
-                    g_new[k] = -0.5 * g[k]
+                    g_new[k] = -g[k]
                 cholesky_solve(lower, g_new, step)
                 decrease = 0.0
                 for k in range(ne):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pkpd.population.objective import Point
-from pkpd.population.scales import Scales
+from pkpd.language.scales import Scales
 
 __all__ = ["CovarianceStep", "covariance_step"]
 

@@ -12,16 +12,17 @@ import pandas as pd
 from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.language import Model, Problem, bind
+from pkpd.language.scales import Scales, Values, parameter_values
 from pkpd.population.covariance import covariance_step
 from pkpd.population.methods import FOCEI
 from pkpd.population.objective import Evaluation, Objective, Point
 from pkpd.population.quasi_newton import Search, minimise
-from pkpd.population.residuals import individual_parameters, residuals, shrinkage
+from pkpd.population.residuals import residuals, shrinkage
 from pkpd.population.result import PopulationFit
-from pkpd.population.scales import Scales, Values
 from pkpd.results import estimates_table
+from pkpd.simulation.prediction import individual_parameters
 
-__all__ = ["evaluate", "fit", "parameter_values"]
+__all__ = ["evaluate", "fit"]
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -211,13 +212,3 @@ def evaluate(
         individual_ofv=pd.Series(point.individual, index=ids, name="OFV"),
         individual_estimates=pd.DataFrame(point.etas, index=ids, columns=[e.name for e in problem.model.etas]),
     )
-
-
-def parameter_values(scales: Scales, problem: Problem, parameters: Mapping[str, float] | None) -> Values:
-    """Population parameters from the model's initial values, overridden by name."""
-    natural = scales.natural(scales.initial(problem))
-    for name, value in dict(parameters or {}).items():
-        if name not in scales.names:
-            raise InputError("E_PARAMETER_NAME", f"there is no parameter {name!r}.", f"Parameters: {', '.join(scales.names)}.")
-        natural[scales.names.index(name)] = float(value)
-    return scales.values(natural)

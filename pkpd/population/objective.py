@@ -10,7 +10,7 @@ import pandas as pd
 
 from pkpd.errors import FitError
 from pkpd.language import Problem
-from pkpd.population.scales import Scales, Values
+from pkpd.language.scales import Scales, Values
 
 __all__ = ["Evaluation", "Objective", "Point"]
 

@@ -1,4 +1,4 @@
-"""Predictions, residuals, shrinkage and individual parameters at the end of a fit."""
+"""Residuals and shrinkage at the end of a fit."""
 
 from __future__ import annotations
 
@@ -6,48 +6,10 @@ import numpy as np
 import pandas as pd
 
 from pkpd.language import Problem
-from pkpd.population.scales import Values
+from pkpd.language.scales import Values
+from pkpd.simulation.prediction import predictions, residual_sd
 
-__all__ = ["individual_parameters", "predictions", "residuals", "shrinkage"]
-
-
-def predictions(problem: Problem, values: Values, etas: np.ndarray, *, order: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Outputs at every record.
-
-    Parameters
-    ----------
-    etas : (N, E) array
-    order : int
-        1 to get derivatives to the etas too.
-
-    Returns
-    -------
-    f (O,), f_eta (O, E), status (N,)
-    """
-    from pkpd.kernels.prediction import predict_all
-
-    count = len(problem.records.time)
-    f, f_eta = np.full(count, np.nan), np.zeros((count, problem.n_eta))
-    status = np.zeros(problem.n_subjects, dtype=np.int64)
-    predict_all(order, np.ascontiguousarray(etas), values.theta, *problem.system, *problem.subject_data, f, f_eta, status)
-    return f, f_eta, status
-
-
-def individual_parameters(problem: Problem, values: Values, etas: np.ndarray) -> pd.DataFrame:
-    """Individual parameters (and derived quantities) by ID."""
-    from pkpd.kernels.prediction import individual_parameters as fill
-
-    names = [p.name for p in (*problem.model.parameters, *problem.model.derived)]
-    out = np.zeros((problem.n_subjects, len(names)))
-    fill(np.ascontiguousarray(etas), values.theta, problem.covariates, problem.functions["individual"], out)
-    return pd.DataFrame(out, columns=names, index=pd.Index(problem.subjects, name="ID"))
-
-
-def residual_sd(problem: Problem, values: Values, f: np.ndarray) -> np.ndarray:
-    """Residual standard deviation of each record at prediction ``f`` (O,)."""
-    sd = np.append(values.sigma, 0.0)  # position -1 reads the zero
-    parts = problem.residual[problem.records.endpoint]
-    return np.hypot(sd[parts[:, 0]], sd[parts[:, 1]] * f)
+__all__ = ["residuals", "shrinkage"]
 
 
 def residuals(problem: Problem, values: Values, etas: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:

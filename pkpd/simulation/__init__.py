@@ -1,1 +1,6 @@
+"""From a model and a regimen to concentration-time profiles."""
 
+from pkpd.simulation.regimen import Regimen, dose
+from pkpd.simulation.simulate import predict, simulate
+
+__all__ = ["Regimen", "dose", "predict", "simulate"]

@@ -7,14 +7,15 @@ or logit of their bounds, OMEGA through its Cholesky factor with a log diagonal,
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from pkpd.errors import InputError
-from pkpd.language import Problem
+from pkpd.language.binding import Problem
 
-__all__ = ["Scales", "Values"]
+__all__ = ["Scales", "Values", "parameter_values"]
 
 
 @dataclass(frozen=True)
@@ -198,3 +199,13 @@ def _slope(value: float, lower: float, upper: float) -> float:
     if math.isfinite(upper):
         return upper - value
     return 1.0
+
+
+def parameter_values(scales: Scales, problem: Problem, parameters: Mapping[str, float] | None) -> Values:
+    """Population parameters from the model's initial values, overridden by name."""
+    natural = scales.natural(scales.initial(problem))
+    for name, value in dict(parameters or {}).items():
+        if name not in scales.names:
+            raise InputError("E_PARAMETER_NAME", f"there is no parameter {name!r}.", f"Parameters: {', '.join(scales.names)}.")
+        natural[scales.names.index(name)] = float(value)
+    return scales.values(natural)

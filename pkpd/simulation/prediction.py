@@ -1,0 +1,50 @@
+"""Predictions and individual parameters of a bound problem at given etas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pkpd.language import Problem
+from pkpd.language.scales import Values
+
+__all__ = ["individual_parameters", "predictions", "residual_sd"]
+
+
+def predictions(problem: Problem, values: Values, etas: np.ndarray, *, order: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outputs at every record.
+
+    Parameters
+    ----------
+    etas : (N, E) array
+    order : int
+        1 to get derivatives to the etas too.
+
+    Returns
+    -------
+    f (O,), f_eta (O, E), status (N,)
+    """
+    from pkpd.kernels.prediction import predict_all
+
+    count = len(problem.records.time)
+    f, f_eta = np.full(count, np.nan), np.zeros((count, problem.n_eta))
+    status = np.zeros(problem.n_subjects, dtype=np.int64)
+    predict_all(order, np.ascontiguousarray(etas), values.theta, *problem.system, *problem.subject_data, f, f_eta, status)
+    return f, f_eta, status
+
+
+def individual_parameters(problem: Problem, values: Values, etas: np.ndarray) -> pd.DataFrame:
+    """Individual parameters (and derived quantities) by ID."""
+    from pkpd.kernels.prediction import individual_parameters as fill
+
+    names = [p.name for p in (*problem.model.parameters, *problem.model.derived)]
+    out = np.zeros((problem.n_subjects, len(names)))
+    fill(np.ascontiguousarray(etas), values.theta, problem.covariates, problem.functions["individual"], out)
+    return pd.DataFrame(out, columns=names, index=pd.Index(problem.subjects, name="ID"))
+
+
+def residual_sd(problem: Problem, values: Values, f: np.ndarray) -> np.ndarray:
+    """Residual standard deviation of each record at prediction ``f`` (O,)."""
+    sd = np.append(values.sigma, 0.0)  # position -1 reads the zero
+    parts = problem.residual[problem.records.endpoint]
+    return np.hypot(sd[parts[:, 0]], sd[parts[:, 1]] * f)
