@@ -194,3 +194,25 @@ def test_the_residual_error_has_the_stated_size(trial, simulate):
     n = len(residual)
     assert abs(residual.mean()) < 4 * 0.2 / np.sqrt(n)
     assert abs(residual.std() / pk["SD(PROP)"] - 1) < 4 / np.sqrt(2 * n)
+
+
+def test_averages_in_the_readme_are_those_of_the_truth(simulate):
+    """Population averages at each dose, by Gauss-Hermite over the exposure distribution."""
+    truth = simulate.truth()
+    sd = np.sqrt(truth["pharmacokinetics"]["OMEGA(CL,CL)"] + (0.75 * 0.18) ** 2)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+
+    def average(histology, column, ratio):
+        h = truth["histologies"][histology]
+        p = expected_probability(
+            h[column], h[f"{column}_slope"], ratio * h["exposure_ratio"] * np.exp(sd * nodes)
+        )
+        return weights @ p / weights.sum()
+
+    found = [average("lung", "orr", 1), average("lung", "ae", 1)]
+    found += [average("liver", "ae", ratio) for ratio in (1, 0.75, 0.5)]
+    text = " ".join((FOLDER / "pantumor/README.md").read_text().split())
+    stated = re.search(
+        r"response (\d+) % and AE (\d+) %.*AE (\d+) % at 2 mg, (\d+) % at 1.5 mg .* and (\d+) % at 1 mg", text
+    )
+    assert [int(x) for x in stated.groups()] == [round(100 * x) for x in found]

@@ -107,10 +107,10 @@ def test_the_truth_is_decidable():
 
 @pytest.mark.nightly
 def test_the_truth_is_decidable_at_any_seed():
-    """At least 97 % right per histology in 300 trials (2000 trials gave 98 % and more)."""
+    """At least 95 % right per histology in 300 trials (1000 trials gave 98.1 % and more)."""
     simulate = script()
     correct = count_right(simulate, range(300), lambda seed: verdicts_from_true_exposures(simulate, seed))
-    assert min(correct.values()) >= 291, correct
+    assert min(correct.values()) >= 285, correct
 
 
 @pytest.mark.nightly

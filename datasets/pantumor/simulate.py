@@ -57,7 +57,7 @@ class Histology:
 HISTOLOGIES = {
     "lung": Histology(400, "reference", 1.0, 0.50, 2.5, 0.10, 3.0, "reference", (1.0,)),
     "colorectal": Histology(60, "resistant", 1.0, 0.03, 0.0, 0.10, 3.0, "exclude", ()),
-    "gastric": Histology(130, "faster clearance", 1.45, 0.50, 2.5, 0.10, 3.0, "adjust dose", (1.5,)),
+    "gastric": Histology(130, "faster clearance", 1.45, 0.50, 2.5, 0.10, 3.0, "adjust dose", (1.25, 1.5)),
     "liver": Histology(180, "more toxic", 1.0, 0.50, 2.5, 0.37, 3.0, "adjust dose", (0.5, 0.75)),
     "breast": Histology(380, "the same", 1.0, 0.50, 2.5, 0.10, 3.0, "same dose", (1.0,)),
     "salivary": Histology(6, "the same, but rare", 1.0, 0.50, 2.5, 0.10, 3.0, "same dose", (1.0,)),
