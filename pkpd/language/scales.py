@@ -99,10 +99,10 @@ class Scales:
             np.linalg.cholesky(omega)
         except np.linalg.LinAlgError:
             raise InputError("E_PARAMETER_VALUE", "OMEGA is not positive definite at these values.", "Check variances and covariances.") from None
-        sigma = np.ascontiguousarray(natural[nt + no :])
+        sigma = np.array(natural[nt + no :], dtype=float)  # a copy: pandas hands out read-only arrays
         if np.any(sigma <= 0) or not np.all(np.isfinite(natural)):
             raise InputError("E_PARAMETER_VALUE", "a residual SD is not positive, or a value is not finite.", "Check the values.")
-        return Values(np.ascontiguousarray(natural[:nt]), omega, sigma)
+        return Values(np.array(natural[:nt], dtype=float), omega, sigma)
 
     def free_values(self, values: Values) -> np.ndarray:
         """Unconstrained vector of the free parameters."""

@@ -81,9 +81,9 @@ def records_at(times: np.ndarray, endpoints: np.ndarray) -> Records:
     n, m = times.shape
     count = n * m
     return Records(
-        time=np.ascontiguousarray(times, dtype=float).ravel(),
+        time=np.array(times, dtype=float).ravel(),
         value=np.zeros(count),
-        endpoint=np.ascontiguousarray(np.broadcast_to(endpoints, (n, m)), dtype=np.int64).ravel(),
+        endpoint=np.array(np.broadcast_to(endpoints, (n, m)), dtype=np.int64).ravel(),
         used=np.zeros(count, dtype=np.int64),
         row=np.full(count, -1, dtype=np.int64),
         offsets=np.arange(0, count + 1, m, dtype=np.int64),
