@@ -1,4 +1,4 @@
-"""pkpd: may every histology share one dose, does one need its own, or should it be left out?
+"""Population PK and exposure-response per tumour type: may every histology share one dose.
 
 Public names are loaded when they are first used, so that ``import pkpd`` stays quick.
 """

@@ -114,7 +114,9 @@ def _cache_here() -> Iterator[bool]:
         numba.config.CACHE_DIR = before
 
 
-def kernel(signature: Any = None, *, parallel: bool = False, inline: bool = False) -> Callable[[Callable], Any]:
+def kernel(
+    signature: Any = None, *, parallel: bool = False, inline: bool = False
+) -> Callable[[Callable], Any]:
     """Compile a kernel with the flags that all kernels share.
 
     Parameters
@@ -157,7 +159,7 @@ _GENERATED: dict[str, dict[str, Any]] = {}
 
 
 def compile_generated(source: str) -> dict[str, Any]:
-    """Compile generated model code: a module that defines some of ``parameters``, ``rates``, ``output`` …
+    """Compile generated model code.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ def estimates_table(
     from scipy.special import ndtri, stdtrit
 
     q = 0.5 + level / 2
-    z = ndtri(q) if degrees_of_freedom is None else stdtrit(degrees_of_freedom, q)
+    z = float(ndtri(q) if degrees_of_freedom is None else stdtrit(degrees_of_freedom, q))
     est = estimates.astype(float)
     se = pd.Series(np.nan, index=est.index) if standard_errors is None else standard_errors.reindex(est.index)
     units, scales, fixed = units or {}, scales or {}, fixed or {}
@@ -95,17 +95,34 @@ def _encode(value: Any) -> Any:
         number = float(value)
         return number if math.isfinite(number) else {"__class__": "float", "value": repr(number)}
     if isinstance(value, np.ndarray):
-        return {"__class__": "ndarray", "dtype": str(value.dtype), "shape": list(value.shape),
-                "values": [_encode(v) for v in value.ravel().tolist()]}
+        return {
+            "__class__": "ndarray",
+            "dtype": str(value.dtype),
+            "shape": list(value.shape),
+            "values": [_encode(v) for v in value.ravel().tolist()],
+        }
     if isinstance(value, pd.DataFrame):
-        return {"__class__": "DataFrame", "columns": [str(c) for c in value.columns], "index": _encode(value.index),
-                "values": [_encode(value[c]) for c in value.columns]}
+        return {
+            "__class__": "DataFrame",
+            "columns": [str(c) for c in value.columns],
+            "index": _encode(value.index),
+            "values": [_encode(value[c]) for c in value.columns],
+        }
     if isinstance(value, pd.Series):
-        return {"__class__": "Series", "name": value.name, "dtype": _dtype(value.dtype), "index": _encode(value.index),
-                "values": [_encode(_missing(v)) for v in value.tolist()]}
+        return {
+            "__class__": "Series",
+            "name": value.name,
+            "dtype": _dtype(value.dtype),
+            "index": _encode(value.index),
+            "values": [_encode(_missing(v)) for v in value.tolist()],
+        }
     if isinstance(value, pd.Index):
-        return {"__class__": "Index", "name": value.name, "dtype": _dtype(value.dtype),
-                "values": [_encode(v) for v in value.tolist()]}
+        return {
+            "__class__": "Index",
+            "name": value.name,
+            "dtype": _dtype(value.dtype),
+            "values": [_encode(v) for v in value.tolist()],
+        }
     if isinstance(value, tuple):
         return {"__class__": "tuple", "values": [_encode(v) for v in value]}
     if isinstance(value, list):
@@ -115,7 +132,9 @@ def _encode(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and type(value).__name__ in _RESULTS:
         fields = {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"__class__": type(value).__name__, **fields}
-    raise TypeError(f"{type(value).__name__} is not registered for JSON; decorate it with pkpd.results.result")
+    raise TypeError(
+        f"{type(value).__name__} is not registered for JSON; decorate it with pkpd.results.result"
+    )
 
 
 def _dtype(dtype: Any) -> str:
@@ -141,16 +160,23 @@ def _decode(value: Any) -> Any:
     if kind == "ndarray":
         return np.array([_decode(v) for v in value["values"]], dtype=value["dtype"]).reshape(value["shape"])
     if kind == "Index":
-        return pd.Index([_decode(v) for v in value["values"]], name=value["name"]).astype(_restored(value["dtype"]))
+        return pd.Index([_decode(v) for v in value["values"]], name=value["name"]).astype(
+            _restored(value["dtype"])
+        )
     if kind == "Series":
         data = [_decode(v) for v in value["values"]]
-        return pd.Series(data, index=_decode(value["index"]), name=value["name"], dtype=_restored(value["dtype"]))
+        return pd.Series(
+            data, index=_decode(value["index"]), name=value["name"], dtype=_restored(value["dtype"])
+        )
     if kind == "DataFrame":
         columns = {c: _decode(v) for c, v in zip(value["columns"], value["values"], strict=True)}
         return pd.DataFrame(columns, index=_decode(value["index"]))
     if kind not in _RESULTS:
-        raise InputError("E_JSON_CLASS", f"the JSON holds a {kind!r}, which this version of pkpd does not know.",
-                         "Read it with the version that wrote it, or run the analysis again.")
+        raise InputError(
+            "E_JSON_CLASS",
+            f"the JSON holds a {kind!r}, which this version of pkpd does not know.",
+            "Read it with the version that wrote it, or run the analysis again.",
+        )
     return _RESULTS[kind](**{k: _decode(v) for k, v in value.items() if k != "__class__"})
 
 

@@ -43,7 +43,9 @@ class HistologyExposure:
     log_mean: np.ndarray
     covariance: np.ndarray
 
-    def ratio(self, reference: str, *, level: float = 0.90, bounds: tuple[float, float] = (0.8, 1.25)) -> pd.DataFrame:
+    def ratio(
+        self, reference: str, *, level: float = 0.90, bounds: tuple[float, float] = (0.8, 1.25)
+    ) -> pd.DataFrame:
         """Geometric mean ratio of each histology to the reference.
 
         Parameters
@@ -68,10 +70,18 @@ class HistologyExposure:
         from scipy.special import ndtr, ndtri
 
         if reference not in self.levels:
-            raise InputError("E_REFERENCE", f"reference histology {reference!r} has no subject.", f"Present: {', '.join(self.levels)}.")
+            raise InputError(
+                "E_REFERENCE",
+                f"reference histology {reference!r} has no subject.",
+                f"Present: {', '.join(self.levels)}.",
+            )
         low, high = bounds
         if not 0 < low < 1 < high:
-            raise InputError("E_BOUNDS", f"no-effect bounds {low:g} to {high:g} do not enclose 1.", "Give 0 < lower < 1 < upper.")
+            raise InputError(
+                "E_BOUNDS",
+                f"no-effect bounds {low:g} to {high:g} do not enclose 1.",
+                "Give 0 < lower < 1 < upper.",
+            )
         r = self.levels.index(reference)
         log_ratio = self.log_mean - self.log_mean[r]
         variance = np.diag(self.covariance) + self.covariance[r, r] - 2 * self.covariance[:, r]
@@ -131,12 +141,22 @@ def histology_exposure(
         ``E_NO_COVARIANCE`` if the covariance step of the fit failed.
     """
     if metric not in METRICS:
-        raise InputError("E_METRIC", f"exposure metric {metric!r} is unknown.", f"Known: {', '.join(METRICS)}.")
+        raise InputError(
+            "E_METRIC", f"exposure metric {metric!r} is unknown.", f"Known: {', '.join(METRICS)}."
+        )
     column = histology or fit.data.histology
     if column is None or column not in fit.data.frame.columns:
-        raise InputError("E_HISTOLOGY", f"{fit.data.source} has no histology column {column or ''}.", "Name it with histology=.")
+        raise InputError(
+            "E_HISTOLOGY",
+            f"{fit.data.source} has no histology column {column or ''}.",
+            "Name it with histology=.",
+        )
     if not np.all(np.isfinite(fit.covariance_matrix.to_numpy())):
-        raise FitError("E_NO_COVARIANCE", f"the fit has no covariance of its estimates ({fit.covariance_status}).", "Simplify the model.")
+        raise FitError(
+            "E_NO_COVARIANCE",
+            f"the fit has no covariance of its estimates ({fit.covariance_status}).",
+            "Simplify the model.",
+        )
     labels = fit.data.frame[column].iloc[fit.data.offsets[:-1]].astype(str).to_numpy()
     levels = tuple(dict.fromkeys(labels.tolist()))
     member = np.array([labels == level for level in levels], dtype=float)
@@ -149,7 +169,11 @@ def histology_exposure(
         x = _metric(exposure, metric, steady, exposure.values(estimates), typical)
         if np.any(x <= 0):
             who = exposure.problem.subjects[np.flatnonzero(x <= 0)[:8]]
-            raise FitError("E_EXPOSURE_ZERO", f"{metric} is not positive for ID {', '.join(map(str, who))}.", "Check their doses.")
+            raise FitError(
+                "E_EXPOSURE_ZERO",
+                f"{metric} is not positive for ID {', '.join(map(str, who))}.",
+                "Check their doses.",
+            )
         return member @ np.log(x) / n
 
     estimates = fit.parameter_estimates
@@ -167,7 +191,9 @@ def histology_exposure(
     return HistologyExposure(metric, levels, n.astype(int), means(estimates), covariance)
 
 
-def _metric(exposure: ExposureProblem, metric: str, steady: int, values: Values, etas: np.ndarray) -> np.ndarray:
+def _metric(
+    exposure: ExposureProblem, metric: str, steady: int, values: Values, etas: np.ndarray
+) -> np.ndarray:
     if metric.startswith("CMAX"):
         return exposure.peak(steady, values, etas)
     if metric.startswith("CTROUGH"):

@@ -21,7 +21,9 @@ __all__ = ["METRICS", "ExposureProblem", "exposure_metrics"]
 
 METRICS = ("AUC1", "CMAX1", "CTROUGH1", "CAVG1", "AUCSS", "CMAXSS", "CTROUGHSS", "CAVGSS")
 
-_GRID = 121  # points over an interval in the search for Cmax; the neighbourhood of the largest is searched again
+_GRID = (
+    121  # points over an interval in the search for Cmax; the neighbourhood of the largest is searched again
+)
 _STEADY = 1e-8  # relative change of AUC between one interval and the next that counts as steady
 _MOST_INTERVALS = 4096
 
@@ -40,14 +42,26 @@ class ExposureProblem:
         Observation whose exposure is wanted; the first by default.
     """
 
-    def __init__(self, fit: PopulationFit, regimen: Regimen | Mapping[Any, Regimen], interval: float, output: str | None) -> None:
+    def __init__(
+        self,
+        fit: PopulationFit,
+        regimen: Regimen | Mapping[Any, Regimen],
+        interval: float,
+        output: str | None,
+    ) -> None:
         if not (np.isfinite(interval) and interval > 0):
-            raise InputError("E_INTERVAL", f"interval {interval!r} is not a positive time.", "Give the dosing interval.")
+            raise InputError(
+                "E_INTERVAL", f"interval {interval!r} is not a positive time.", "Give the dosing interval."
+            )
         self.interval = float(interval)
         self.data: Dataset = fit.data
         names = [o.name for o in fit.model.observations]
         if output is not None and output not in names:
-            raise InputError("E_OUTPUT", f"model {fit.model.name} observes no {output!r}.", f"It observes {', '.join(names)}.")
+            raise InputError(
+                "E_OUTPUT",
+                f"model {fit.model.name} observes no {output!r}.",
+                f"It observes {', '.join(names)}.",
+            )
         self.output = names.index(output or names[0])
         model = fit.model.with_area(names[self.output])
         self.problem: Problem = bind(model, fit.data, fit.method.solver)
@@ -58,7 +72,11 @@ class ExposureProblem:
         else:
             absent = [s for s in self.problem.subjects if s not in regimen]
             if absent:
-                raise InputError("E_REGIMEN_ID", f"no regimen for ID {', '.join(map(str, absent[:8]))}.", "Give one for every subject.")
+                raise InputError(
+                    "E_REGIMEN_ID",
+                    f"no regimen for ID {', '.join(map(str, absent[:8]))}.",
+                    "Give one for every subject.",
+                )
             self.regimens = [regimen[s] for s in self.problem.subjects]
         self._repeated: dict[int, Problem] = {}
         self.steady_intervals: int | None = None
@@ -66,7 +84,9 @@ class ExposureProblem:
     def values(self, estimates: pd.Series | None = None) -> Values:
         """Population parameters of the problem with its area compartment."""
         scales = Scales(self.problem)
-        return scales.values((self.estimates if estimates is None else estimates).reindex(scales.names).to_numpy(float))
+        return scales.values(
+            (self.estimates if estimates is None else estimates).reindex(scales.names).to_numpy(float)
+        )
 
     def _dosed(self, intervals: int) -> Problem:
         if intervals not in self._repeated:
@@ -75,7 +95,9 @@ class ExposureProblem:
             self._repeated[intervals] = self.problem.with_records(doses, self.problem.records)
         return self._repeated[intervals]
 
-    def at(self, intervals: int, times: np.ndarray, endpoints: np.ndarray, values: Values, etas: np.ndarray) -> np.ndarray:
+    def at(
+        self, intervals: int, times: np.ndarray, endpoints: np.ndarray, values: Values, etas: np.ndarray
+    ) -> np.ndarray:
         """Outputs (N, M) at ``times`` (N, M) or (M,) after ``intervals`` repeats of the regimen's first interval."""
         problem = self._dosed(intervals)
         grid = np.broadcast_to(times, (problem.n_subjects, np.shape(times)[-1]))
@@ -83,10 +105,16 @@ class ExposureProblem:
         f, _, status = predictions(problem, values, etas)
         if status.any():
             bad = problem.subjects[np.flatnonzero(status)[:8]]
-            raise FitError("E_PREDICTION", f"no exposure for ID {', '.join(map(str, bad))}.", "Check the parameters of those subjects.")
+            raise FitError(
+                "E_PREDICTION",
+                f"no exposure for ID {', '.join(map(str, bad))}.",
+                "Check the parameters of those subjects.",
+            )
         return f.reshape(grid.shape)
 
-    def area_over(self, interval: int, values: Values, etas: np.ndarray, intervals: int | None = None) -> np.ndarray:
+    def area_over(
+        self, interval: int, values: Values, etas: np.ndarray, intervals: int | None = None
+    ) -> np.ndarray:
         """AUC (N,) over dosing interval number ``interval`` (from 0)."""
         tau = self.interval
         edges = np.array([interval * tau, (interval + 1) * tau])
@@ -171,7 +199,11 @@ def exposure_metrics(
     """
     unknown = [m for m in metrics if m not in METRICS]
     if unknown or not len(metrics):
-        raise InputError("E_METRIC", f"exposure metric {unknown[0] if unknown else 'list is empty'!r}.", f"Known: {', '.join(METRICS)}.")
+        raise InputError(
+            "E_METRIC",
+            f"exposure metric {unknown[0] if unknown else 'list is empty'!r}.",
+            f"Known: {', '.join(METRICS)}.",
+        )
     exposure = ExposureProblem(fit, regimen, interval, output)
     values, etas = exposure.values(), fit.individual_estimates.to_numpy()
     out: dict[str, np.ndarray] = {}

@@ -78,7 +78,7 @@ def exponential(order, a, ap):
         norm = max(norm, row)
     squarings = 0
     if norm > 0.5 and math.isfinite(norm):
-        squarings = int(math.ceil(math.log2(norm / 0.5)))
+        squarings = math.ceil(math.log2(norm / 0.5))
     scale = 2.0**-squarings
     sa, sap = a * scale, ap * scale
     zero = np.zeros((q, q, m, m)) if order > 1 else np.zeros((1, 1, m, m))

@@ -20,10 +20,16 @@ import numpy as np
 
 from pkpd._jit import A1, A2, A3, I1, I2, SUBJECTS, SYSTEM, f8, i8, kernel, prange, void
 from pkpd.kernels.prediction import predict_subject
-from pkpd.kernels.status import HESSIAN_NOT_POSITIVE, INNER_NOT_CONVERGED, NOT_FINITE, OK, VARIANCE_NOT_POSITIVE
+from pkpd.kernels.status import (
+    HESSIAN_NOT_POSITIVE,
+    INNER_NOT_CONVERGED,
+    NOT_FINITE,
+    OK,
+    VARIANCE_NOT_POSITIVE,
+)
 
 _MOST_ITERATIONS = 200
-# The step that remains at the mode, in units of its posterior SD, is below 1e-8: the error it leaves in the gradient is of that size.
+# The step that remains at the mode is below 1e-8 posterior SDs: so is the error that it leaves in the gradient.
 _TOLERANCE = 1e-16
 # Fisher scoring (Hessian 2H) is quick far from the mode and slow near it when residuals are large: then BFGS takes over.
 _SCORING_STEPS = 4
@@ -124,11 +130,25 @@ def _inner(f, fz, value, used, endpoint, residual, sigma, eta, omega_inv, gradie
 
 @kernel()
 def _objective_gradient(
-    f, fz, fez, value, used, endpoint, residual, sigma, eta, omega, omega_inv, h_inv, g_theta, g_sigma, g_precision
+    f,
+    fz,
+    fez,
+    value,
+    used,
+    endpoint,
+    residual,
+    sigma,
+    eta,
+    omega,
+    omega_inv,
+    h_inv,
+    g_theta,
+    g_sigma,
+    g_precision,
 ):
     """Exact gradient of one subject's objective to thetas, sigmas and Ω⁻¹ (as a symmetric matrix), at its mode."""
     ne, nz = fez.shape[1], fez.shape[2]
-    nt, ns = nz - ne, sigma.shape[0]
+    ns = sigma.shape[0]
     columns = nz + ns
     # explicit derivative of Φ, of log|H|, and Φ_ηz; columns of z: eta, theta, sigma
     phi_z, det_z = np.zeros(columns), np.zeros(columns)
@@ -213,7 +233,8 @@ def _objective_gradient(
 
 
 @kernel(
-    void(i8, i8, A2, A1, A2, A2, f8, A1, *SYSTEM, *SUBJECTS, A1, I1, I2, A1, A3, A2, A2, A3, I1, I1), parallel=True
+    void(i8, i8, A2, A1, A2, A2, f8, A1, *SYSTEM, *SUBJECTS, A1, I1, I2, A1, A3, A2, A2, A3, I1, I1),
+    parallel=True,
 )
 def evaluate_focei(
     gradient_wanted, optimise, etas, theta, omega, omega_inv, log_det_omega, sigma,
@@ -266,7 +287,17 @@ def evaluate_focei(
             phi_trial = np.inf
             if trial_status == OK:
                 trial_status, phi_trial = _inner(
-                    f, fz, value[o0:o1], used[o0:o1], obs_endpoint[o0:o1], residual, sigma, trial, omega_inv, g_new, h_new
+                    f,
+                    fz,
+                    value[o0:o1],
+                    used[o0:o1],
+                    obs_endpoint[o0:o1],
+                    residual,
+                    sigma,
+                    trial,
+                    omega_inv,
+                    g_new,
+                    h_new,
                 )
             if optimise == 0:
                 code, phi = trial_status, phi_trial

@@ -168,7 +168,9 @@ def _advance_eigen(
                 for q in range(s + 1):
                     if hp[s] != 0.0 or hp[q] != 0.0:
                         for i in range(n):
-                            zpp[i, s, q] += gzp[i, s] * hp[q] + gzp[i, q] * hp[s] + lam[i] * gz[i] * hp[s] * hp[q]
+                            zpp[i, s, q] += (
+                                gzp[i, s] * hp[q] + gzp[i, q] * hp[s] + lam[i] * gz[i] * hp[s] * hp[q]
+                            )
         for s in range(slots):
             if hp[s] != 0.0:
                 for i in range(n):
@@ -178,7 +180,7 @@ def _advance_eigen(
 
 @kernel()
 def _rotate(order, a, y, yp, ypp, x, xp, xpp):
-    """x = A y for the state and both orders of derivatives."""
+    """X = A y for the state and both orders of derivatives."""
     n = a.shape[0]
     for i in range(n):
         total = 0.0
@@ -431,7 +433,22 @@ def solve_linear(
             _advance_exponential(order, target - tau, hp, k, kp, moves, x, xp, xpp, r, rp, x2, xp2, xpp2)
         if observe:
             read_output(
-                order, n, done, obs_endpoint[done], target, p, x2, xp2, xpp2, output, out, d_out, d2_out, f, f_p, f_pp
+                order,
+                n,
+                done,
+                obs_endpoint[done],
+                target,
+                p,
+                x2,
+                xp2,
+                xpp2,
+                output,
+                out,
+                d_out,
+                d2_out,
+                f,
+                f_p,
+                f_pp,
             )
             if not math.isfinite(f[done]):
                 return NOT_FINITE

@@ -88,7 +88,9 @@ def _shift(sign, order, n, slots, t, y, p, r, tau_p, rates, jacobian, hessian, t
                     curve = j[i, n + slots]
                     for k in range(n):
                         curve += j[i, k] * dy[0, k]
-                    y[column, i] += sign * (dy[1 + s, i] * tau_p[q] + dy[1 + q, i] * tau_p[s] + curve * tau_p[s] * tau_p[q])
+                    y[column, i] += sign * (
+                        dy[1 + s, i] * tau_p[q] + dy[1 + q, i] * tau_p[s] + curve * tau_p[s] * tau_p[q]
+                    )
                 column += 1
         if sign > 0.0:
             for s in range(slots):
@@ -115,7 +117,9 @@ def _first_step(n, y, dy, rtol, atol, span):
 
 
 @kernel()
-def _record(order, n, first, second, done, endpoint, t, p, y, xp, xpp, output, out, d_out, d2_out, f, f_p, f_pp):
+def _record(
+    order, n, first, second, done, endpoint, t, p, y, xp, xpp, output, out, d_out, d2_out, f, f_p, f_pp
+):
     """Write output row ``done`` from the columns of ``y``."""
     for s in range(first):
         for i in range(n):
@@ -175,12 +179,33 @@ def solve_ode(
     fresh = True  # the slope at t must be computed anew
     while done < wanted:
         # events that are due now come before anything else, unless an observation of an earlier record has the same time
-        if at < events and ev_time[at] <= t and not (obs_time[done] <= t and obs_row[done] < dose_row[ev_dose[at]]):
+        if (
+            at < events
+            and ev_time[at] <= t
+            and not (obs_time[done] <= t and obs_row[done] < dose_row[ev_dose[at]])
+        ):
             dose = ev_dose[at]
             cmt = dose_cmt[dose]
             if order >= 1:
                 event_time_derivative(at, ev_kind, ev_dose, ev_stretch, event_slots, dose_cmt, tau_p)
-                _shift(1.0, order, n, slots, t, y, p, r, tau_p, rates, jacobian, hessian, structure, j, values, k[0])
+                _shift(
+                    1.0,
+                    order,
+                    n,
+                    slots,
+                    t,
+                    y,
+                    p,
+                    r,
+                    tau_p,
+                    rates,
+                    jacobian,
+                    hessian,
+                    structure,
+                    j,
+                    values,
+                    k[0],
+                )
             if ev_kind[at] == BOLUS:
                 slot = event_slots[BIOAVAILABILITY, cmt]
                 y[0, cmt] += dose_amt[dose] * (p[slot] if slot >= 0 else 1.0)
@@ -191,12 +216,48 @@ def solve_ode(
             else:
                 r[cmt] -= dose_rate[dose]
             if order >= 1:
-                _shift(-1.0, order, n, slots, t, y, p, r, tau_p, rates, jacobian, hessian, structure, j, values, k[0])
+                _shift(
+                    -1.0,
+                    order,
+                    n,
+                    slots,
+                    t,
+                    y,
+                    p,
+                    r,
+                    tau_p,
+                    rates,
+                    jacobian,
+                    hessian,
+                    structure,
+                    j,
+                    values,
+                    k[0],
+                )
             at += 1
             fresh = True
             continue
         if obs_time[done] <= t:
-            _record(order, n, first, second, done, obs_endpoint[done], t, p, y, xp, xpp, output, out, d_out, d2_out, f, f_p, f_pp)
+            _record(
+                order,
+                n,
+                first,
+                second,
+                done,
+                obs_endpoint[done],
+                t,
+                p,
+                y,
+                xp,
+                xpp,
+                output,
+                out,
+                d_out,
+                d2_out,
+                f,
+                f_p,
+                f_pp,
+            )
             if not math.isfinite(f[done]):
                 return NOT_FINITE
             done += 1
@@ -213,8 +274,27 @@ def solve_ode(
         step = stop - t if ends else h
         for stage in range(2, 8):
             combine(columns, n, y, step, k, stage, new)
-            c = C2 if stage == 2 else (C3 if stage == 3 else (C4 if stage == 4 else (C5 if stage == 5 else 1.0)))
-            _slope(order, n, slots, t + c * step, new, p, r, rates, jacobian, hessian, structure, j, values, k[stage - 1])
+            c = (
+                C2
+                if stage == 2
+                else (C3 if stage == 3 else (C4 if stage == 4 else (C5 if stage == 5 else 1.0)))
+            )
+            _slope(
+                order,
+                n,
+                slots,
+                t + c * step,
+                new,
+                p,
+                r,
+                rates,
+                jacobian,
+                hessian,
+                structure,
+                j,
+                values,
+                k[stage - 1],
+            )
         error = error_norm(n, y, new, step, k, rtol, atol)
         if not math.isfinite(error):
             h = 0.1 * step

@@ -12,8 +12,8 @@ import pandas as pd
 
 from pkpd.data import Dataset
 from pkpd.errors import ModelError
-from pkpd.language.generate import model_source
 from pkpd.language.declarations import Factor, Model, Theta
+from pkpd.language.generate import model_source
 from pkpd.language.solver import Solver
 from pkpd.language.structure import Structure, analyse
 
@@ -171,7 +171,11 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     for c in model.covariates:
         columns.append(_numeric_covariate(c.name, data, frame))
         symbols.append(c.symbol)
-    thetas, definitions, indicators = list(model.thetas), {p.symbol: p.expression for p in model.parameters}, {}
+    thetas, definitions, indicators = (
+        list(model.thetas),
+        {p.symbol: p.expression for p in model.parameters},
+        {},
+    )
     for factor in model.factors:
         labels = _labels(factor.name, data, frame)
         for level in _levels(factor, labels):
@@ -189,17 +193,26 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     structure = analyse(model, solver.kind)
     individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
     source = model_source(
-        structure, definitions, individual, [e.symbol for e in model.etas], [t.symbol for t in thetas], symbols
+        structure,
+        definitions,
+        individual,
+        [e.symbol for e in model.etas],
+        [t.symbol for t in thetas],
+        symbols,
     )
     sigma = {s.name: i for i, s in enumerate(model.sigmas)}
-    residual = [[sigma.get(o.additive or "", -1), sigma.get(o.proportional or "", -1)] for o in model.observations]
+    residual = [
+        [sigma.get(o.additive or "", -1), sigma.get(o.proportional or "", -1)] for o in model.observations
+    ]
     return Problem(
         model=model,
         thetas=tuple(thetas),
         subjects=data.subjects,
         doses=doses,
         records=records,
-        covariates=np.ascontiguousarray(np.column_stack(columns)) if columns else np.zeros((data.n_subjects, 0)),
+        covariates=np.ascontiguousarray(np.column_stack(columns))
+        if columns
+        else np.zeros((data.n_subjects, 0)),
         residual=np.array(residual, dtype=np.int64),
         structure=structure,
         solver=solver,
@@ -218,7 +231,9 @@ def _level_theta(parameter: str, factor: str, level: str) -> tuple[Theta, Any]:
 
     name = f"{parameter}({factor}={level})"
     label = f"effect of {factor} {level} on {parameter}"
-    return Theta(name, 0.0, "log ratio", label=label, symbol=sympy.Dummy(name, real=True)), sympy.Dummy(f"{factor}={level}", real=True)
+    return Theta(name, 0.0, "log ratio", label=label, symbol=sympy.Dummy(name, real=True)), sympy.Dummy(
+        f"{factor}={level}", real=True
+    )
 
 
 def _doses(model: Model, data: Dataset, frame: pd.DataFrame) -> Doses:
@@ -228,7 +243,11 @@ def _doses(model: Model, data: Dataset, frame: pd.DataFrame) -> Doses:
     given = frame["EVID"].to_numpy() == 1
     index = np.flatnonzero(given)
     if len(index) and not model.compartments:
-        raise ModelError("E_MODEL_CMT", f"the data have doses but model {model.name} has no compartment.", "Declare one, or drop the doses.")
+        raise ModelError(
+            "E_MODEL_CMT",
+            f"the data have doses but model {model.name} has no compartment.",
+            "Declare one, or drop the doses.",
+        )
     repeats = frame["ADDL"].to_numpy()[index].astype(np.int64) + 1
     source = np.repeat(index, repeats)
     step = np.arange(len(source)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
@@ -300,15 +319,20 @@ def _records(model: Model, data: Dataset, frame: pd.DataFrame) -> Records:
 def _column(name: str, data: Dataset, frame: pd.DataFrame) -> pd.Series:
     if name not in frame.columns:
         raise ModelError(
-            "E_MODEL_COLUMN", f"the model needs column {name!r}, which {data.source} does not have.", f"It has: {', '.join(data.covariates)}."
+            "E_MODEL_COLUMN",
+            f"the model needs column {name!r}, which {data.source} does not have.",
+            f"It has: {', '.join(data.covariates)}.",
         )
     first = frame[name].iloc[data.offsets[:-1]]
-    spread = frame.groupby(np.repeat(np.arange(data.n_subjects), np.diff(data.offsets)))[name].nunique(dropna=False)
+    spread = frame.groupby(np.repeat(np.arange(data.n_subjects), np.diff(data.offsets)))[name].nunique(
+        dropna=False
+    )
     varies = np.flatnonzero(spread.to_numpy() > 1)
     if len(varies):
         raise ModelError(
             "E_COVARIATE_VARIES",
-            f"column {name} changes within ID {data.subjects[varies[0]]} (and {len(varies) - 1} more); covariates are constant per subject so far.",
+            f"column {name} changes within ID {data.subjects[varies[0]]} (and {len(varies) - 1} more); "
+            "a covariate must be constant within a subject.",
             "Use the baseline value, or leave the covariate out.",
         )
     missing = np.flatnonzero(first.isna().to_numpy())
@@ -316,7 +340,8 @@ def _column(name: str, data: Dataset, frame: pd.DataFrame) -> pd.Series:
         shown = ", ".join(str(data.subjects[i]) for i in missing[:10])
         raise ModelError(
             "E_COVARIATE_MISSING",
-            f"column {name} is missing for ID {shown}{' …' if len(missing) > 10 else ''} ({len(missing)} of {data.n_subjects} subjects).",
+            f"column {name} is missing for {len(missing)} of {data.n_subjects} subjects: ID {shown}"
+            f"{' …' if len(missing) > 10 else ''}.",
             "Impute it by a stated rule, or leave those subjects out.",
         )
     return first
@@ -326,7 +351,9 @@ def _numeric_covariate(name: str, data: Dataset, frame: pd.DataFrame) -> np.ndar
     values = _column(name, data, frame)
     if not pd.api.types.is_numeric_dtype(values):
         raise ModelError(
-            "E_MODEL_COLUMN", f"column {name} is text ({values.iloc[0]!r} …), but the model uses it as a number.", "Use m.factor(…) for categories."
+            "E_MODEL_COLUMN",
+            f"column {name} is text ({values.iloc[0]!r} …), but the model uses it as a number.",
+            "Use m.factor(…) for categories.",
         )
     return values.to_numpy(float)
 
@@ -337,7 +364,11 @@ def _labels(name: str, data: Dataset, frame: pd.DataFrame) -> np.ndarray:
 
 def _label(value: Any) -> str:
     # a category written 1 in the file is "1", not "1.0"
-    return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
+    return (
+        str(int(value))
+        if isinstance(value, (float, np.floating)) and float(value).is_integer()
+        else str(value)
+    )
 
 
 def _levels(factor: Factor, labels: np.ndarray) -> list[str]:
@@ -345,15 +376,23 @@ def _levels(factor: Factor, labels: np.ndarray) -> list[str]:
     present = list(dict.fromkeys(labels.tolist()))
     if factor.reference not in present:
         raise ModelError(
-            "E_MODEL_REFERENCE", f"factor {factor.name}: the reference level {factor.reference!r} has no subject.", f"Levels present: {', '.join(present)}."
+            "E_MODEL_REFERENCE",
+            f"factor {factor.name}: the reference level {factor.reference!r} has no subject.",
+            f"Levels present: {', '.join(present)}.",
         )
     if factor.levels is not None:
         unknown = [x for x in present if x not in factor.levels]
         if unknown:
             raise ModelError(
-                "E_MODEL_LEVEL", f"factor {factor.name}: level {unknown[0]!r} of the data is not declared.", f"Declared: {', '.join(factor.levels)}."
+                "E_MODEL_LEVEL",
+                f"factor {factor.name}: level {unknown[0]!r} of the data is not declared.",
+                f"Declared: {', '.join(factor.levels)}.",
             )
         absent = [x for x in factor.levels if x not in present]
         if absent:
-            raise ModelError("E_MODEL_LEVEL", f"factor {factor.name}: no subject has level {absent[0]!r}.", "Remove it from levels.")
+            raise ModelError(
+                "E_MODEL_LEVEL",
+                f"factor {factor.name}: no subject has level {absent[0]!r}.",
+                "Remove it from levels.",
+            )
     return [x for x in present if x != factor.reference]

@@ -150,7 +150,10 @@ class Model:
         )
 
     def replace(
-        self, theta: Mapping[str, float] | None = None, omega: Mapping[str, float] | None = None, sigma: Mapping[str, float] | None = None
+        self,
+        theta: Mapping[str, float] | None = None,
+        omega: Mapping[str, float] | None = None,
+        sigma: Mapping[str, float] | None = None,
     ) -> Model:
         """Change initial values, by name.
 
@@ -173,10 +176,12 @@ class Model:
         blocks = []
         for block in self.omega:
             scale = [
-                math.sqrt(omega.get(n, block.lower_triangle[i][i]) / block.lower_triangle[i][i]) for i, n in enumerate(block.names)
+                math.sqrt(omega.get(n, block.lower_triangle[i][i]) / block.lower_triangle[i][i])
+                for i, n in enumerate(block.names)
             ]
             rows = tuple(
-                tuple(v * scale[i] * scale[j] for j, v in enumerate(row)) for i, row in enumerate(block.lower_triangle)
+                tuple(v * scale[i] * scale[j] for j, v in enumerate(row))
+                for i, row in enumerate(block.lower_triangle)
             )
             blocks.append(replace(block, lower_triangle=rows))
         return replace(
@@ -187,7 +192,7 @@ class Model:
         )
 
     def fix(self, *names: str) -> Model:
-        """Keep the named thetas, or sigmas as ``SD(name)``, or whole OMEGA blocks as ``OMEGA(name,name)``, at their initial values."""
+        """Keep thetas, sigmas (``SD(name)``) or whole OMEGA blocks (``OMEGA(name,name)``) at their initial values."""
         known = (
             [t.name for t in self.thetas]
             + [f"SD({s.name})" for s in self.sigmas]
@@ -198,36 +203,54 @@ class Model:
             self,
             thetas=tuple(replace(t, fixed=t.fixed or t.name in names) for t in self.thetas),
             sigmas=tuple(replace(s, fixed=s.fixed or f"SD({s.name})" in names) for s in self.sigmas),
-            omega=tuple(replace(b, fixed=b.fixed or any(f"OMEGA({n},{n})" in names for n in b.names)) for b in self.omega),
+            omega=tuple(
+                replace(b, fixed=b.fixed or any(f"OMEGA({n},{n})" in names for n in b.names))
+                for b in self.omega
+            ),
         )
 
-    def with_effect(self, parameter: str, factor: str, *, reference: str, levels: tuple[str, ...] | None = None) -> Model:
+    def with_effect(
+        self, parameter: str, factor: str, *, reference: str, levels: tuple[str, ...] | None = None
+    ) -> Model:
         """Multiply an individual parameter by exp(effect of a factor): one log-scale theta per non-reference level."""
         self._known({parameter: 0}, [p.name for p in self.parameters], "parameter")
         if any(e.factor == factor and e.parameter == parameter for e in self.effects):
-            raise ModelError("E_MODEL_TWICE", f"{parameter} has an effect of {factor} already.", "Use the model as it is.")
+            raise ModelError(
+                "E_MODEL_TWICE", f"{parameter} has an effect of {factor} already.", "Use the model as it is."
+            )
         existing = {f.name: f for f in self.factors}
         if factor in existing and existing[factor].reference != reference:
             raise ModelError(
-                "E_MODEL_NAME", f"factor {factor} has reference {existing[factor].reference!r}, not {reference!r}.", "Use one reference."
+                "E_MODEL_NAME",
+                f"factor {factor} has reference {existing[factor].reference!r}, not {reference!r}.",
+                "Use one reference.",
             )
         effect = Effect(factor, parameter, sympy.Dummy(f"{parameter}({factor})", real=True))
         factors = self.factors if factor in existing else (*self.factors, Factor(factor, reference, levels))
         parameters = tuple(
-            replace(p, expression=p.expression * sympy.exp(effect.symbol)) if p.name == parameter else p for p in self.parameters
+            replace(p, expression=p.expression * sympy.exp(effect.symbol)) if p.name == parameter else p
+            for p in self.parameters
         )
         return replace(self, factors=factors, effects=(*self.effects, effect), parameters=parameters)
 
     def without_factor(self, factor: str, parameters: tuple[str, ...] | None = None) -> Model:
         """Remove a factor's effects: all of them, or those on the named parameters (the reduced model of a test)."""
         self._known({factor: 0}, [f.name for f in self.factors], "factor")
-        gone = [e for e in self.effects if e.factor == factor and (parameters is None or e.parameter in parameters)]
+        gone = [
+            e
+            for e in self.effects
+            if e.factor == factor and (parameters is None or e.parameter in parameters)
+        ]
         if parameters is not None:
             self._known({p: 0 for p in parameters}, [e.parameter for e in gone], f"effect of {factor} on")
         kept = tuple(e for e in self.effects if e not in gone)
         at_reference = {e.symbol: sympy.Integer(0) for e in gone}
         model = self._substitute(at_reference)
-        factors = self.factors if any(e.factor == factor for e in kept) else tuple(f for f in self.factors if f.name != factor)
+        factors = (
+            self.factors
+            if any(e.factor == factor for e in kept)
+            else tuple(f for f in self.factors if f.name != factor)
+        )
         return replace(model, effects=kept, factors=factors)
 
     def with_area(self, observation: str) -> Model:
@@ -250,7 +273,9 @@ class Model:
 
     def fingerprint(self) -> str:
         """SHA-256 of everything that the model says (not of its docstring)."""
-        names = {s: sympy.Symbol(f"{kind}:{s.name}") for kind, symbols in self._symbols().items() for s in symbols}
+        names = {
+            s: sympy.Symbol(f"{kind}:{s.name}") for kind, symbols in self._symbols().items() for s in symbols
+        }
         text = repr(self._substitute(names)._declared())
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -258,13 +283,26 @@ class Model:
         def plain(items: tuple[Any, ...]) -> list[str]:
             return [
                 "|".join(
-                    f"{k}={sympy.srepr(v) if isinstance(v, sympy.Basic) else v!r}" for k, v in vars(item).items() if k != "symbol"
+                    f"{k}={sympy.srepr(v) if isinstance(v, sympy.Basic) else v!r}"
+                    for k, v in vars(item).items()
+                    if k != "symbol"
                 )
                 for item in items
             ]
 
         return (
-            [plain(x) for x in (self.thetas, self.etas, self.omega, self.sigmas, self.covariates, self.factors, self.effects)],
+            [
+                plain(x)
+                for x in (
+                    self.thetas,
+                    self.etas,
+                    self.omega,
+                    self.sigmas,
+                    self.covariates,
+                    self.factors,
+                    self.effects,
+                )
+            ],
             [plain(x) for x in (self.parameters, self.compartments, self.observations)],
             [sympy.srepr(r) for r in self.rates],
         )
@@ -289,7 +327,8 @@ class Model:
             parameters=tuple(replace(p, expression=put(p.expression)) for p in self.parameters),
             derived=tuple(replace(p, expression=put(p.expression)) for p in self.derived),
             compartments=tuple(
-                replace(c, initial=put(c.initial), lag=put(c.lag), bioavailability=put(c.bioavailability)) for c in self.compartments
+                replace(c, initial=put(c.initial), lag=put(c.lag), bioavailability=put(c.bioavailability))
+                for c in self.compartments
             ),
             rates=tuple(put(r) for r in self.rates),
             observations=tuple(replace(o, prediction=put(o.prediction)) for o in self.observations),
@@ -299,5 +338,7 @@ class Model:
         for name in given:
             if name not in known:
                 raise ModelError(
-                    "E_MODEL_NAME", f"model {self.name} has no {kind} {name!r}.", f"It has: {', '.join(known) or 'none'}."
+                    "E_MODEL_NAME",
+                    f"model {self.name} has no {kind} {name!r}.",
+                    f"It has: {', '.join(known) or 'none'}.",
                 )

@@ -49,9 +49,13 @@ def _block(entries: Sequence[tuple[str, Any]], names: dict[Any, str], indent: st
     """Assignments ``target = expression`` after taking out common subexpressions."""
     if not entries:
         return [f"{indent}pass"]
-    common, reduced = sympy.cse([e for _, e in entries], symbols=sympy.numbered_symbols(prefix, real=True), order="none")
+    common, reduced = sympy.cse(
+        [e for _, e in entries], symbols=sympy.numbered_symbols(prefix, real=True), order="none"
+    )
     lines = [f"{indent}{symbol} = {_text(e, names)}" for symbol, e in common]
-    lines += [f"{indent}{target} = {_text(e, names)}" for (target, _), e in zip(entries, reduced, strict=True)]
+    lines += [
+        f"{indent}{target} = {_text(e, names)}" for (target, _), e in zip(entries, reduced, strict=True)
+    ]
     return lines
 
 
@@ -59,19 +63,34 @@ def _text(e: Any, names: dict[Any, str]) -> str:
     return _PRINTER.doprint(e.xreplace({s: sympy.Symbol(n) for s, n in names.items()}))
 
 
-def _parameters(name: str, slots: Sequence[Any], etas: Sequence[Any], thetas: Sequence[Any], names: dict[Any, str]) -> list[str]:
+def _parameters(
+    name: str, slots: Sequence[Any], etas: Sequence[Any], thetas: Sequence[Any], names: dict[Any, str]
+) -> list[str]:
     z = [*etas, *thetas]
-    first = [(f"dp[{i}, {a}]", sympy.diff(e, z[a])) for i, e in enumerate(slots) for a in range(len(z)) if z[a] in e.free_symbols]
+    first = [
+        (f"dp[{i}, {a}]", sympy.diff(e, z[a]))
+        for i, e in enumerate(slots)
+        for a in range(len(z))
+        if z[a] in e.free_symbols
+    ]
     second = []
     for i, e in enumerate(slots):
         for a in range(len(etas)):
             if z[a] in e.free_symbols:
                 slope = sympy.diff(e, z[a])
-                second += [(f"d2p[{i}, {a}, {b}]", sympy.diff(slope, z[b])) for b in range(len(z)) if z[b] in slope.free_symbols]
+                second += [
+                    (f"d2p[{i}, {a}, {b}]", sympy.diff(slope, z[b]))
+                    for b in range(len(z))
+                    if z[b] in slope.free_symbols
+                ]
     lines = [f"def {name}(order, theta, eta, cov, p, dp, d2p):"]
     lines += _block([(f"p[{i}]", e) for i, e in enumerate(slots)], names, "    ", "a")
     lines += ["    if order >= 1:", "        dp[:, :] = 0.0", *_block(_nonzero(first), names, " " * 8, "b")]
-    lines += ["    if order >= 2:", "        d2p[:, :, :] = 0.0", *_block(_nonzero(second), names, " " * 8, "c")]
+    lines += [
+        "    if order >= 2:",
+        "        d2p[:, :, :] = 0.0",
+        *_block(_nonzero(second), names, " " * 8, "c"),
+    ]
     return lines
 
 
@@ -85,13 +104,20 @@ def _outputs(structure: Structure, names: dict[Any, str]) -> list[str]:
     for k, e in enumerate(structure.outputs):
         first = [(a, sympy.diff(e, z[a])) for a in range(len(z)) if z[a] in e.free_symbols]
         second = [
-            (f"d2g[{a}, {b}]", sympy.diff(slope, z[b])) for a, slope in first for b in range(len(z)) if z[b] in slope.free_symbols
+            (f"d2g[{a}, {b}]", sympy.diff(slope, z[b]))
+            for a, slope in first
+            for b in range(len(z))
+            if z[b] in slope.free_symbols
         ]
         pad = " " * 8
         lines += [f"    if endpoint == {k}:", *_block([("g[0]", e)], names, pad, f"a{k}_")]
         lines += [f"{pad}if order >= 1:", f"{pad}    dg[:] = 0.0"]
         lines += _block(_nonzero([(f"dg[{a}]", slope) for a, slope in first]), names, pad + "    ", f"b{k}_")
-        lines += [f"{pad}if order >= 2:", f"{pad}    d2g[:, :] = 0.0", *_block(_nonzero(second), names, pad + "    ", f"c{k}_")]
+        lines += [
+            f"{pad}if order >= 2:",
+            f"{pad}    d2g[:, :] = 0.0",
+            *_block(_nonzero(second), names, pad + "    ", f"c{k}_"),
+        ]
     return lines
 
 
@@ -107,16 +133,27 @@ def _stepper(structure: Structure, names: dict[Any, str]) -> list[str]:
     lines = ["def rates(t, x, p, dx):"]
     lines += _block([(f"dx[{i}]", e) for i, e in enumerate(structure.rates)], names, "    ", "a")
     zt = [*z, structure.time]
-    first = [(f"j[{i}, {a}]", sympy.diff(e, zt[a])) for i, e in enumerate(structure.rates) for a in range(len(zt)) if zt[a] in e.free_symbols]
+    first = [
+        (f"j[{i}, {a}]", sympy.diff(e, zt[a]))
+        for i, e in enumerate(structure.rates)
+        for a in range(len(zt))
+        if zt[a] in e.free_symbols
+    ]
     lines += ["def jacobian(t, x, p, j):", "    j[:, :] = 0.0", *_block(_nonzero(first), names, "    ", "b")]
     second = [
-        (f"values[{row}]", sympy.diff(structure.rates[i], z[a], z[b])) for row, (i, a, b) in enumerate(structure.table.tolist())
+        (f"values[{row}]", sympy.diff(structure.rates[i], z[a], z[b]))
+        for row, (i, a, b) in enumerate(structure.table.tolist())
     ]
     return [*lines, "def hessian(t, x, p, values):", *_block(second, names, "    ", "c")]
 
 
 def model_source(
-    structure: Structure, definitions: dict[Any, Any], individual: Sequence[Any], etas: Sequence[Any], thetas: Sequence[Any], covariates: Sequence[Any]
+    structure: Structure,
+    definitions: dict[Any, Any],
+    individual: Sequence[Any],
+    etas: Sequence[Any],
+    thetas: Sequence[Any],
+    covariates: Sequence[Any],
 ) -> str:
     """Text of a module with ``parameters``, ``individual``, ``rates``, ``jacobian``, ``hessian`` and ``output``.
 
@@ -137,8 +174,14 @@ def model_source(
     inner |= {s: f"p[{i}]" for i, s in enumerate(structure.slot_symbols)}
     inner[structure.time] = "t"
     lines = ["import math", ""]
-    lines += _parameters("parameters", [_resolve(e, definitions) for e in structure.slots], etas, thetas, names)
-    lines += ["", *_parameters("individual", [_resolve(e, definitions) for e in individual], etas, thetas, names), ""]
+    lines += _parameters(
+        "parameters", [_resolve(e, definitions) for e in structure.slots], etas, thetas, names
+    )
+    lines += [
+        "",
+        *_parameters("individual", [_resolve(e, definitions) for e in individual], etas, thetas, names),
+        "",
+    ]
     lines += [*_stepper(structure, inner), "", *_outputs(structure, inner)]
     return "\n".join(lines) + "\n"
 

@@ -31,7 +31,9 @@ def load_model(name: str) -> Model:
         ``E_MODEL_UNKNOWN`` if there is no such model.
     """
     if name not in model_names():
-        raise InputError("E_MODEL_UNKNOWN", f"there is no shipped model {name!r}.", f"Shipped: {', '.join(model_names())}.")
+        raise InputError(
+            "E_MODEL_UNKNOWN", f"there is no shipped model {name!r}.", f"Shipped: {', '.join(model_names())}."
+        )
     return model_from_file(models_folder() / f"{name}.py")
 
 
@@ -50,15 +52,23 @@ def model_from_file(path: str | Path) -> Model:
         raise InputError("E_FILE_NOT_FOUND", f"model file {path} does not exist.", "Check the path.")
     spec = importlib.util.spec_from_file_location(f"pkpd_model_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise ModelError("E_MODEL_FILE", f"{path} is not a Python file.", "Give a .py file with one @pkpd.model function.")
+        raise ModelError(
+            "E_MODEL_FILE", f"{path} is not a Python file.", "Give a .py file with one @pkpd.model function."
+        )
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError("E_MODEL_FILE", f"{path} cannot be run: {type(error).__name__}: {error}.", "Run it with Python to see where.") from error
+        raise ModelError(
+            "E_MODEL_FILE",
+            f"{path} cannot be run: {type(error).__name__}: {error}.",
+            "Run it with Python to see where.",
+        ) from error
     models = [v for v in vars(module).values() if isinstance(v, Model)]
     if len(models) != 1:
-        raise ModelError("E_MODEL_FILE", f"{path} defines {len(models)} models.", "Define exactly one with @pkpd.model.")
+        raise ModelError(
+            "E_MODEL_FILE", f"{path} defines {len(models)} models.", "Define exactly one with @pkpd.model."
+        )
     return models[0]

@@ -76,7 +76,9 @@ class Scales:
             for i in range(size):
                 for j in range(i + 1):
                     omega[first + i, first + j] = omega[first + j, first + i] = block.lower_triangle[i][j]
-        return Values(np.array([t.initial for t in self.thetas]), omega, np.array([s.sd for s in self.sigmas]))
+        return Values(
+            np.array([t.initial for t in self.thetas]), omega, np.array([s.sd for s in self.sigmas])
+        )
 
     def natural(self, values: Values) -> np.ndarray:
         """Natural parameters as one vector, in the order of ``names``."""
@@ -98,10 +100,18 @@ class Scales:
         try:
             np.linalg.cholesky(omega)
         except np.linalg.LinAlgError:
-            raise InputError("E_PARAMETER_VALUE", "OMEGA is not positive definite at these values.", "Check variances and covariances.") from None
+            raise InputError(
+                "E_PARAMETER_VALUE",
+                "OMEGA is not positive definite at these values.",
+                "Check variances and covariances.",
+            ) from None
         sigma = np.array(natural[nt + no :], dtype=float)  # a copy: pandas hands out read-only arrays
         if np.any(sigma <= 0) or not np.all(np.isfinite(natural)):
-            raise InputError("E_PARAMETER_VALUE", "a residual SD is not positive, or a value is not finite.", "Check the values.")
+            raise InputError(
+                "E_PARAMETER_VALUE",
+                "a residual SD is not positive, or a value is not finite.",
+                "Check the values.",
+            )
         return Values(np.array(natural[:nt], dtype=float), omega, sigma)
 
     def free_values(self, values: Values) -> np.ndarray:
@@ -121,7 +131,10 @@ class Scales:
         full[self.free] = x
         nt, no = len(self.thetas), len(self.omega_index)
         theta = np.array(
-            [b if t.fixed else _from_line(v, t.lower, t.upper) for v, t, b in zip(full[:nt], self.thetas, base.theta, strict=True)]
+            [
+                b if t.fixed else _from_line(v, t.lower, t.upper)
+                for v, t, b in zip(full[:nt], self.thetas, base.theta, strict=True)
+            ]
         )
         lower = np.zeros((self.n_eta, self.n_eta))
         with np.errstate(over="ignore"):
@@ -131,7 +144,9 @@ class Scales:
             omega = lower @ lower.T
         for first, size, fixed in self.blocks:
             if fixed:  # exactly as given, not through the factor and back
-                omega[first : first + size, first : first + size] = base.omega[first : first + size, first : first + size]
+                omega[first : first + size, first : first + size] = base.omega[
+                    first : first + size, first : first + size
+                ]
         sigma = np.where([s.fixed for s in self.sigmas], base.sigma, sigma) if len(sigma) else sigma
         return Values(theta, omega, sigma)
 
@@ -141,9 +156,13 @@ class Scales:
         stacked = np.stack(omega, axis=-1) if omega else np.zeros((*g_theta.shape[:-1], 0))
         return np.concatenate([g_theta, stacked, g_sigma], axis=-1)
 
-    def free_gradient(self, values: Values, g_theta: np.ndarray, g_omega: np.ndarray, g_sigma: np.ndarray) -> np.ndarray:
+    def free_gradient(
+        self, values: Values, g_theta: np.ndarray, g_omega: np.ndarray, g_sigma: np.ndarray
+    ) -> np.ndarray:
         """Gradient to the unconstrained free parameters, (…, free)."""
-        slopes = np.array([_slope(v, t.lower, t.upper) for v, t in zip(values.theta, self.thetas, strict=True)])
+        slopes = np.array(
+            [_slope(v, t.lower, t.upper) for v, t in zip(values.theta, self.thetas, strict=True)]
+        )
         theta = g_theta * slopes
         lower = np.linalg.cholesky(values.omega) if self.n_eta else np.zeros((0, 0))
         to_factor = 2.0 * g_omega @ lower
@@ -152,7 +171,7 @@ class Scales:
         return np.concatenate([theta, stacked, g_sigma * values.sigma], axis=-1)[..., self.free]
 
     def jacobian(self, values: Values) -> np.ndarray:
-        """d natural / d unconstrained, (parameters, free)."""
+        """D natural / d unconstrained, (parameters, free)."""
         nt, no = len(self.thetas), len(self.omega_index)
         full = np.zeros((len(self.names), len(self.names)))
         for i, (v, t) in enumerate(zip(values.theta, self.thetas, strict=True)):
@@ -206,6 +225,10 @@ def parameter_values(scales: Scales, problem: Problem, parameters: Mapping[str, 
     natural = scales.natural(scales.initial(problem))
     for name, value in dict(parameters or {}).items():
         if name not in scales.names:
-            raise InputError("E_PARAMETER_NAME", f"there is no parameter {name!r}.", f"Parameters: {', '.join(scales.names)}.")
+            raise InputError(
+                "E_PARAMETER_NAME",
+                f"there is no parameter {name!r}.",
+                f"Parameters: {', '.join(scales.names)}.",
+            )
         natural[scales.names.index(name)] = float(value)
     return scales.values(natural)

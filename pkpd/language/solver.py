@@ -31,6 +31,12 @@ class Solver:
 
     def __post_init__(self) -> None:
         if self.kind not in ("auto", "linear", "ode"):
-            raise InputError("E_SOLVER", f"solver kind {self.kind!r} is unknown.", 'Use "auto", "linear" or "ode".')
+            raise InputError(
+                "E_SOLVER", f"solver kind {self.kind!r} is unknown.", 'Use "auto", "linear" or "ode".'
+            )
         if not (0 < self.rtol < 1 and self.atol > 0 and self.max_steps > 0):
-            raise InputError("E_SOLVER", "tolerances and step limit must be positive, rtol below 1.", "Check rtol, atol, max_steps.")
+            raise InputError(
+                "E_SOLVER",
+                "tolerances and step limit must be positive, rtol below 1.",
+                "Check rtol, atol, max_steps.",
+            )

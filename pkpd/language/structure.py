@@ -91,7 +91,9 @@ class _Slots:
         return e.func(*(self.abstract(a) for a in e.args))
 
 
-def _linear_rows(model: Model, states: list[Any], dynamic: frozenset[Any]) -> list[tuple[int, int, Any]] | None:
+def _linear_rows(
+    model: Model, states: list[Any], dynamic: frozenset[Any]
+) -> list[tuple[int, int, Any]] | None:
     """Entries (i, j, expression) of K and of constant inputs (j = n), or None if the system is not linear."""
     rows = []
     for i, rate in enumerate(model.rates):
@@ -172,7 +174,7 @@ def analyse(model: Model, kind: str = "auto") -> Structure:
 
 def _second_derivatives(rates: tuple[Any, ...], z: list[Any]) -> list[tuple[int, int, int]]:
     """Where ∂²rate_i/∂z_a∂z_b (a >= b) is not identically zero."""
-    table = []
+    table: list[tuple[int, int, int]] = []
     for i, rate in enumerate(rates):
         for a in range(len(z)):
             first = sympy.diff(rate, z[a])

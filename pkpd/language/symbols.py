@@ -142,7 +142,9 @@ def expression(value: Any) -> sympy.Basic:
     if isinstance(value, numbers.Real):
         number = float(value)
         # whole numbers and simple halves stay exact, so that 0.5*x*2 is x
-        return sympy.Integer(int(number)) if number.is_integer() and abs(number) < 2**53 else sympy.Float(number)
+        return (
+            sympy.Integer(int(number)) if number.is_integer() and abs(number) < 2**53 else sympy.Float(number)
+        )
     raise ModelError(
         "E_MODEL_TRACE",
         f"{value!r} ({type(value).__name__}) cannot take part in a model.",
@@ -183,5 +185,7 @@ def where(condition: Any, a: Any, b: Any) -> Quantity:
     """
     test = expression(condition)
     if not isinstance(test, (sympy.logic.boolalg.BooleanFunction, sympy.core.relational.Relational)):
-        raise ModelError("E_MODEL_TRACE", f"where() needs a comparison, got {test}.", "For example where(wt > 70, a, b).")
+        raise ModelError(
+            "E_MODEL_TRACE", f"where() needs a comparison, got {test}.", "For example where(wt > 70, a, b)."
+        )
     return Quantity(sympy.Piecewise((expression(a), test), (expression(b), True)))

@@ -87,7 +87,9 @@ class Builder:
         self._new(name, self._thetas, "theta")
         initial, lower, upper = (self._number(v, f"theta {name}") for v in (initial, lower, upper))
         if not math.isfinite(initial):
-            raise ModelError("E_MODEL_VALUE", f"theta {name}: initial value {initial} is not finite.", "Give a number.")
+            raise ModelError(
+                "E_MODEL_VALUE", f"theta {name}: initial value {initial} is not finite.", "Give a number."
+            )
         if not (lower <= initial <= upper if fixed else lower < initial < upper):
             raise ModelError(
                 "E_MODEL_BOUNDS",
@@ -101,7 +103,9 @@ class Builder:
         """Declare a random effect of the subject with the starting value of its variance."""
         return self.etas(name, variance=[[variance]], fixed=fixed)[0]
 
-    def etas(self, *names: str, variance: Sequence[Sequence[float]], fixed: bool = False) -> tuple[Quantity, ...]:
+    def etas(
+        self, *names: str, variance: Sequence[Sequence[float]], fixed: bool = False
+    ) -> tuple[Quantity, ...]:
         """Declare a block of correlated random effects; ``variance`` is the lower triangle of OMEGA, row by row."""
         for name in names:
             self._new(name, self._etas, "eta")
@@ -109,7 +113,8 @@ class Builder:
         if [len(r) for r in rows] != list(range(1, len(names) + 1)):
             raise ModelError(
                 "E_MODEL_OMEGA",
-                f"OMEGA of {', '.join(names)}: the lower triangle needs rows of 1 to {len(names)} numbers, got {[len(r) for r in rows]}.",
+                f"OMEGA of {', '.join(names)}: the lower triangle needs rows of 1 to {len(names)} numbers, "
+                f"got {[len(r) for r in rows]}.",
                 "For two etas write variance=[[0.1], [0.01, 0.1]].",
             )
         full = sympy.Matrix(len(names), len(names), lambda i, j: rows[max(i, j)][min(i, j)])
@@ -129,7 +134,11 @@ class Builder:
         self._new(name, self._sigmas, "sigma")
         value = self._number(sd, f"sigma {name}")
         if not (value > 0 and math.isfinite(value)):
-            raise ModelError("E_MODEL_VALUE", f"sigma {name}: a standard deviation of {value:g} is not positive.", "Give a positive number.")
+            raise ModelError(
+                "E_MODEL_VALUE",
+                f"sigma {name}: a standard deviation of {value:g} is not positive.",
+                "Give a positive number.",
+            )
         self._sigmas.append(Sigma(name, value, fixed, _dummy(f"sigma_{name}")))
         return name
 
@@ -144,7 +153,11 @@ class Builder:
         self._new(name, [*self._covariates, *self._factors], "covariate")
         named = None if levels is None else tuple(str(level) for level in levels)
         if named is not None and str(reference) not in named:
-            raise ModelError("E_MODEL_FACTOR", f"factor {name}: reference {reference!r} is not among its levels {named}.", "Name one of them.")
+            raise ModelError(
+                "E_MODEL_FACTOR",
+                f"factor {name}: reference {reference!r} is not among its levels {named}.",
+                "Name one of them.",
+            )
         self._factors.append(Factor(name, str(reference), named))
         return TracedFactor(self, self._factors[-1])
 
@@ -159,8 +172,10 @@ class Builder:
     ) -> Quantity:
         """Declare a compartment; doses go to the first one unless CMT says otherwise."""
         self._new(name, self._compartments, "compartment")
-        parts = [None if v is None else expression(v) for v in (initial, lag, bioavailability)]
-        self._compartments.append(Compartment(name, unit, *parts, symbol=_dummy(name)))
+        initial, lag, bioavailability = (
+            None if v is None else expression(v) for v in (initial, lag, bioavailability)
+        )
+        self._compartments.append(Compartment(name, unit, initial, lag, bioavailability, _dummy(name)))
         return Quantity(self._compartments[-1].symbol)
 
     def ode(self, compartment: Quantity, rate: Any) -> None:
@@ -168,9 +183,17 @@ class Builder:
         declared = {c.symbol: c.name for c in self._compartments}
         name = declared.get(expression(compartment))
         if name is None:
-            raise ModelError("E_MODEL_ODE", f"m.ode() needs a compartment, got {compartment!r}.", "Pass what m.compartment() returned.")
+            raise ModelError(
+                "E_MODEL_ODE",
+                f"m.ode() needs a compartment, got {compartment!r}.",
+                "Pass what m.compartment() returned.",
+            )
         if name in self._rates:
-            raise ModelError("E_MODEL_TWICE", f"compartment {name} has two equations.", "Write one m.ode() per compartment.")
+            raise ModelError(
+                "E_MODEL_TWICE",
+                f"compartment {name} has two equations.",
+                "Write one m.ode() per compartment.",
+            )
         self._rates[name] = expression(rate)
 
     def derived(self, name: str, value: Any, *, unit: str = "") -> Quantity:
@@ -180,7 +203,13 @@ class Builder:
         return Quantity(self._derived[-1].expression)
 
     def observe(
-        self, name: str, prediction: Any, *, unit: str = "", additive: str | None = None, proportional: str | None = None
+        self,
+        name: str,
+        prediction: Any,
+        *,
+        unit: str = "",
+        additive: str | None = None,
+        proportional: str | None = None,
     ) -> None:
         """Declare a Gaussian endpoint with variance additive² + (proportional·prediction)².
 
@@ -188,12 +217,18 @@ class Builder:
         """
         self._new(name, self._observations, "observation")
         if additive is None and proportional is None:
-            raise ModelError("E_MODEL_RESIDUAL", f"observation {name} has no residual error.", "Give additive=, proportional= or both.")
+            raise ModelError(
+                "E_MODEL_RESIDUAL",
+                f"observation {name} has no residual error.",
+                "Give additive=, proportional= or both.",
+            )
         known = [s.name for s in self._sigmas]
         for given in (additive, proportional):
             if given is not None and (not isinstance(given, str) or given not in known):
                 raise ModelError(
-                    "E_MODEL_RESIDUAL", f"observation {name}: {given!r} is not a sigma.", "Pass what m.sigma(name, sd) returned."
+                    "E_MODEL_RESIDUAL",
+                    f"observation {name}: {given!r} is not a sigma.",
+                    "Pass what m.sigma(name, sd) returned.",
                 )
         self._observations.append(Observation(name, expression(prediction), unit, additive, proportional))
 
@@ -208,7 +243,9 @@ class Builder:
 
     def _new(self, name: Any, others: Sequence[Any], kind: str) -> None:
         if not isinstance(name, str) or not name:
-            raise ModelError("E_MODEL_NAME", f"a {kind} needs a name, got {name!r}.", "Give a non-empty text.")
+            raise ModelError(
+                "E_MODEL_NAME", f"a {kind} needs a name, got {name!r}.", "Give a non-empty text."
+            )
         if any(o.name == name for o in others):
             raise ModelError("E_MODEL_TWICE", f"{kind} {name!r} is declared twice.", "Use each name once.")
 
@@ -217,18 +254,24 @@ class Builder:
         try:
             return float(value)
         except (TypeError, ValueError, ModelError) as error:
-            raise ModelError("E_MODEL_VALUE", f"{what}: {value!r} is not a number.", "Give a number.") from error
+            raise ModelError(
+                "E_MODEL_VALUE", f"{what}: {value!r} is not a number.", "Give a number."
+            ) from error
 
     def _frozen(self) -> Model:
         if not self._observations:
             raise ModelError("E_MODEL_EMPTY", f"model {self._name} observes nothing.", "Add m.observe(...).")
         for c in self._compartments:
             if c.name not in self._rates:
-                raise ModelError("E_MODEL_ODE", f"compartment {c.name} has no equation.", f"Add m.ode({c.name}, …).")
+                raise ModelError(
+                    "E_MODEL_ODE", f"compartment {c.name} has no equation.", f"Add m.ode({c.name}, …)."
+                )
         for e in self._effects:
             if e.parameter not in [p.name for p in self._parameters]:
                 raise ModelError(
-                    "E_MODEL_NAME", f'effect("{e.parameter}") of {e.factor}: there is no parameter {e.parameter!r}.', "Declare it with m.parameter()."
+                    "E_MODEL_NAME",
+                    f'effect("{e.parameter}") of {e.factor}: there is no parameter {e.parameter!r}.',
+                    "Declare it with m.parameter().",
                 )
         result = Model(
             self._name, self._doc, tuple(self._thetas), tuple(self._etas), tuple(self._omega), tuple(self._sigmas),
@@ -242,7 +285,9 @@ class Builder:
 
 def _check_use(model: Model) -> None:
     """Every declared name is used, every used name is declared, individual parameters hold no state and no time."""
-    declared = {symbol: (kind, symbol.name) for kind, symbols in model._symbols().items() for symbol in symbols}
+    declared = {
+        symbol: (kind, symbol.name) for kind, symbols in model._symbols().items() for symbol in symbols
+    }
     event = [v for c in model.compartments for v in (c.initial, c.lag, c.bioavailability) if v is not None]
     static = [p.expression for p in (*model.parameters, *model.derived)] + event
     dynamic = [*model.rates, *(o.prediction for o in model.observations)]
@@ -250,22 +295,42 @@ def _check_use(model: Model) -> None:
     foreign = used - set(declared)
     if foreign:
         names = ", ".join(sorted(s.name for s in foreign))
-        raise ModelError("E_MODEL_FOREIGN", f"model {model.name} uses {names}, declared by another model.", "Declare it on this model's m.")
+        raise ModelError(
+            "E_MODEL_FOREIGN",
+            f"model {model.name} uses {names}, declared by another model.",
+            "Declare it on this model's m.",
+        )
     states = {c.symbol for c in model.compartments} | {model.time}
     for p in (*model.parameters, *model.derived):
         if p.expression.free_symbols & states:
             raise ModelError(
-                "E_MODEL_STATE", f"parameter {p.name} depends on a compartment or on time.", "Put such terms into m.ode() or m.observe()."
+                "E_MODEL_STATE",
+                f"parameter {p.name} depends on a compartment or on time.",
+                "Put such terms into m.ode() or m.observe().",
             )
     for e in event:
         if e.free_symbols & states:
-            raise ModelError("E_MODEL_STATE", "a lag, bioavailability or initial amount depends on a compartment or on time.", "Use parameters.")
-    unused = [f"{declared[s][0]} {declared[s][1].split('_', 1)[-1]}" for s in declared if s not in used and declared[s][0] != "time"]
+            raise ModelError(
+                "E_MODEL_STATE",
+                "a lag, bioavailability or initial amount depends on a compartment or on time.",
+                "Use parameters.",
+            )
+    unused = [
+        f"{declared[s][0]} {declared[s][1].split('_', 1)[-1]}"
+        for s in declared
+        if s not in used and declared[s][0] != "time"
+    ]
     sigmas = {s for o in model.observations for s in (o.additive, o.proportional)}
     unused += [f"sigma {s.name}" for s in model.sigmas if s.name not in sigmas]
-    unused += [f"factor {f.name}" for f in model.factors if not any(e.factor == f.name for e in model.effects)]
+    unused += [
+        f"factor {f.name}" for f in model.factors if not any(e.factor == f.name for e in model.effects)
+    ]
     if unused:
-        raise ModelError("E_MODEL_UNUSED", f"model {model.name} declares but never uses: {', '.join(unused)}.", "Use or remove them.")
+        raise ModelError(
+            "E_MODEL_UNUSED",
+            f"model {model.name} declares but never uses: {', '.join(unused)}.",
+            "Use or remove them.",
+        )
 
 
 def model(function: Callable[[Builder], Any]) -> Model:
@@ -284,5 +349,7 @@ def model(function: Callable[[Builder], Any]) -> Model:
     name = getattr(function, "__name__", "model")
     builder = Builder(name, inspect.cleandoc(function.__doc__ or ""))
     if function(builder) is not None:
-        raise ModelError("E_MODEL_RETURN", f"model function {name} returns a value.", "Declare on m and return nothing.")
+        raise ModelError(
+            "E_MODEL_RETURN", f"model function {name} returns a value.", "Declare on m and return nothing."
+        )
     return builder._frozen()

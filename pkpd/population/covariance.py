@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pkpd.population.objective import Point
 from pkpd.language.scales import Scales
+from pkpd.population.objective import Point
 
 __all__ = ["CovarianceStep", "covariance_step"]
 
@@ -39,7 +39,11 @@ class CovarianceStep:
 
 
 def covariance_step(
-    kind: str | None, evaluate: Callable[[np.ndarray, np.ndarray | None], Point], x: np.ndarray, point: Point, scales: Scales
+    kind: str | None,
+    evaluate: Callable[[np.ndarray, np.ndarray | None], Point],
+    x: np.ndarray,
+    point: Point,
+    scales: Scales,
 ) -> CovarianceStep:
     """Covariance of the estimates at the optimum.
 
@@ -72,7 +76,9 @@ def covariance_step(
         status = "S⁻¹"
     else:
         r = _half_hessian(evaluate, x, point, s)
-        inverse, why = (None, "the objective is not finite near the optimum") if r is None else _inverse(r, names)
+        inverse, why = (
+            (None, "the objective is not finite near the optimum") if r is None else _inverse(r, names)
+        )
         if inverse is None:
             free, second = _inverse(s, names)
             warnings.append(

@@ -67,7 +67,9 @@ def fit(
         raise InputError("E_METHOD", f"method {method!r} is not an estimation method.", "Use pkpd.FOCEI(…).")
     problem = bind(model, data, method.solver)
     if not problem.records.used.any():
-        raise FitError("E_NO_OBSERVATIONS", f"{data.source} has no observation that counts.", "Check EVID, MDV and DV.")
+        raise FitError(
+            "E_NO_OBSERVATIONS", f"{data.source} has no observation that counts.", "Check EVID, MDV and DV."
+        )
     scales = Scales(problem)
     objective = Objective(problem, scales)
     start = scales.initial(problem)
@@ -80,7 +82,12 @@ def fit(
     if not math.isfinite(first.ofv):
         raise objective.explain(first)
     search = minimise(
-        at, x, etas=first.etas, max_iterations=method.max_iterations, tolerance=method.tolerance, progress=progress
+        at,
+        x,
+        etas=first.etas,
+        max_iterations=method.max_iterations,
+        tolerance=method.tolerance,
+        progress=progress,
     )
     search = _from_better_modes(at, search, method, progress)
     step = covariance_step(method.covariance, at, search.x, search.point, scales)
@@ -88,7 +95,10 @@ def fit(
 
 
 def _from_better_modes(
-    at: Callable[[np.ndarray, np.ndarray | None], Point], search: Search, method: FOCEI, progress: Callable[[int, float], None] | None
+    at: Callable[[np.ndarray, np.ndarray | None], Point],
+    search: Search,
+    method: FOCEI,
+    progress: Callable[[int, float], None] | None,
 ) -> Search:
     """Search once more if some subject has a better mode than the one followed from iteration to iteration."""
     if not math.isfinite(search.point.ofv):
@@ -97,7 +107,12 @@ def _from_better_modes(
     if not math.isfinite(anew.ofv) or search.point.ofv - anew.ofv < 1e-6 or method.max_iterations == 0:
         return search
     again = minimise(
-        at, search.x, etas=anew.etas, max_iterations=method.max_iterations, tolerance=method.tolerance, progress=progress
+        at,
+        search.x,
+        etas=anew.etas,
+        max_iterations=method.max_iterations,
+        tolerance=method.tolerance,
+        progress=progress,
     )
     return again if again.point.ofv < search.point.ofv else search
 
@@ -172,7 +187,9 @@ def _notes(scales: Scales, values: Values, eta_shrinkage: pd.Series) -> list[str
                 notes.append(f"W_BOUND: theta {theta.name} = {value:.4g} lies at its bound {bound:g}.")
     for i, row in enumerate(values.omega):
         if values.omega[i, i] < 1e-6:
-            notes.append(f"W_OMEGA_ZERO: the variance of eta {i + 1} is practically zero ({row[i]:.1e}); consider leaving it out.")
+            notes.append(
+                f"W_OMEGA_ZERO: the variance of eta {i + 1} is practically zero ({row[i]:.1e}); consider leaving it out."
+            )
     return notes
 
 
@@ -210,5 +227,7 @@ def evaluate(
         minus2ll=point.ofv + objective.n_observations * _LOG_2PI,
         gradient=pd.Series(point.natural, index=scales.names),
         individual_ofv=pd.Series(point.individual, index=ids, name="OFV"),
-        individual_estimates=pd.DataFrame(point.etas, index=ids, columns=[e.name for e in problem.model.etas]),
+        individual_estimates=pd.DataFrame(
+            point.etas, index=ids, columns=[e.name for e in problem.model.etas]
+        ),
     )

@@ -33,6 +33,10 @@ class FOCEI:
 
     def __post_init__(self) -> None:
         if self.covariance not in ("sandwich", "R", "S", None):
-            raise InputError("E_METHOD", f"covariance={self.covariance!r} is unknown.", 'Use "sandwich", "R", "S" or None.')
+            raise InputError(
+                "E_METHOD", f"covariance={self.covariance!r} is unknown.", 'Use "sandwich", "R", "S" or None.'
+            )
         if self.max_iterations < 0 or not self.tolerance > 0:
-            raise InputError("E_METHOD", "max_iterations must be 0 or more and tolerance positive.", "Correct them.")
+            raise InputError(
+                "E_METHOD", "max_iterations must be 0 or more and tolerance positive.", "Correct them."
+            )

@@ -88,7 +88,9 @@ class Objective:
         self.problem, self.scales = problem, scales
         self.n_observations = int(problem.records.used.sum())
 
-    def at(self, values: Values, etas: np.ndarray | None = None, *, gradient: bool = True, optimise: bool = True) -> Point:
+    def at(
+        self, values: Values, etas: np.ndarray | None = None, *, gradient: bool = True, optimise: bool = True
+    ) -> Point:
         """Evaluate at population parameters.
 
         Parameters
@@ -104,7 +106,9 @@ class Objective:
         problem = self.problem
         n, ne, nt, ns = problem.n_subjects, problem.n_eta, len(values.theta), len(values.sigma)
         modes = np.zeros((n, ne)) if etas is None else np.ascontiguousarray(etas, dtype=float).copy()
-        failed = Point(values, modes, np.full(n, math.inf), None, None, np.zeros((n, ne, ne)), np.ones(n, dtype=np.int64))
+        failed = Point(
+            values, modes, np.full(n, math.inf), None, None, np.zeros((n, ne, ne)), np.ones(n, dtype=np.int64)
+        )
         flat = np.concatenate([values.theta, values.omega.ravel(), values.sigma])
         if not np.all(np.isfinite(flat)):
             return failed

@@ -98,7 +98,9 @@ def minimise(
         if expected < tolerance:
             if fresh and iteration == 1:
                 return Search(x, point, True, "converged at the starting values", tuple(history))
-            return Search(x, point, True, f"converged: one more step would gain {expected:.1e}", tuple(history))
+            return Search(
+                x, point, True, f"converged: one more step would gain {expected:.1e}", tuple(history)
+            )
         longest = float(np.max(np.abs(step)))
         if longest > _LONGEST_STEP:
             step *= _LONGEST_STEP / longest
@@ -106,13 +108,19 @@ def minimise(
         length, accepted = 1.0, None
         for _ in range(_HALVINGS):
             trial = evaluate(x + length * step, point.etas)
-            if math.isfinite(trial.ofv) and trial.ofv <= point.ofv + 1e-4 * length * slope + 1e-12 * abs(point.ofv):
+            if math.isfinite(trial.ofv) and trial.ofv <= point.ofv + 1e-4 * length * slope + 1e-12 * abs(
+                point.ofv
+            ):
                 accepted = trial
                 break
             if math.isfinite(trial.ofv):
                 # minimum of the parabola through both values and the slope
                 curve = 2.0 * (trial.ofv - point.ofv - slope * length)
-                length = min(0.5 * length, max(0.1 * length, -slope * length**2 / curve)) if curve > 0 else 0.5 * length
+                length = (
+                    min(0.5 * length, max(0.1 * length, -slope * length**2 / curve))
+                    if curve > 0
+                    else 0.5 * length
+                )
             else:
                 length *= 0.25
         if accepted is None:

@@ -45,11 +45,15 @@ def residuals(problem: Problem, values: Values, etas: np.ndarray) -> tuple[pd.Da
     where = {"ID": problem.subjects[owner], "TIME": records.time, "DVID": records.endpoint + 1}
     with np.errstate(divide="ignore", invalid="ignore"):
         iwres = (dv - ipred) / sd
-    table = pd.DataFrame({**where, "DV": dv, "RES": dv - pred, "IRES": dv - ipred, "CWRES": cwres, "IWRES": iwres})
+    table = pd.DataFrame(
+        {**where, "DV": dv, "RES": dv - pred, "IRES": dv - ipred, "CWRES": cwres, "IWRES": iwres}
+    )
     return pd.DataFrame({**where, "PRED": pred, "IPRED": ipred}), table
 
 
-def shrinkage(values: Values, etas: np.ndarray, iwres: np.ndarray, eta_names: list[str]) -> tuple[pd.Series, pd.Series]:
+def shrinkage(
+    values: Values, etas: np.ndarray, iwres: np.ndarray, eta_names: list[str]
+) -> tuple[pd.Series, pd.Series]:
     """1 - SD(η̂)/ω per eta, and 1 - SD(IWRES): Karlsson & Savic, Clin Pharmacol Ther 2007;82:17-20."""
     n = len(etas)
     spread = etas.std(axis=0, ddof=1) if n > 1 else np.full(etas.shape[1], np.nan)

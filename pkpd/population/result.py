@@ -101,11 +101,16 @@ class PopulationFit:
         table = table.rename(columns={"rse_percent": "rse %", "lower": "95 % lower", "upper": "95 % upper"})
         shrink = ", ".join(f"{k} {100 * v:.1f} %" for k, v in self.eta_shrinkage.items())
         lines = [
-            f"{type(self.method).__name__} fit of {self.model.name}: {self.n_subjects} subjects, {self.n_observations} observations",
+            f"{type(self.method).__name__} fit of {self.model.name}: {self.n_subjects} subjects, "
+            f"{self.n_observations} observations",
             f"OFV {self.ofv:.4f}   -2LL {self.minus2ll:.4f}",
             f"Minimisation {'successful' if self.minimization_successful else 'NOT successful'}: {self.termination_cause}",
             f"Covariance: {self.covariance_status}"
-            + (f"; condition number {self.condition_number:.1f}" if np.isfinite(self.condition_number) else ""),
+            + (
+                f"; condition number {self.condition_number:.1f}"
+                if np.isfinite(self.condition_number)
+                else ""
+            ),
             "",
             table.to_string(),
             "",
@@ -118,5 +123,8 @@ class PopulationFit:
         return self.summary()
 
     def _repr_html_(self) -> str:
-        head = f"<p>{type(self.method).__name__} fit of <b>{self.model.name}</b>: OFV {self.ofv:.4f}; {self.termination_cause}</p>"
+        method = type(self.method).__name__
+        head = (
+            f"<p>{method} fit of <b>{self.model.name}</b>: OFV {self.ofv:.4f}; {self.termination_cause}</p>"
+        )
         return head + self.parameters.to_html(float_format=lambda v: f"{v:.4g}")

@@ -51,10 +51,18 @@ def doses_for(problem: Problem, data: Dataset | None, regimens: Sequence[Regimen
 
 def _value(data: Dataset | None, column: str, i: int) -> float:
     if data is None or column not in data.frame.columns:
-        raise InputError("E_REGIMEN_PER", f"the dose is per {column}, which is not among the covariates.", "Give that column.")
+        raise InputError(
+            "E_REGIMEN_PER",
+            f"the dose is per {column}, which is not among the covariates.",
+            "Give that column.",
+        )
     value = float(data.frame[column].iloc[data.offsets[i]])
     if not (np.isfinite(value) and value > 0):
-        raise InputError("E_REGIMEN_PER", f"ID {data.subjects[i]}: {column} = {value} cannot scale a dose.", "Give a positive value.")
+        raise InputError(
+            "E_REGIMEN_PER",
+            f"ID {data.subjects[i]}: {column} = {value} cannot scale a dose.",
+            "Give a positive value.",
+        )
     return value
 
 
@@ -65,7 +73,9 @@ def _compartment(given: str | int | None, names: dict[str, int]) -> int:
         return names[given]
     if isinstance(given, int) and 1 <= given <= len(names):
         return given - 1
-    raise InputError("E_REGIMEN", f"compartment {given!r} is not one of the model's.", f"It has {', '.join(names)}.")
+    raise InputError(
+        "E_REGIMEN", f"compartment {given!r} is not one of the model's.", f"It has {', '.join(names)}."
+    )
 
 
 def records_at(times: np.ndarray, endpoints: np.ndarray) -> Records:

@@ -11,7 +11,9 @@ from pkpd.language.scales import Values
 __all__ = ["individual_parameters", "predictions", "residual_sd"]
 
 
-def predictions(problem: Problem, values: Values, etas: np.ndarray, *, order: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def predictions(
+    problem: Problem, values: Values, etas: np.ndarray, *, order: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Outputs at every record.
 
     Parameters
@@ -29,7 +31,16 @@ def predictions(problem: Problem, values: Values, etas: np.ndarray, *, order: in
     count = len(problem.records.time)
     f, f_eta = np.full(count, np.nan), np.zeros((count, problem.n_eta))
     status = np.zeros(problem.n_subjects, dtype=np.int64)
-    predict_all(order, np.ascontiguousarray(etas), values.theta, *problem.system, *problem.subject_data, f, f_eta, status)
+    predict_all(
+        order,
+        np.ascontiguousarray(etas),
+        values.theta,
+        *problem.system,
+        *problem.subject_data,
+        f,
+        f_eta,
+        status,
+    )
     return f, f_eta, status
 
 

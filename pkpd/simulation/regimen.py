@@ -47,8 +47,12 @@ class Regimen:
         for d in self.doses:
             first = np.array([t for t in d.times if t < interval])
             cycle = np.array(d.times)
-            expected = (first[None, :] + interval * np.arange(math.ceil(len(cycle) / max(len(first), 1)))[:, None]).ravel()
-            if not len(first) or not np.allclose(np.sort(expected)[: len(cycle)], np.sort(cycle), rtol=1e-12, atol=1e-9 * interval):
+            expected = (
+                first[None, :] + interval * np.arange(math.ceil(len(cycle) / max(len(first), 1)))[:, None]
+            ).ravel()
+            if not len(first) or not np.allclose(
+                np.sort(expected)[: len(cycle)], np.sort(cycle), rtol=1e-12, atol=1e-9 * interval
+            ):
                 raise InputError(
                     "E_REGIMEN_PERIOD",
                     f"the regimen does not repeat itself every {interval:g}, so it has no steady state over that interval.",

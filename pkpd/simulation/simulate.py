@@ -53,12 +53,18 @@ def predict(
         missing = [n for n in names if n not in etas.columns]
         unknown = [s for s in problem.subjects if s not in etas.index]
         if missing or unknown:
-            raise InputError("E_ETAS", f"etas lack {', '.join(map(str, (missing + unknown)[:5]))}.", "Give one column per eta and one row per ID.")
+            raise InputError(
+                "E_ETAS",
+                f"etas lack {', '.join(map(str, (missing + unknown)[:5]))}.",
+                "Give one column per eta and one row per ID.",
+            )
         at = etas.loc[problem.subjects, names].to_numpy(float)
     f, _, status = predictions(problem, values, at)
     _check(problem, status)
     owner = np.repeat(problem.subjects, np.diff(problem.records.offsets))
-    return pd.DataFrame({"ID": owner, "TIME": problem.records.time, "DVID": problem.records.endpoint + 1, "PRED": f})
+    return pd.DataFrame(
+        {"ID": owner, "TIME": problem.records.time, "DVID": problem.records.endpoint + 1, "PRED": f}
+    )
 
 
 def simulate(
@@ -103,7 +109,11 @@ def simulate(
     """
     if isinstance(regimen_or_data, Dataset):
         if times is not None or n is not None or covariates is not None:
-            raise InputError("E_SIMULATE", "times, n and covariates belong to a regimen; a data set brings its own.", "Leave them out.")
+            raise InputError(
+                "E_SIMULATE",
+                "times, n and covariates belong to a regimen; a data set brings its own.",
+                "Leave them out.",
+            )
         data = regimen_or_data
         problem = bind(model, data, solver)
     elif isinstance(regimen_or_data, Regimen):
@@ -121,7 +131,11 @@ def simulate(
             records_at(np.tile(all_times, (data.n_subjects, 1)), np.tile(endpoints, len(grid))),
         )
     else:
-        raise InputError("E_SIMULATE", f"cannot simulate {type(regimen_or_data).__name__}.", "Give a pkpd.dose(…) regimen or a Dataset.")
+        raise InputError(
+            "E_SIMULATE",
+            f"cannot simulate {type(regimen_or_data).__name__}.",
+            "Give a pkpd.dose(…) regimen or a Dataset.",
+        )
     values = parameter_values(Scales(problem), problem, parameters)
     etas = _draw_etas(problem, values, seed)
     f, _, status = predictions(problem, values, etas)
@@ -129,11 +143,21 @@ def simulate(
     sd = residual_sd(problem, values, f)
     offsets = problem.records.offsets
     noise = np.concatenate(
-        [_stream(seed, _RESIDUALS, i).standard_normal(offsets[i + 1] - offsets[i]) for i in range(problem.n_subjects)] or [np.zeros(0)]
+        [
+            _stream(seed, _RESIDUALS, i).standard_normal(offsets[i + 1] - offsets[i])
+            for i in range(problem.n_subjects)
+        ]
+        or [np.zeros(0)]
     )
     owner = np.repeat(np.arange(problem.n_subjects), np.diff(offsets))
     out = pd.DataFrame(
-        {"ID": problem.subjects[owner], "TIME": problem.records.time, "DVID": problem.records.endpoint + 1, "IPRED": f, "DV": f + sd * noise}
+        {
+            "ID": problem.subjects[owner],
+            "TIME": problem.records.time,
+            "DVID": problem.records.endpoint + 1,
+            "IPRED": f,
+            "DV": f + sd * noise,
+        }
     )
     if covariates is not None:
         table = data.frame.iloc[data.offsets[:-1]]
@@ -159,15 +183,31 @@ def _subjects(n: int | None, covariates: pd.DataFrame | None, seed: int) -> Data
     if count < 1:
         raise InputError("E_SIMULATE", f"n={n!r} subjects cannot be simulated.", "Give a positive number.")
     frame = pd.DataFrame({"ID": np.arange(1, count + 1), "ROW": np.arange(1, count + 1)})
-    for column, value in {"TIME": 0.0, "EVID": 0, "MDV": 1, "AMT": 0.0, "RATE": 0.0, "II": 0.0, "ADDL": 0, "DVID": 1, "DV": np.nan}.items():
+    for column, value in {
+        "TIME": 0.0,
+        "EVID": 0,
+        "MDV": 1,
+        "AMT": 0.0,
+        "RATE": 0.0,
+        "II": 0.0,
+        "ADDL": 0,
+        "DVID": 1,
+        "DV": np.nan,
+    }.items():
         frame[column] = value
     frame["CMT"] = np.full(count, np.nan)
     if covariates is not None:
-        pick = np.arange(count) if count == available else _stream(seed, _COVARIATES, 0).integers(available, size=count)
+        pick = (
+            np.arange(count)
+            if count == available
+            else _stream(seed, _COVARIATES, 0).integers(available, size=count)
+        )
         rows = covariates.iloc[pick].reset_index(drop=True)
         clash = [c for c in rows.columns if c in frame.columns]
         if clash:
-            raise InputError("E_SIMULATE", f"covariate columns {', '.join(clash)} are reserved names.", "Rename them.")
+            raise InputError(
+                "E_SIMULATE", f"covariate columns {', '.join(clash)} are reserved names.", "Rename them."
+            )
         frame = pd.concat([frame, rows], axis=1)
     return Dataset(
         frame=frame,
@@ -187,4 +227,8 @@ def _check(problem: Problem, status: np.ndarray) -> None:
     bad = np.flatnonzero(status)
     if len(bad):
         who = ", ".join(str(problem.subjects[i]) for i in bad[:8])
-        raise FitError("E_PREDICTION", f"no prediction for {len(bad)} subject(s) (ID {who}): {MESSAGES[int(status[bad[0]])]}.", "Check parameters and doses.")
+        raise FitError(
+            "E_PREDICTION",
+            f"no prediction for {len(bad)} subject(s) (ID {who}): {MESSAGES[int(status[bad[0]])]}.",
+            "Check parameters and doses.",
+        )
