@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SMALL", "TEXT", "grid", "log_ticks", "panel", "png", "settle", "svg", "wrapped"]
+__all__ = ["SMALL", "TEXT", "box", "grid", "log_ticks", "panel", "png", "settle", "svg", "wrapped"]
 
 TEXT, SMALL = (
     8.5,
@@ -86,6 +86,33 @@ def log_ticks(ax: Axes, axis: str = "x") -> None:
     which.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.10g}" if v < 1e5 else f"{v:.0e}"))
     which.set_minor_locator(NullLocator())
     which.set_minor_formatter(NullFormatter())
+
+
+def box(ax: Axes, values: np.ndarray, at: float, width: float, colour: str, fill: str = "none") -> None:
+    """A horizontal box: quartiles, median, whiskers to the last value within 1.5 × the interquartile range.
+
+    (matplotlib's own boxplot loads pyplot, which looks for a screen.)
+    """
+    from matplotlib.patches import Rectangle
+
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    reach = 1.5 * (high - low)
+    first, last = values[values >= low - reach].min(), values[values <= high + reach].max()
+    ax.add_patch(
+        Rectangle((low, at - width / 2), high - low, width, facecolor=fill, edgecolor=colour, linewidth=0.9)
+    )
+    for start, end in ((first, low), (high, last)):
+        ax.plot([start, end], [at, at], color=colour, linewidth=0.9, solid_capstyle="butt")
+    for end in (first, last):
+        ax.plot([end, end], [at - width / 4, at + width / 4], color=colour, linewidth=0.9)
+    ax.plot(
+        [middle, middle],
+        [at - width / 2, at + width / 2],
+        color=INK,
+        linewidth=1.6,
+        solid_capstyle="butt",
+        label="median",
+    )
 
 
 def wrapped(name: str, width: int = 24) -> str:

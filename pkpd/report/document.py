@@ -49,18 +49,24 @@ def write_report(assessment: Assessment, path: str | Path, language: str = "en")
         ``E_LANGUAGE`` if the report is not written in that language, ``E_REPORT_PATH`` if the file cannot be
         written.
     """
-    html = report_html(assessment, language)
+    words_of(language)
     target = Path(path)
+    if not target.parent.is_dir():
+        raise _not_written(target, "there is no such folder")
+    html = report_html(assessment, language)
     try:
         target.write_text(html, encoding="utf-8", newline="\n")
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            "E_REPORT_PATH",
-            f"cannot write the report to {target}: {reason}.",
-            "Give a file in an existing, writable folder.",
-        ) from error
+        raise _not_written(target, error.strerror or str(error)) from error
     return target
+
+
+def _not_written(target: Path, reason: str) -> InputError:
+    return InputError(
+        "E_REPORT_PATH",
+        f"cannot write the report to {target}: {reason}.",
+        "Give a file in an existing, writable folder.",
+    )
 
 
 def report_html(assessment: Assessment, language: str = "en") -> str:
@@ -74,7 +80,7 @@ def report_html(assessment: Assessment, language: str = "en") -> str:
         title=assessment.title,
         language=language,
         w=words,
-        sections=_Builder(assessment, words).sections(),
+        sections=Builder(assessment, words).sections(),
         style=_package_file("style.css"),
         subtitle=_subtitle(assessment),
         missing=MISSING,
@@ -117,7 +123,7 @@ def _subtitle(assessment: Assessment) -> str:
     return " · ".join(parts)
 
 
-class _Builder:
+class Builder:
     """Puts the sections together; each method makes one."""
 
     def __init__(self, assessment: Assessment, words: Mapping) -> None:

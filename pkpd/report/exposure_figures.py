@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pkpd.report.canvas import SMALL, TEXT, grid, log_ticks, panel, wrapped
+from pkpd.report.canvas import SMALL, TEXT, box, grid, log_ticks, panel, wrapped
 from pkpd.report.numbers import ratio, significant
 from pkpd.report.palette import GREY, INK, SHADE, looks
 
@@ -228,12 +228,7 @@ def _cloud(ax: Axes, values: np.ndarray, at: float, colour: str, label: str) -> 
         label=label,
     )
     if not few:
-        ax.boxplot(
-            values, positions=[at], orientation="horizontal", widths=0.62, showfliers=False,
-            manage_ticks=False,
-            boxprops={"color": colour, "linewidth": 0.9}, medianprops={"color": INK, "linewidth": 1.6},
-            whiskerprops={"color": colour, "linewidth": 0.9}, capprops={"color": colour, "linewidth": 0.9},
-        )  # fmt: skip
+        box(ax, values, at, 0.62, colour)
 
 
 def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, log_ticks
+from pkpd.report.canvas import SMALL, TEXT, box, grid, log_ticks
 from pkpd.report.palette import GREY, INK, TREND, looks
 
 if TYPE_CHECKING:
@@ -177,6 +177,8 @@ def _quantiles(ax: Axes, residual: np.ndarray) -> None:
 
 
 def _by_group(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
+    from matplotlib.colors import to_hex, to_rgba
+
     look = looks(names)
     ax.axvline(0, color=INK, linewidth=0.8)
     for level in (-1.96, 1.96):
@@ -184,13 +186,9 @@ def _by_group(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
     labels = []
     for row, name in enumerate(names):
         values = table.loc[table["histology"] == name, "CWRES"].to_numpy(float)
-        ax.boxplot(
-            values, positions=[row], orientation="horizontal", widths=0.55, showfliers=False,
-            manage_ticks=False, patch_artist=True,
-            boxprops={"facecolor": look[name].colour, "alpha": 0.35, "edgecolor": look[name].colour},
-            medianprops={"color": look[name].colour, "linewidth": 1.4},
-            whiskerprops={"color": look[name].colour}, capprops={"color": look[name].colour},
-        )  # fmt: skip
+        box(
+            ax, values, row, 0.55, look[name].colour, to_hex(to_rgba(look[name].colour, 0.3), keep_alpha=True)
+        )
         labels.append(textwrap.shorten(str(name), 20, placeholder=" …"))
         ax.text(
             1.02,
