@@ -18,6 +18,7 @@ from pkpd.data.dataset import RECORD_COLUMNS, Dataset
 from pkpd.data.decimals import without_decimal_commas
 from pkpd.data.ledger import Ledger
 from pkpd.data.linter import read_labels, read_records
+from pkpd.data.numerals import has_text
 from pkpd.data.reader import table_from_file
 from pkpd.data.subjects import ALLOWABLE, check_subjects
 from pkpd.data.table import Table, table_from_frame
@@ -172,7 +173,11 @@ def _read(
         extra[layout.histology] = read_histology(layout.histology, raw[layout.histology], codes, ledger)
     if ledger.has_errors:
         return None, ledger.findings()
-    arrays = {"ROW": table.lines, "ID": labels, **records.columns}
+    arrays: dict[str, Any] = {"ROW": table.lines, "ID": labels, **records.columns}
+    if has_text(arrays["CMT"]):
+        arrays["CMT"] = pd.Series(
+            arrays["CMT"], dtype=object
+        )  # names and None, whatever pandas makes of text
     frame = pd.DataFrame({c: arrays[c] for c in RECORD_COLUMNS} | extra)
     offsets = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1, [len(codes)]]).astype(
         np.int64

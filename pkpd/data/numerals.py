@@ -58,7 +58,11 @@ def tokens(column: pd.Series) -> np.ndarray:
     ndarray of object, shape (n,)
         ``str`` or None.
     """
-    codes, uniques = pd.factorize(column.to_numpy(dtype=object), use_na_sentinel=True)
+    cells = column.to_numpy(dtype=object)
+    try:
+        codes, uniques = pd.factorize(cells, use_na_sentinel=True)
+    except TypeError:  # lists and the like in the cells: their text is reported as what it is
+        codes, uniques = pd.factorize(np.array([str(v) for v in cells], dtype=object))
     clean = np.empty(len(uniques) + 1, dtype=object)  # the last stays None: factorize codes missing as -1
     for i, unique in enumerate(uniques):
         # a whole float, as a spreadsheet hands it over, is the label "3", not "3.0"

@@ -136,7 +136,9 @@ def _delimiter(header: str, line: int, ledger: Ledger) -> str | None:
 def _headers(text: str, delimiter: str, line: int, ledger: Ledger) -> list[str] | None:
     try:
         cells = (
-            text.split() if delimiter == " " else next(csv.reader([text], delimiter=delimiter, strict=True))
+            (text.split() or [""])
+            if delimiter == " "
+            else next(csv.reader([text], delimiter=delimiter, strict=True))
         )
     except (csv.Error, StopIteration):
         ledger.add("E_QUOTING", row=line, reason="in the header")
