@@ -9,13 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pkpd.data import Dataset
-from pkpd.errors import FitError
 from pkpd.study.assessment import Assessment, ExposureResult
-from pkpd.study.exposures import exposure_result, reference_regimen, subject_exposures
+from pkpd.study.exposures import exposure_result, planned_regimen, subject_exposures
 from pkpd.study.pharmacokinetics import (
     load_planned_model,
     model_source,
@@ -110,13 +108,6 @@ def _fit_both(plan: Plan, model: Any, data: Dataset, say: Progress) -> tuple[Any
     """Fit with and without histology effects."""
     column = plan.data.histology
     full = _fit(plan, model, data, f"population PK with {column} on {', '.join(plan.model.tested)}", say)
-    if not np.isfinite(full.covariance_matrix.to_numpy(float)).all():
-        raise FitError(
-            "E_COVARIANCE",
-            f"the fit of {model.name} has no covariance matrix ({full.covariance_status}), so no ratio of "
-            "exposures has an interval.",
-            "Fix or drop what the data do not determine, or give the model better starting values.",
-        )
     reduced = _fit(plan, reduced_model(model, full, column), data, f"population PK without {column}", say)
     return full, reduced
 
@@ -138,15 +129,14 @@ def _exposure(
     from pkpd.exposure import histology_exposure
 
     say("exposure per subject and per histology", "")
-    regimen = reference_regimen(plan)
     between = histology_exposure(
         fit,
-        regimen,
+        planned_regimen(plan, plan.dosing.reference),
         metric=plan.exposure.metric,
         interval=plan.dosing.interval,
         histology=plan.data.histology,
     )
-    exposures = subject_exposures(plan, fit, regimen, subjects)
+    exposures = subject_exposures(plan, fit, subjects)
     return exposure_result(plan, data, between, exposures), between
 
 

@@ -112,7 +112,7 @@ def verdict_table(assessment: Assessment, width: int = 100) -> str:
     lines += [_line(row, widths, right) for row in rows]
     sentences = []
     for v in assessment.verdicts.to_dict("records"):
-        sentences += textwrap.wrap(f"{v['histology']}: {v['sentence']}", width, subsequent_indent="  ")
+        sentences += textwrap.wrap(str(v["sentence"]), width, subsequent_indent="  ")
     statement = textwrap.wrap(assessment.global_statement, width)
     return "\n".join(line[:width] for line in [*statement, "", *lines, "", *sentences])
 

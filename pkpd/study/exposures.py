@@ -12,19 +12,19 @@ from pkpd.study.assessment import ExposureResult
 from pkpd.study.plan import Plan
 from pkpd.study.sections import METRICS
 
-__all__ = ["LEVEL", "exposure_result", "reference_regimen", "subject_exposures"]
+__all__ = ["LEVEL", "exposure_result", "planned_regimen", "subject_exposures"]
 
 LEVEL = 0.90
 """Coverage of the interval of every exposure ratio (the two one-sided tests of Schuirmann 1987 at 5 %)."""
 
 
-def reference_regimen(plan: Plan) -> Any:
-    """Return the planned regimen at the reference dose, as a :func:`pkpd.dose`."""
+def planned_regimen(plan: Plan, amount: float) -> Any:
+    """Return the planned regimen with this amount, as a :func:`pkpd.dose` that repeats every interval."""
     from pkpd.simulation import dose
 
     section = plan.dosing
     return dose(
-        section.reference,
+        amount,
         every=section.interval,
         until=section.interval,
         infusion=section.infusion,
@@ -32,7 +32,7 @@ def reference_regimen(plan: Plan) -> Any:
     )
 
 
-def subject_exposures(plan: Plan, fit: Any, regimen: Any, subjects: pd.DataFrame) -> pd.DataFrame:
+def subject_exposures(plan: Plan, fit: Any, subjects: pd.DataFrame) -> pd.DataFrame:
     """Exposure metrics of each subject at its own parameters.
 
     Returns
@@ -43,10 +43,14 @@ def subject_exposures(plan: Plan, fit: Any, regimen: Any, subjects: pd.DataFrame
     """
     from pkpd.exposure import exposure_metrics
 
-    own = pd.Series(subjects["dose"].to_numpy(float), index=subjects["ID"])
-    common = {"regimen": regimen, "interval": plan.dosing.interval}
-    at_dose = exposure_metrics(fit, metrics=list(METRICS), amounts=own, **common)
-    at_reference = exposure_metrics(fit, metrics=[plan.exposure.metric], **common)
+    # one regimen per dose level, shared by its subjects
+    levels = {amount: planned_regimen(plan, amount) for amount in sorted(set(subjects["dose"].astype(float)))}
+    own = {i: levels[float(amount)] for i, amount in zip(subjects["ID"], subjects["dose"], strict=True)}
+    reference = planned_regimen(plan, plan.dosing.reference)
+    at_dose = exposure_metrics(fit, metrics=list(METRICS), regimen=own, interval=plan.dosing.interval)
+    at_reference = exposure_metrics(
+        fit, metrics=[plan.exposure.metric], regimen=reference, interval=plan.dosing.interval
+    )
     table = subjects[["ID", "histology", "dose"]].reset_index(drop=True)
     for metric in METRICS:
         table[metric] = at_dose[metric].reindex(table["ID"]).to_numpy(float)

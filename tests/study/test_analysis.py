@@ -1,0 +1,358 @@
+"""The whole road: from the records of a simulated trial to verdicts whose truth is known."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import beta, chi2
+
+import pkpd.population
+from pkpd.errors import FitError, PlanError
+from pkpd.study.analysis import assess
+from pkpd.study.assessment import Assessment
+from pkpd.study.plan import read_plan
+
+DATASETS = Path(__file__).parents[2] / "datasets"
+TRUTH = json.loads((DATASETS / "pantumor/truth.json").read_text())
+CSV = pd.read_csv(DATASETS / "pantumor/pantumor.csv", na_values=".").groupby("ID").first()
+
+
+@pytest.fixture(scope="module")
+def pantumor() -> Assessment:
+    return assess(DATASETS / "pantumor/plan.toml")
+
+
+def test_every_verdict_and_dose_is_that_of_the_truth(pantumor):
+    found = pantumor.verdicts.set_index("histology")
+    histologies = {h: t for h, t in TRUTH["histologies"].items() if t["verdict"] != "reference"}
+    assert set(found.index) == set(histologies)
+    assert found["verdict"].to_dict() == {h: t["verdict"] for h, t in histologies.items()}
+    for histology, truth in histologies.items():
+        if truth["verdict"] == "adjust dose":
+            allowed = [factor * TRUTH["trial"]["reference_dose"] for factor in truth["doses"]]
+            assert found.loc[histology, "dose"] in allowed
+
+
+def test_the_population_fit_recovers_the_truth(pantumor):
+    table, truth = pantumor.pk.parameters, TRUTH["pharmacokinetics"]
+    for name in ("CL", "V2", "Q", "V3", "OMEGA(CL,CL)", "OMEGA(Q,Q)", "SD(PROP)"):
+        # 3.5 standard errors: one false alarm in 2000 per parameter
+        assert abs(table.loc[name, "estimate"] - truth[name]) < 3.5 * table.loc[name, "se"], name
+    for histology, known in TRUTH["histologies"].items():
+        if histology != "lung":
+            row = table.loc[f"CL(TUMOR={histology})"]
+            assert abs(row["estimate"] - np.log(known["clearance"])) < 3.5 * row["se"], histology
+    assert pantumor.pk.successful
+    assert pantumor.pk.n_subjects == len(CSV)
+
+
+def test_the_test_of_histology_is_the_difference_of_the_two_objectives(pantumor):
+    test = pantumor.pk.likelihood_ratio
+    assert test["statistic"] == pytest.approx(pantumor.pk.ofv_reduced - pantumor.pk.ofv, abs=1e-9)
+    assert test["df"] == 5
+    assert test["p_value"] == pytest.approx(chi2.sf(test["statistic"], 5), rel=1e-8)
+
+
+def test_exposures_follow_from_dose_and_clearance(pantumor):
+    subjects = pantumor.exposure.subjects.set_index("ID")
+    # linear PK: exposure at the reference dose is that at the dose given, in proportion (closed form)
+    np.testing.assert_allclose(subjects["AUCSS"] * 2 / subjects["dose"], subjects["reference"], rtol=1e-6)
+    np.testing.assert_allclose(subjects["CAVGSS"], subjects["AUCSS"] / 24, rtol=1e-9)
+    assert (subjects["CTROUGHSS"] < subjects["CAVGSS"]).all()
+    assert (subjects["CAVGSS"] < subjects["CMAXSS"]).all()
+    assert subjects["dose"].to_dict() == CSV["DOSE"].to_dict()
+    # AUCSS of the reference histology at 2 mg: 343 ng·h/mL times the shrunken spread of CL and weight
+    assert pantumor.exposure.reference_exposure == pytest.approx(TRUTH["reference_auc"], rel=0.05)
+    assert pantumor.exposure.unit == "ng/mL·h"
+
+
+def test_the_ratios_recover_the_truth_against_one_reference(pantumor):
+    ratios = pantumor.exposure.ratios.set_index("histology")
+    assert ratios.loc["lung", ["ratio", "lower", "upper"]].tolist() == [1.0, 1.0, 1.0]
+    for histology, known in TRUTH["histologies"].items():
+        row = ratios.loc[histology]
+        assert row["n"] == known["n"]
+        if histology != "lung":
+            assert abs(row["log_ratio"] - np.log(known["exposure_ratio"])) < 3.5 * row["log_ratio_se"]
+
+
+def test_counts_of_each_endpoint_are_those_of_the_file(pantumor):
+    for endpoint in pantumor.endpoints:
+        expected = CSV.groupby(["TUMOR", "DOSE"])[endpoint.name].agg(["size", "sum"])
+        counts = endpoint.counts.set_index(["histology", "dose"])
+        assert counts["n"].to_dict() == {k: int(v) for k, v in expected["size"].items()}
+        assert counts["events"].to_dict() == {k: int(v) for k, v in expected["sum"].items()}
+        k, n = counts["events"], counts["n"]
+        inside = k > 0
+        np.testing.assert_allclose(counts["lower"][inside], beta.ppf(0.025, k, n - k + 1)[inside], rtol=1e-9)
+        assert (
+            endpoint.observed.groupby("histology")["n"].sum().to_dict()
+            == CSV["TUMOR"].value_counts().to_dict()
+        )
+
+
+def test_exposure_response_recovers_the_truth(pantumor):
+    for endpoint, name in zip(pantumor.endpoints, ("orr", "ae"), strict=True):
+        for histology in ("lung", "breast", "gastric"):
+            known = TRUTH["histologies"][histology]
+            rows = endpoint.coefficients
+            slope, level = rows.loc[f"slope[{histology}]"], rows.loc[f"intercept[{histology}]"]
+            logit = np.log(known[name] / (1 - known[name]))
+            # at the estimated reference exposure, within 5 % of the true one: 0.15 on the logit scale
+            assert abs(slope["estimate"] - known[f"{name}_slope"]) < 3.5 * slope["se"]
+            assert abs(level["estimate"] - logit) < 3.5 * level["se"] + 0.15
+
+
+def test_curves_span_what_was_observed(pantumor):
+    subjects = pantumor.exposure.subjects.groupby("histology")["AUCSS"]
+    for endpoint in pantumor.endpoints:
+        spans = endpoint.curves.groupby("histology")["exposure"].agg(["min", "max"])
+        np.testing.assert_allclose(spans["min"], subjects.min(), rtol=1e-12)
+        np.testing.assert_allclose(spans["max"], subjects.max(), rtol=1e-12)
+        inside = endpoint.curves["lower"].le(endpoint.curves["probability"])
+        assert (inside & endpoint.curves["probability"].le(endpoint.curves["upper"])).all()
+
+
+def test_heterogeneity_is_judged_on_all_means(pantumor):
+    table = pantumor.exchangeability["table"].set_index("histology")
+    logs = np.log(pantumor.exposure.ratios.set_index("histology")["ratio"])
+    # relative to one constant, the estimates differ exactly as the log ratios do
+    np.testing.assert_allclose(
+        table["estimate"] - table.loc["lung", "estimate"], logs[table.index], atol=1e-9
+    )
+    assert abs(table.loc["salivary", "shrunken_mean"]) < abs(table.loc["salivary", "estimate"])
+    assert 0 < pantumor.exchangeability["tau"]["p_above"] < 1
+    assert "CL differs between histologies" in pantumor.global_statement
+
+
+def test_json_brings_back_every_number(pantumor):
+    text = pantumor.to_json()
+    restored = Assessment.from_json(text)
+    assert restored.to_json() == text
+    pd.testing.assert_frame_equal(restored.verdicts, pantumor.verdicts)
+    pd.testing.assert_frame_equal(restored.pk.diagnostics, pantumor.pk.diagnostics)
+    assert str(DATASETS) not in text
+
+
+def test_provenance_says_what_was_read(pantumor):
+    import hashlib
+
+    digest = hashlib.sha256((DATASETS / "pantumor/pantumor.csv").read_bytes()).hexdigest()
+    assert pantumor.provenance["sha256"]["data"] == digest
+    assert pantumor.provenance["seed"] == 20251229
+    assert len(pantumor.provenance["sha256"]["model"]) == 64
+
+
+# The small trial: fitted once, then read through plans that differ in one key.
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small")
+    shutil.copy(DATASETS / "pantumor_small/pantumor_small.csv", folder)
+    text = (DATASETS / "pantumor_small/plan.toml").read_text(encoding="utf-8").replace("n = 999", "n = 39")
+    fits, fit = {}, pkpd.population.fit
+
+    def once(model, data, **settings):
+        # neither the seed nor later sections of the plan enter a FOCEI fit
+        key = (model.fingerprint(), data.sha256)
+        if key not in fits:
+            fits[key] = fit(model, data, **settings)
+        return fits[key]
+
+    def run(*edits: tuple[str, str]) -> Assessment:
+        edited = text
+        for old, new in edits:
+            assert edited.count(old) >= 1, old
+            edited = edited.replace(old, new)
+        (folder / "plan.toml").write_text(edited, encoding="utf-8")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pkpd.population, "fit", once)
+            return assess(folder / "plan.toml")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def base(small):
+    return small()
+
+
+def test_thirty_per_histology_mostly_do_not_decide_and_say_what_would(base):
+    verdicts = base.verdicts.set_index("histology")
+    undecided = verdicts[verdicts["verdict"] == "insufficient data"]
+    assert len(undecided) >= 3
+    needed = undecided["n_needed"].dropna()
+    assert len(needed) >= 1
+    assert (needed > 30).all()
+
+
+def bootstrap(a: Assessment):
+    return [a.endpoints[0].interaction["p_bootstrap"], a.endpoints[1].intercepts["p_bootstrap"]]
+
+
+KEYS = {
+    "seed": (("seed = 20251229", "seed = 1"), lambda a: a.verdicts["p_effect_kept"].tolist()),
+    "title": (("title = ", 'title = "New: '), lambda a: a.title),
+    "units": (('DV = "ng/mL"', 'DV = "ug/L"'), lambda a: a.exposure.unit),
+    "reference dose": (("reference = 2.0", "reference = 1.0"), lambda a: a.exposure.reference_exposure),
+    "dose unit": (('unit = "mg"', 'unit = "g"'), lambda a: a.assumptions[0]),
+    "interval": (("interval = 24", "interval = 12"), lambda a: a.exposure.subjects["CTROUGHSS"].tolist()),
+    "infusion": (
+        ("interval = 24", "interval = 24\ninfusion = 6"),
+        lambda a: a.exposure.subjects["CMAX1"].tolist(),
+    ),
+    "compartment": (
+        ("interval = 24", 'interval = 24\ncompartment = "central"'),
+        lambda a: a.exposure.subjects["CMAX1"].tolist(),
+    ),
+    "candidates": (
+        ("1.5, 2.0, 2.5, 3.0", "2.0"),
+        lambda a: a.verdicts[["dose", "n_needed"]].to_numpy().tolist(),
+    ),
+    "randomised": (
+        ("randomised = true", "randomised = false"),
+        lambda a: a.verdicts["evidence_class"].tolist(),
+    ),
+    "tolerated": (
+        ("randomised = true", "randomised = true\ntolerated = { breast = 1.0 }"),
+        lambda a: a.verdicts["p_response_below_p0"].tolist(),
+    ),
+    "metric": (('"AUCSS"', '"CMAX1"'), lambda a: a.exposure.ratios["ratio"].tolist()),
+    "bounds": (("[0.80, 1.25]", "[0.70, 1.43]"), lambda a: a.verdicts["p_exposure_within"].tolist()),
+    "source of bounds": (("bioequivalence bounds", "other bounds"), lambda a: a.assumptions),
+    "label": (('label = "Objective response"', 'label = "Response"'), lambda a: a.endpoints[0].label),
+    "shape": (
+        ('shape = "log"', 'shape = "linear"'),
+        lambda a: a.endpoints[0].coefficients["estimate"].tolist(),
+    ),
+    "margin of efficacy": (
+        ("efficacy = 0.15", "efficacy = 0.25"),
+        lambda a: a.verdicts["p_effect_kept"].tolist(),
+    ),
+    "margin of safety": (("safety = 0.10", "safety = 0.05"), lambda a: a.verdicts["p_safety_kept"].tolist()),
+    "margin of one histology": (
+        ("safety = 0.10", "safety = 0.10\nsafety_by_histology = { liver = 0.3 }"),
+        lambda a: a.verdicts["p_safety_kept"].tolist(),
+    ),
+    "source of margins": (("15 and 10 percentage points", "elsewhere"), lambda a: a.assumptions),
+    "p0": (("default = 0.20", "default = 0.45"), lambda a: a.verdicts["p_response_below_p0"].tolist()),
+    "p0 of one histology": (
+        ("default = 0.20", "default = 0.20\nhistologies = { breast = 0.5 }"),
+        lambda a: a.verdicts["p_response_below_p0"].tolist(),
+    ),
+    "conclude": (("conclude = 0.90", "conclude = 0.995"), lambda a: a.verdicts["verdict"].tolist()),
+    "keep": (("keep = 0.80", "keep = 0.99"), lambda a: a.verdicts["verdict"].tolist()),
+    "minimum_n": (("minimum_n = 10", "minimum_n = 31"), lambda a: a.verdicts["rule"].tolist()),
+    "small_n": (("small_n = 30", "small_n = 31"), lambda a: a.verdicts["qualifiers"].tolist()),
+    "shrinkage": (("shrinkage = 0.25", "shrinkage = 0.001"), lambda a: a.verdicts["qualifiers"].tolist()),
+    "bootstrap": (("n = 39", "n = 79"), bootstrap),
+    "tau": (("tau = 0.5", "tau = 0.05"), lambda a: a.exchangeability["tau"]["mean"]),
+    "mu": (
+        ("mu = [0.0, 2.0]", "mu = [1.0, 0.1]"),
+        lambda a: a.exchangeability["table"]["shrunken_mean"].tolist(),
+    ),
+    "aliases": (("units = {", 'aliases = ["TUMOR"]\nunits = {'), lambda a: a.verdicts["qualifiers"].tolist()),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_key_of_the_plan_changes_what_it_says(small, base, key):
+    (old, new), look = KEYS[key]
+    edits = [(old, new)]
+    if key == "title":
+        edits = [('title = "A', 'title = "B')]
+    if key == "bootstrap":
+        assert small(*edits).endpoints[0].interaction["n_bootstrap"] == 79
+        return
+    assert look(small(*edits)) != look(base)
+
+
+def test_an_anchor_resolves_a_confounding(small):
+    alias = ("units = {", 'aliases = ["TUMOR"]\nanchors = { breast = "crossover study" }\nunits = {')
+    verdicts = small(alias).verdicts.set_index("histology")
+    assert verdicts.loc["breast", "rule"] != "0"
+    assert verdicts.drop(index="breast")["rule"].unique().tolist() == ["0"]
+
+
+def test_extrapolation_limits_the_doses_proposed(small):
+    wide, narrow = small(), small(("extrapolation = 1.5", "extrapolation = 1.01"))
+    assert narrow.verdicts["dose"].max() <= 2.0 * 1.01
+    assert wide.plan["thresholds"]["extrapolation"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'tested = ["CL"]',
+            'tested = ["CL", "V2"]',
+            r"E_PLAN_TESTED: .*line \d+: the plan tests CL, V2, but model",
+        ),
+        (
+            'reference = "lung"',
+            'reference = "breast"',
+            r"E_PLAN_REFERENCE: .*'breast', the model with 'lung'",
+        ),
+    ],
+)
+def test_plan_and_model_must_agree(small, old, new, message):
+    with pytest.raises(PlanError, match=message):
+        small((old, new))
+
+
+def test_a_model_without_the_factor_gets_it_from_the_plan(small, base, tmp_path):
+    source = (DATASETS.parent / "models/pantumor.py").read_text(encoding="utf-8")
+    source = re.sub(r"    tumour = m\.factor.*\n", "", source).replace(' + tumour.effect("CL")', "")
+    assert "tumour" not in re.sub('"""(.|\n)*?"""', "", source)
+    model = tmp_path / "plain.py"
+    model.write_text(source, encoding="utf-8")
+    found = small(('name = "pantumor"', f'file = "{model}"'))
+    # the same model, written the other way: the optimiser sees the same function
+    assert found.pk.ofv == pytest.approx(base.pk.ofv, abs=1e-6)
+    assert found.verdicts["verdict"].tolist() == base.verdicts["verdict"].tolist()
+
+
+def test_a_fit_without_covariance_stops_the_assessment(monkeypatch):
+    fit = pkpd.population.fit
+
+    def failed(model, data, **settings):
+        import dataclasses
+
+        done = fit(model, data, **settings)
+        return dataclasses.replace(done, covariance_matrix=done.covariance_matrix * float("nan"))
+
+    monkeypatch.setattr(pkpd.population, "fit", failed)
+    with pytest.raises(FitError, match="E_NO_COVARIANCE"):
+        assess(read_plan(DATASETS / "pantumor_small/plan.toml"))
+
+
+def test_one_and_two_threads_give_the_same_bytes(tmp_path):
+    texts = []
+    for threads in ("1", "2"):
+        out = tmp_path / threads
+        plan = str(DATASETS / "pantumor_small/plan.toml")
+        command = [
+            sys.executable,
+            "-m",
+            "pkpd.cli",
+            "assess",
+            plan,
+            "--output",
+            str(out),
+            "--threads",
+            threads,
+        ]
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ})
+        texts.append((out / "assessment.json").read_bytes())
+        assert (out / "report.html").stat().st_size > 10_000
+    assert texts[0] == texts[1]
