@@ -1,17 +1,34 @@
 """Exposure-response families: effect at a stated exposure, per histology."""
 
+from pkpd.response.count import CountFit, fit_count
+from pkpd.response.cox import CoxFit, fit_cox
+from pkpd.response.emax import EmaxFit, fit_emax
 from pkpd.response.likelihood_ratio import LikelihoodRatio, bootstrap_likelihood_ratio
 from pkpd.response.logistic import LogisticFit, fit_logistic
+from pkpd.response.logistic_emax import LogisticEmaxFit
 from pkpd.response.observed import clopper_pearson, counts, observed_proportions
+from pkpd.response.ordinal import OrdinalFit, fit_ordinal
+from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_parametric_survival
 from pkpd.response.regressors import Regressors
 
 __all__ = [
+    "CountFit",
+    "CoxFit",
+    "EmaxFit",
     "LikelihoodRatio",
+    "LogisticEmaxFit",
     "LogisticFit",
+    "OrdinalFit",
+    "ParametricSurvivalFit",
     "Regressors",
     "bootstrap_likelihood_ratio",
     "clopper_pearson",
     "counts",
+    "fit_count",
+    "fit_cox",
+    "fit_emax",
     "fit_logistic",
+    "fit_ordinal",
+    "fit_parametric_survival",
     "observed_proportions",
 ]

@@ -13,21 +13,23 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response.columns import binary_of
+from pkpd.response.estimates import Estimates, coverage, delta_interval, labelled
 from pkpd.response.firth import maximise, recession_direction
 from pkpd.response.likelihood_ratio import LikelihoodRatio, chi2_p_value
+from pkpd.response.logistic_emax import fit_logistic_emax
+from pkpd.response.observed import events_per_histology
 from pkpd.response.profile import profile_interval
 from pkpd.response.regressors import Regressors, design_of, read_regressors
-from pkpd.results import estimates_table, result
+from pkpd.results import result
 
 __all__ = ["LogisticFit", "fit_logistic"]
 
 FEW = 10  # events or non-events of a histology below which "auto" takes Firth's penalty
-PURPOSE = 0x4C46  # keeps the draws apart from those of other tasks with the same seed
 
 
 @result
 @dataclass(frozen=True)
-class LogisticFit:
+class LogisticFit(Estimates):
     """A fitted logistic exposure-response; it never fits anything again by itself.
 
     Attributes
@@ -86,21 +88,9 @@ class LogisticFit:
         """Levels, in order; ``("all",)`` without histology."""
         return self.regressors.histologies
 
-    @property
-    def standard_errors(self) -> pd.Series:
-        """Square roots of the diagonal of :attr:`covariance`."""
-        return pd.Series(np.sqrt(np.diag(self.covariance)), index=self.coefficients.index, name="se")
-
-    @property
-    def parameters(self) -> pd.DataFrame:
-        """Estimates in the schema of :mod:`pkpd.results`, with Wald 95 % intervals.
-
-        :meth:`profile_intervals` are the better ones where a histology has few events.
-        """
-        names = [str(n) for n in self.coefficients.index]
+    def _scale_of(self, name: str) -> str:
         per = "ln exposure" if self.shape == "log" else "exposure"
-        scales = {n: f"logit per {per}" if n.split("[")[0] == "slope" else "logit" for n in names}
-        return estimates_table(self.coefficients, self.standard_errors, scales=scales)
+        return f"logit per {per}" if name.split("[")[0] == "slope" else "logit"
 
     @cached_property
     def _data(self) -> tuple[np.ndarray, np.ndarray]:
@@ -114,14 +104,8 @@ class LogisticFit:
         self, histology: Any, exposure: Any, coefficients: Any = None, *, covariates: Any = None
     ) -> np.ndarray:
         """Linear predictor; arguments and shape as :meth:`probability`."""
-        beta = self.coefficients.to_numpy() if coefficients is None else np.asarray(coefficients, dtype=float)
         x = self.design(histology, exposure, covariates)
-        if beta.shape[-1] != x.shape[1]:
-            raise InputError(
-                "E_COEFFICIENTS_SHAPE",
-                f"coefficients of shape {beta.shape} for {x.shape[1]} columns.",
-                "Give one column per name in `coefficients`, as draws() does.",
-            )
+        beta = self._matrix_for(coefficients, x.shape[1])
         return np.einsum("...j,ij->...i", beta, x)
 
     def probability(
@@ -147,21 +131,6 @@ class LogisticFit:
 
         return expit(self.logit(histology, exposure, coefficients, covariates=covariates))
 
-    def draws(self, n: int, seed: int = 0) -> np.ndarray:
-        """Draw coefficients from the multivariate normal with the estimates and their covariance.
-
-        Returns
-        -------
-        ndarray, shape (n, p)
-            The same for the same seed, whatever else was drawn.
-        """
-        if n < 1 or seed < 0:
-            raise InputError("E_OPTION", f"n={n!r}, seed={seed!r}.", "Give n >= 1 and a seed >= 0.")
-        sequence = np.random.SeedSequence(int(seed), spawn_key=(PURPOSE,))
-        normal = np.random.Generator(np.random.Philox(sequence)).standard_normal((n, len(self.coefficients)))
-        factor = np.linalg.cholesky(self.covariance.to_numpy())
-        return self.coefficients.to_numpy() + np.einsum("ij,kj->ik", normal, factor)
-
     def curve(
         self, histology: Any, exposures: Any, level: float = 0.90, *, covariates: Any = None
     ) -> pd.DataFrame:
@@ -172,20 +141,19 @@ class LogisticFit:
         DataFrame
             histology, exposure, probability, lower, upper.
         """
-        from scipy.special import expit, ndtri
+        from scipy.special import expit
 
         x = np.atleast_1d(np.asarray(exposures, dtype=float))
         rows = self.design(histology, x, covariates)
         eta = self.logit(histology, x, covariates=covariates)
-        se = np.sqrt(np.einsum("ij,jk,ik->i", rows, self.covariance.to_numpy(), rows))
-        z = ndtri(0.5 + _level(level) / 2)
+        middle, lower, upper = delta_interval(eta, rows, self.covariance.to_numpy(), level, expit)
         return pd.DataFrame(
             {
                 "histology": self.histologies[0] if histology is None else histology,
                 "exposure": x,
-                "probability": expit(eta),
-                "lower": expit(eta - z * se),
-                "upper": expit(eta + z * se),
+                "probability": middle,
+                "lower": lower,
+                "upper": upper,
             }
         )
 
@@ -201,10 +169,11 @@ class LogisticFit:
         (lower, upper) : tuple of float
             An end is infinite where the profile never falls far enough.
         """
-        self._position(name)
         x, y = self._data
         j = self._position(name)
-        return profile_interval(x, y, self.coefficients.to_numpy(), j, firth=self.firth, level=_level(level))
+        return profile_interval(
+            x, y, self.coefficients.to_numpy(), j, firth=self.firth, level=coverage(level)
+        )
 
     def profile_intervals(self, level: float = 0.95) -> pd.DataFrame:
         """Profile intervals of all coefficients: columns estimate, lower, upper; indexed by parameter."""
@@ -255,15 +224,6 @@ class LogisticFit:
         ]
         return "\n".join(lines)
 
-    def _position(self, name: str) -> int:
-        if name not in self.coefficients.index:
-            raise InputError(
-                "E_PARAMETER_UNKNOWN",
-                f"there is no coefficient {name!r}.",
-                f"Choose among {', '.join(str(n) for n in self.coefficients.index)}.",
-            )
-        return [str(n) for n in self.coefficients.index].index(name)
-
 
 def fit_logistic(
     frame: pd.DataFrame,
@@ -277,7 +237,8 @@ def fit_logistic(
     covariates: Sequence[str] | Mapping[str, str | None] = (),
     firth: str | bool = "auto",
     reference_exposure: float | None = None,
-) -> LogisticFit:
+    ec50: str = "common",
+) -> LogisticFit | Any:  # Any: a LogisticEmaxFit, which callers of the plain shapes need not rule out
     """Fit logit P(y=1) = intercept[k] + slope[k] · f(exposure) + covariates, k the histology.
 
     Parameters
@@ -290,8 +251,9 @@ def fit_logistic(
         Column; None with ``slopes="none"``.
     histology : str, optional
         Column; without it there is one intercept and one slope.
-    shape : {"linear", "log"}
-        f(x) = x − reference, or ln(x / reference).
+    shape : {"linear", "log", "emax", "sigmoid_emax"}
+        f(x) = x − reference, ln(x / reference), or x^h / (EC50^h + x^h) with h = 1 or estimated; the last two
+        are fitted by maximum likelihood, without Firth's penalty, and "slope" is then "emax".
     slopes : {"separate", "common", "none"}
     intercepts : {"separate", "common"}
     covariates : sequence of str, or mapping from name to reference level
@@ -302,10 +264,13 @@ def fit_logistic(
         non-events.
     reference_exposure : float, optional
         Default: geometric mean of all exposures for ``"log"``, 0 for ``"linear"``.
+    ec50 : {"common", "separate"}
+        For the Emax shapes: one EC50 or one per histology.
 
     Returns
     -------
     LogisticFit
+        Or a :class:`pkpd.response.LogisticEmaxFit` for the Emax shapes.
 
     Raises
     ------
@@ -320,6 +285,26 @@ def fit_logistic(
         raise InputError(
             "E_OPTION", f"firth={firth!r} is not supported.", "Choose among 'auto', True, False."
         )
+    if shape in ("emax", "sigmoid_emax"):
+        if firth is True or reference_exposure is not None:
+            raise InputError(
+                "E_OPTION",
+                f"shape={shape!r} takes neither firth=True nor reference_exposure.",
+                "Leave them out: the intercept is the logit at exposure 0.",
+            )
+        return fit_logistic_emax(
+            frame,
+            response,
+            exposure,  # type: ignore[arg-type]
+            histology,
+            shape=shape,
+            slopes=slopes,
+            ec50=ec50,
+            intercepts=intercepts,
+            covariates=covariates,
+        )
+    if ec50 != "common":
+        raise InputError("E_OPTION", f"ec50={ec50!r} needs an Emax shape.", "Leave it out.")
     if intercepts not in ("separate", "common"):
         raise InputError(
             "E_OPTION", f"intercepts={intercepts!r} is not supported.", "Choose among separate, common."
@@ -341,7 +326,7 @@ def fit_logistic(
             "E_ONE_SUBJECT", "one subject does not determine an exposure-response.", "Bring more subjects."
         )
     x = design_of(regressors, records)
-    counts = _counts(records, regressors.histologies)
+    counts = events_per_histology(records, regressors.histologies)
     notes: list[str] = []
     if y.min() == y.max():
         notes.append(
@@ -354,14 +339,14 @@ def fit_logistic(
         notes.append("W_NOT_CONVERGED: the likelihood could not be maximised to full accuracy.")
     for note in notes:
         _warnings.warn(note, PkpdWarning, stacklevel=2)
-    names = list(regressors.names)
-    covariance = np.linalg.inv(optimum.information)
-    covariance = (covariance + covariance.T) / 2
+    coefficients, covariance = labelled(
+        regressors.names, optimum.coefficients, np.linalg.inv(optimum.information)
+    )
     return LogisticFit(
         response=str(response),
         regressors=regressors,
-        coefficients=pd.Series(optimum.coefficients, index=names, name="estimate"),
-        covariance=pd.DataFrame(covariance, index=names, columns=names),
+        coefficients=coefficients,
+        covariance=covariance,
         log_likelihood=optimum.log_likelihood,
         penalised_log_likelihood=optimum.penalised_log_likelihood,
         firth=penalise,
@@ -370,17 +355,6 @@ def fit_logistic(
         records=records,
         converged=optimum.converged,
         warnings=tuple(notes),
-    )
-
-
-def _counts(records: pd.DataFrame, histologies: tuple[str, ...]) -> pd.DataFrame:
-    grouped = records.groupby("histology")["response"].agg(["size", "sum"]).reindex(list(histologies))
-    return pd.DataFrame(
-        {
-            "histology": list(histologies),
-            "n": grouped["size"].to_numpy(dtype=np.int64),
-            "events": grouped["sum"].to_numpy(dtype=np.int64),
-        }
     )
 
 
@@ -414,9 +388,3 @@ def _choose(firth, x, y, counts, regressors, records) -> tuple[bool, str]:
         f" {', '.join(infinite)} have no finite maximum likelihood estimate.",
         "Fit with firth='auto' or True.",
     )
-
-
-def _level(level: float) -> float:
-    if not 0 < level < 1:
-        raise InputError("E_LEVEL", f"level={level!r} is not between 0 and 1.", "Give e.g. 0.90.")
-    return float(level)

@@ -16,7 +16,7 @@ from pkpd.response.columns import (
     subjects_of,
 )
 
-__all__ = ["clopper_pearson", "counts", "observed_proportions"]
+__all__ = ["clopper_pearson", "counts", "events_per_histology", "observed_proportions"]
 
 
 def clopper_pearson(events: np.ndarray, n: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -131,6 +131,18 @@ def counts(
     grouped = grouped.rename(columns={"size": "n", "sum": "events"})
     grouped["events"] = grouped["events"].astype(np.int64)
     return _with_interval(grouped, level)
+
+
+def events_per_histology(records: pd.DataFrame, histologies: tuple[str, ...]) -> pd.DataFrame:
+    """Count subjects and events of records that were read: columns histology, n, events, in the order given."""
+    grouped = records.groupby("histology")["response"].agg(["size", "sum"]).reindex(list(histologies))
+    return pd.DataFrame(
+        {
+            "histology": list(histologies),
+            "n": grouped["size"].to_numpy(dtype=np.int64),
+            "events": grouped["sum"].to_numpy(dtype=np.int64),
+        }
+    )
 
 
 def _histology(frame, histology, ids) -> tuple[np.ndarray, tuple[str, ...]]:
