@@ -94,6 +94,9 @@ def arrange(
     if "ROW" in found:
         del found["ROW"]
         ledger.add("W_COLUMN_REPLACED", column="ROW", instead="the line in the file")
+    if "CENS" in found and "BLQ" in found:
+        problem = "columns CENS and BLQ both say what is censored."
+        ledger.add("E_DUPLICATE_COLUMN", row=1, column="BLQ", problem=problem)
     for role in _REQUIRED:
         if role not in found:
             _report_missing(role, found, ledger)

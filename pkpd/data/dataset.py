@@ -17,7 +17,10 @@ from pkpd.results import result
 __all__ = ["RECORD_COLUMNS", "Dataset", "text_or_number"]
 
 # Columns that every data set has, in this order; covariates and histology follow.
-RECORD_COLUMNS = ("ROW", "ID", "TIME", "EVID", "MDV", "AMT", "RATE", "II", "ADDL", "CMT", "DVID", "DV")
+RECORD_COLUMNS = (
+    *("ROW", "ID", "TIME", "EVID", "MDV", "AMT", "RATE", "II", "ADDL", "CMT", "DVID", "DV"),
+    *("SS", "CENS", "LIMIT", "LLOQ"),
+)
 
 
 @result
@@ -31,8 +34,8 @@ class Dataset:
     ----------
     frame : DataFrame
         One row per record in file order. ROW (line in the file), ID, TIME, EVID, MDV, AMT, RATE, II, ADDL,
-        CMT (NaN: the model's default; names where the file has names), DVID, DV (NaN where missing), then
-        covariates (numbers or text) and histology (text).
+        CMT (NaN: the model's default; names where the file has names), DVID, DV (NaN where missing), SS, CENS,
+        LIMIT, LLOQ (NaN where not given), then covariates (numbers or text) and histology (text).
     subjects : ndarray, shape (n_subjects,)
         ID labels in file order, int64 or text.
     offsets : ndarray of int64, shape (n_subjects + 1,)
@@ -101,7 +104,7 @@ class Dataset:
         -------
         DataFrame
             Index histology in order of appearance, or the one row ``all`` without histologies; columns
-            subjects, observations, doses (additional ones included), rows.
+            subjects, observations, blq (those of them that are censored), doses (additional ones included), rows.
         """
         first = np.zeros(len(self.frame), dtype=np.int64)
         first[self.offsets[:-1]] = 1
@@ -109,6 +112,7 @@ class Dataset:
             {
                 "subjects": first,
                 "observations": self._observed.astype(np.int64),
+                "blq": (self._observed & (self.frame["CENS"] != 0)).astype(np.int64),
                 "doses": self._doses.astype(np.int64),
                 "rows": np.ones(len(self.frame), dtype=np.int64),
             }

@@ -21,6 +21,7 @@ from pkpd.data.linter import read_labels, read_records
 from pkpd.data.numerals import has_text
 from pkpd.data.reader import table_from_file
 from pkpd.data.subjects import ALLOWABLE, check_subjects
+from pkpd.data.support import refuse_unsupported
 from pkpd.data.table import Table, table_from_frame
 from pkpd.errors import DataError, Finding, InputError, PkpdWarning
 from pkpd.shipped import dataset_path
@@ -39,11 +40,12 @@ def read_dataset(
 ) -> Dataset:
     """Read and validate a table in the NONMEM convention.
 
-    Columns ID, TIME, DV are needed; AMT, EVID, MDV, CMT, RATE, II, ADDL, DVID are used where present (in
-    upper or lower case); SS, CENS and BLQ may be present as long as they are 0; every other column is a
-    covariate. A missing value is an empty cell, ``.`` or ``NA``. Without EVID, records with an amount are
-    doses; without MDV, DV is missing on doses and where its cell is empty. Empty cells of AMT, RATE, II,
-    ADDL, EVID are 0. Records with EVID 0 and MDV 1 are kept: predictions are made there.
+    Columns ID, TIME, DV are needed; AMT, EVID, MDV, CMT, RATE, II, ADDL, SS, DVID, CENS (or BLQ), LIMIT, LLOQ
+    are used where present (in upper or lower case); every other column is a covariate. A missing value is an
+    empty cell, ``.`` or ``NA``. Without EVID, records with an amount are doses; without MDV, DV is missing on
+    doses and where its cell is empty. Empty cells of AMT, RATE, II, ADDL, SS, EVID, CENS are 0. Records with
+    EVID 0 and MDV 1 are kept: predictions are made there. Well-formed records that cannot be computed yet
+    (EVID 2 to 4, SS, RATE -1 and -2, censored values) are refused by name.
 
     Parameters
     ----------
@@ -166,6 +168,7 @@ def _read(
     ledger.lines = table.lines
     labels = read_labels(raw["ID"], ledger)
     records = read_records(raw, ledger)
+    refuse_unsupported(records.columns, ledger)
     check_subjects(labels, records, allow, ledger)
     codes, uniques = pd.factorize(labels, use_na_sentinel=True)
     extra = {c: read_covariate(c, raw[c], codes, ledger) for c in layout.covariates}

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pkpd.data.doses import Event, check_doses
 from pkpd.data.ledger import Ledger
+from pkpd.data.measurements import read_measurements
 from pkpd.data.numerals import Numbers, has_text, parse
 
 __all__ = ["Records", "read_labels", "read_records"]
@@ -28,18 +30,6 @@ class Records:
     columns: dict[str, np.ndarray]
     dosed: np.ndarray
     observed: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Event:
-    """What the dose rules look at: numbers, 0 where a cell is empty; and where a cell could not be read."""
-
-    kind: np.ndarray
-    amount: np.ndarray
-    rate: np.ndarray
-    interval: np.ndarray
-    additional: np.ndarray
-    unread: dict[str, np.ndarray]
 
 
 def read_labels(column: np.ndarray, ledger: Ledger) -> np.ndarray:
@@ -109,37 +99,41 @@ def read_records(columns: dict[str, np.ndarray], ledger: Ledger) -> Records:
     """
     n = len(columns["TIME"])
     cells = {c: _numbers(c, columns[c], ledger) for c in _NUMERIC if c in columns}
-    time, dv = cells["TIME"], cells["DV"]
+    time = cells["TIME"]
     ledger.add_rows("E_TIME_MISSING", time.missing, "TIME")
     ledger.add_rows("E_TIME_NEGATIVE", time.values < 0, "TIME", time.values)
     amount = _filled(cells, "AMT", n)
     unread = {c: cells[c].unread if c in cells else np.zeros(n, dtype=bool) for c in ("AMT", "II", "ADDL")}
-    event = _Event(
+    event = Event(
         kind=_kinds(cells, amount, unread["AMT"], ledger),
         amount=amount,
         rate=_filled(cells, "RATE", n),
         interval=_filled(cells, "II", n),
         additional=_filled(cells, "ADDL", n),
+        steady=_filled(cells, "SS", n),
         unread=unread,
     )
-    _refuse(cells, ledger)
-    _check_doses(event, cells, ledger)
-    missing_value = _missing_values(event, cells, ledger)
+    check_doses(event, ledger)
+    measured = read_measurements(event.kind, cells, ledger)
     return Records(
         columns={
             "TIME": time.values,
             "EVID": event.kind,
-            "MDV": missing_value,
+            "MDV": measured.missing,
             "AMT": event.amount,
             "RATE": event.rate,
             "II": event.interval,
             "ADDL": event.additional.astype(np.int64),
             "CMT": _compartments(columns.get("CMT"), n, ledger),
             "DVID": _endpoints(cells.get("DVID"), event.kind, n, ledger),
-            "DV": dv.values,
+            "DV": measured.value,
+            "SS": event.steady.astype(np.int64),
+            "CENS": measured.censored,
+            "LIMIT": measured.limit,
+            "LLOQ": measured.quantifiable,
         },
-        dosed=np.isin(event.kind, (1, 4)) | unread["AMT"],
-        observed=(event.kind == 0) & (missing_value == 0),
+        dosed=event.dose | unread["AMT"],
+        observed=(event.kind == 0) & (measured.missing == 0),
     )
 
 
@@ -168,66 +162,8 @@ def _kinds(cells: dict[str, Numbers], amount: np.ndarray, unread: np.ndarray, le
         return inferred
     evid = cells["EVID"]
     kinds = np.where(evid.given, evid.values, 0).astype(np.int64)
-    ledger.add_rows("E_EVID_NOT_SUPPORTED", np.isin(kinds, (2, 3, 4)), "EVID", kinds)
     ledger.add_rows("E_EVID_VALUE", (kinds < 0) | (kinds > 4), "EVID", kinds)
     return kinds
-
-
-def _refuse(cells: dict[str, Numbers], ledger: Ledger) -> None:
-    refused = {"SS": "E_SS_NOT_SUPPORTED", "CENS": "E_CENS_NOT_SUPPORTED", "BLQ": "E_CENS_NOT_SUPPORTED"}
-    for name, code in refused.items():
-        if name in cells:
-            flagged = cells[name].given & (cells[name].values != 0)
-            ledger.add_rows(code, flagged, name, cells[name].values, name=name)
-
-
-def _check_doses(event: _Event, cells: dict[str, Numbers], ledger: Ledger) -> None:
-    dose, observation = event.kind == 1, event.kind == 0
-    amount, rate, interval, additional = event.amount, event.rate, event.interval, event.additional
-    empty = dose & (amount == 0) & ~event.unread["AMT"]
-    ledger.add_rows("E_DOSE_ZERO", empty & (rate == 0), "AMT", amount)
-    ledger.add_rows("E_RATE_WITHOUT_AMT", (empty | observation) & (rate != 0), "RATE", rate)
-    ledger.add_rows("E_AMT_NEGATIVE", amount < 0, "AMT", amount)
-    ledger.add_rows("E_AMT_ON_OBSERVATION", observation & (amount != 0), "AMT", amount)
-    modelled = np.isin(rate, (-1, -2))
-    ledger.add_rows("E_RATE_NOT_SUPPORTED", dose & modelled, "RATE", rate)
-    ledger.add_rows("E_RATE_NEGATIVE", dose & (rate < 0) & ~modelled, "RATE", rate)
-    ledger.add_rows("E_II_NEGATIVE", interval < 0, "II", interval)
-    ledger.add_rows("E_ADDL_NEGATIVE", additional < 0, "ADDL", additional)
-    alone = (additional > 0) & (interval == 0) & ~event.unread["II"]
-    ledger.add_rows("E_ADDL_WITHOUT_II", dose & alone, "ADDL", additional)
-    ledger.add_rows("E_ADDL_WITHOUT_DOSE", observation & (additional > 0), "ADDL", additional)
-    steady = (
-        cells["SS"].given & (cells["SS"].values != 0) if "SS" in cells else np.zeros(len(dose), dtype=bool)
-    )
-    unused = np.flatnonzero((interval > 0) & (additional == 0) & ~steady & ~event.unread["ADDL"])
-    if len(unused):
-        ledger.add_at("W_II_UNUSED", unused[0], "II", interval[unused[0]], count=len(unused))
-
-
-def _missing_values(event: _Event, cells: dict[str, Numbers], ledger: Ledger) -> np.ndarray:
-    """MDV as int64: as given, or else 1 on events other than observations and where DV is empty."""
-    dv, observation = cells["DV"], event.kind == 0
-    values = (~observation | dv.missing).astype(np.int64)
-    given = np.zeros(len(values), dtype=bool)
-    if "MDV" in cells:
-        mdv = cells["MDV"]
-        given = mdv.given
-        values = np.where(given, mdv.values, values).astype(np.int64)
-        ledger.add_rows("E_MDV_VALUE", (values < 0) | (values > 1), "MDV", values)
-        ledger.add_rows("E_MDV_ON_DOSE", given & (values == 0) & ~observation, "MDV", values)
-        ledger.add_rows("E_DV_MISSING", given & (values == 0) & observation & dv.missing, "DV")
-    silent = np.flatnonzero(~given & observation & dv.missing)
-    if len(silent):
-        ledger.add_at("W_DV_MISSING", silent[0], "DV", count=len(silent))
-    lost = (event.kind == 1) & dv.given & (dv.values != 0)
-    # without EVID and MDV a record that holds an amount and a value could mean either
-    both = lost & ~given if "EVID" not in cells else np.zeros(len(values), dtype=bool)
-    ledger.add_rows("E_AMT_ON_OBSERVATION", both, "AMT", event.amount)
-    ignored = np.flatnonzero(lost & ~both)
-    if len(ignored):
-        ledger.add_at("W_DV_ON_DOSE", ignored[0], "DV", dv.values[ignored[0]], count=len(ignored))
-    return values
 
 
 def _compartments(column: np.ndarray | None, n: int, ledger: Ledger) -> np.ndarray:
@@ -241,7 +177,6 @@ def _compartments(column: np.ndarray | None, n: int, ledger: Ledger) -> np.ndarr
     ledger.add_rows("E_CMT_MIXED", numbers.wrong, "CMT", column)
     ledger.add_rows("E_NOT_FINITE", numbers.infinite, "CMT", column)
     ledger.add_rows("E_NOT_INTEGER", numbers.given & (values != np.round(values)), "CMT", values)
-    ledger.add_rows("E_CMT_NEGATIVE", values < 0, "CMT", values)
     return np.where(values == 0, np.nan, values)
 
 

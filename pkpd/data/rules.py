@@ -94,18 +94,22 @@ RULES: dict[str, tuple[str, str]] = {
         "Write the doses that led to the steady state, e.g. with ADDL and II, and set SS to 0.",
     ),
     "E_CENS_NOT_SUPPORTED": (
-        "censored values ({name} = {value}) are not supported yet.",
+        "censored values (CENS {value}) are not supported yet.",
         "Leave the record out, and say so in the analysis.",
     ),
     "E_DOSE_ZERO": ("a dose (EVID 1) has no amount.", "Give AMT, or leave the record out."),
     "E_AMT_NEGATIVE": ("the amount {value} is negative.", "Give an amount above 0."),
     "E_AMT_ON_OBSERVATION": (
-        "an observation has an amount ({value}).",
+        "a record that is no dose has an amount ({value}).",
+        "Make it two records: the dose (EVID 1, DV empty) and the observation (EVID 0, AMT 0).",
+    ),
+    "E_DOSE_WITH_DV": (
+        "the record has both an amount and a DV ({value}).",
         "Make it two records: the dose (EVID 1, DV empty) and the observation (EVID 0, AMT 0).",
     ),
     "E_RATE_WITHOUT_AMT": (
         "a rate ({value}) stands on a record without an amount.",
-        "Give AMT, the infusion ends after AMT/RATE; on observations set RATE to 0.",
+        "Give AMT, the infusion ends after AMT/RATE; where there is no dose set RATE to 0.",
     ),
     "E_RATE_NOT_SUPPORTED": (
         "a modelled rate or duration (RATE {value}) is not supported yet.",
@@ -119,11 +123,20 @@ RULES: dict[str, tuple[str, str]] = {
         "Give II, the time between the doses.",
     ),
     "E_ADDL_WITHOUT_DOSE": (
-        "an observation has additional doses ({value}).",
-        "Set ADDL to 0 on observations.",
+        "a record that is no dose has additional doses ({value}).",
+        "Set ADDL to 0 where there is no dose.",
+    ),
+    "E_SS_VALUE": ("SS is 0, 1 or 2, not {value}.", "Write 1 for a dose at steady state, else 0."),
+    "E_SS_WITHOUT_II": (
+        "a dose at steady state (SS = {value}) has no interval.",
+        "Give II, the time between the doses that led to the steady state.",
+    ),
+    "E_SS_WITHOUT_DOSE": (
+        "a record that is no dose has SS {value}.",
+        "Set SS to 0 where there is no dose.",
     ),
     "W_II_UNUSED": (
-        "II has no effect without ADDL ({count} records).",
+        "II has no effect without ADDL or SS ({count} records).",
         "Give ADDL, or set II to 0.",
     ),
     "E_MDV_VALUE": ("MDV is 0 or 1, not {value}.", "Write 1 where DV is missing or to be left out, else 0."),
@@ -139,6 +152,26 @@ RULES: dict[str, tuple[str, str]] = {
     "W_DV_ON_DOSE": (
         "DV is not used on dose records ({count} have one).",
         "Add an observation record if it was measured.",
+    ),
+    "E_CENS_VALUE": (
+        "{name} cannot be {value}.",
+        "Write 0 (measured), 1 (below the value in DV), or in CENS also -1 (above it).",
+    ),
+    "E_CENS_WITHOUT_BOUND": (
+        "the value is censored but the bound is not given.",
+        "With CENS write the bound in DV; with BLQ give it in a column LLOQ.",
+    ),
+    "E_LIMIT_ORDER": (
+        "the limit {value} is not on the other side of DV.",
+        "Of a value below DV the LIMIT is smaller, of one above it larger.",
+    ),
+    "W_LIMIT_UNUSED": (
+        "LIMIT has no effect on values that are not censored ({count}).",
+        "Set CENS where the value is censored, or empty LIMIT.",
+    ),
+    "W_DV_BELOW_LLOQ": (
+        "{count} observation(s) lie below LLOQ and are used as measured.",
+        "Flag them as censored, or set MDV to 1, if they were not quantified.",
     ),
     "E_CMT_MIXED": (
         "{value} is a name, while other records have numbers.",

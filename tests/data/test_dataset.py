@@ -39,7 +39,7 @@ def data(frame: pd.DataFrame) -> pkpd.Dataset:
 
 
 def test_fields(data: pkpd.Dataset) -> None:
-    names = "ROW ID TIME EVID MDV AMT RATE II ADDL CMT DVID DV WT SEX TUMOR"
+    names = "ROW ID TIME EVID MDV AMT RATE II ADDL CMT DVID DV SS CENS LIMIT LLOQ WT SEX TUMOR"
     assert list(data.frame.columns) == names.split()
     assert data.subjects.tolist() == ["b", "a", "c"]
     assert data.offsets.tolist() == [0, 3, 5, 7] and data.offsets.dtype == np.int64
@@ -57,7 +57,7 @@ def test_fields(data: pkpd.Dataset) -> None:
 
 def test_tables(data: pkpd.Dataset) -> None:
     expected = pd.DataFrame(
-        {"subjects": [2, 1], "observations": [2, 1], "doses": [4, 1], "rows": [5, 2]},
+        {"subjects": [2, 1], "observations": [2, 1], "blq": [0, 0], "doses": [4, 1], "rows": [5, 2]},
         index=pd.Index(["lung", "skin"], name="histology"),
     )
     pd.testing.assert_frame_equal(data.summary(), expected, check_index_type=False)
@@ -76,7 +76,7 @@ def test_summary_without_histology(frame: pd.DataFrame) -> None:
         data = pkpd.read_dataset(frame.drop(columns="TUMOR"))
     assert data.histology is None
     assert data.summary().to_dict("index") == {
-        "all": {"subjects": 3, "observations": 3, "doses": 5, "rows": 7}
+        "all": {"subjects": 3, "observations": 3, "blq": 0, "doses": 5, "rows": 7}
     }
 
 

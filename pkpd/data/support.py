@@ -1,0 +1,27 @@
+"""What a table may say but the solver and the estimators cannot do yet: refused by name, in one place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.data.ledger import Ledger
+
+__all__ = ["refuse_unsupported"]
+
+
+def refuse_unsupported(columns: dict[str, np.ndarray], ledger: Ledger) -> None:
+    """Refuse records that are well formed but cannot be computed.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray, shape (n,)
+        Records as the rules left them.
+    ledger : Ledger
+    """
+    event, rate, compartment = columns["EVID"], columns["RATE"], columns["CMT"]
+    ledger.add_rows("E_EVID_NOT_SUPPORTED", np.isin(event, (2, 3, 4)), "EVID", event)
+    ledger.add_rows("E_SS_NOT_SUPPORTED", np.isin(columns["SS"], (1, 2)), "SS", columns["SS"])
+    ledger.add_rows("E_RATE_NOT_SUPPORTED", np.isin(rate, (-1, -2)), "RATE", rate)
+    ledger.add_rows("E_CENS_NOT_SUPPORTED", columns["CENS"] != 0, "CENS", columns["CENS"])
+    if compartment.dtype != object:
+        ledger.add_rows("E_CMT_NEGATIVE", compartment < 0, "CMT", compartment)
