@@ -32,7 +32,7 @@ def equations(model: Model) -> tuple[str, ...]:
     names[model.time] = "t"
 
     def tex(e: Any) -> str:
-        return sympy.latex(e, symbol_names=names)
+        return sympy.latex(_centred(e), symbol_names=names)
 
     lines = [rf"{names[p.symbol]} = {tex(p.expression)}" for p in model.parameters]
     for c, rate in zip(model.compartments, model.rates, strict=True):
@@ -51,6 +51,25 @@ def equations(model: Model) -> tuple[str, ...]:
         if terms:
             lines.append(rf"\mathrm{{Var}}(\mathrm{{{name}}}) = {' + '.join(terms)}")
     return tuple(lines)
+
+
+def _centred(e: Any) -> Any:
+    """Show c·x^a as (x/r)^a where r is a round number: SymPy multiplies (WT/75)^0.75 out."""
+
+    def rewrite(product: Any) -> Any:
+        number, rest = product.as_coeff_Mul()
+        powers = [f for f in sympy.Mul.make_args(rest) if f.is_Pow and f.base.is_Symbol and f.exp.is_Float]
+        if not number.is_Float or len(powers) != 1:
+            return product
+        base, power = powers[0].as_base_exp()
+        reference = float(number) ** (-1.0 / float(power))
+        shown = float(f"{reference:.6g}")
+        if abs(reference - shown) > 1e-12 * reference:
+            return product
+        ratio = sympy.UnevaluatedExpr(base / (int(shown) if shown.is_integer() else shown))
+        return rest.xreplace({powers[0]: sympy.Pow(ratio, power, evaluate=False)})
+
+    return e.replace(lambda x: x.is_Mul, rewrite)
 
 
 def _escape(name: str) -> str:
