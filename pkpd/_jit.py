@@ -52,14 +52,14 @@ OUTPUT = types.FunctionType(OUTPUT_SIGNATURE)
 # The one signature of every solver (see kernels/linear.py for what each argument is).
 SOLVER_SIGNATURE = i8(
     i8, i8, A1, RATES, JACOBIAN, HESSIAN, OUTPUT, I2, A1, I2, A1,
-    A1, I1, A1, A1, I1, A1, I1, I1,
+    A1, I1, A1, A1, I1, I1, A1, A1, I1, I1,
     A1, A2, A3,
 )  # fmt: skip
 SOLVER = types.FunctionType(SOLVER_SIGNATURE)
 
 # The arguments that every population kernel takes first: Problem.system, then Problem.subject_data.
 SYSTEM = (SOLVER, PARAMETERS, RATES, JACOBIAN, HESSIAN, OUTPUT, i8, i8, I2, A1, I2, A1)
-SUBJECTS = (A2, I1, A1, I1, A1, A1, I1, I1, A1, I1, I1)
+SUBJECTS = (A2, I1, A1, I1, A1, A1, I1, I1, A1, I1, A1, I1, I1)
 
 _PACKAGE = Path(__file__).parent
 

@@ -1,9 +1,8 @@
 """Closed form of a linear system x' = K x + r between dosing events, with exact first and second derivatives.
 
-K is linear in the parameter slots (``structure`` and ``coefficients`` say how), so in the eigenbasis of K the solution and
-its derivatives are sums of divided differences of exponentials. Each event carries the *total* derivatives of the state at
-the event's own time τ(p); moving on by h = t - τ(p) then brings the jump terms of a lag or of a modelled duration by itself:
-dX/dp = ∂X/∂p + (K X + r)·∂h/∂p, and likewise to second order (all times are linear in the slots).
+K is linear in the parameter slots (``structure`` and ``coefficients`` say how). Each event carries the *total* derivatives of
+the state at the event's own time τ(p); moving on by h = t - τ(p) then brings the jump terms of a lag or of a modelled duration
+by itself: dX/dp = ∂X/∂p + (K X + r)·∂h/∂p, and likewise to second order (all times are linear in the slots).
 """
 
 from __future__ import annotations
@@ -14,287 +13,219 @@ import numpy as np
 
 from pkpd._jit import SOLVER_SIGNATURE, kernel
 from pkpd.kernels.chain import read_output
-from pkpd.kernels.divided import divided2, divided3, divided4
+from pkpd.kernels.dense import invert
 from pkpd.kernels.events import (
     BIOAVAILABILITY,
     BOLUS,
     INITIAL,
+    LAG,
+    RESET,
     START,
+    STEADY,
+    STEADY_RESET,
+    STOP,
     event_time_derivative,
+    infusion_length,
+    infusion_rate,
+    running_infusions,
     sorted_events,
 )
-from pkpd.kernels.exponential import exponential
-from pkpd.kernels.status import NOT_FINITE, OK
-
-# Largest condition number of the eigenvectors at which derivatives of order 0, 1, 2 keep about ten digits: each order
-# multiplies the rounding error by the condition number once more (tests/kernels/test_linear.py measures it).
-_CONDITION = (1e6, 1e4, 1e3)
+from pkpd.kernels.linear_step import advance_eigen, advance_exponential, eigenbasis, rotate
+from pkpd.kernels.status import INFUSION_NOT_POSITIVE, LAG_TOO_LONG, NO_STEADY_STATE, NOT_FINITE, OK
 
 
 @kernel()
-def eigenbasis(order, k):
-    """Eigenvalues and eigenvectors of K if they are real and well conditioned.
-
-    Returns
-    -------
-    usable : bool
-    values (n,), vectors (n, n), inverse (n, n)
-    """
-    n = k.shape[0]
-    values, vectors, inverse = np.zeros(n), np.zeros((n, n)), np.zeros((n, n))
-    for i in range(n):
-        for j in range(n):
-            if not math.isfinite(k[i, j]):
-                return False, values, vectors, inverse
-    # the complex routine: numba's real one raises where eigenvalues are complex
-    lam, vec = np.linalg.eig(k.astype(np.complex128))
-    largest = 0.0
-    for i in range(n):
-        largest = max(largest, abs(lam[i].real))
-    for i in range(n):
-        if abs(lam[i].imag) > 1e-13 * largest:
-            return False, values, vectors, inverse
-        values[i] = lam[i].real
-        # a column is real up to one complex factor: divide by its largest entry
-        big = 0
-        for j in range(1, n):
-            if abs(vec[j, i]) > abs(vec[big, i]):
-                big = j
-        norm = 0.0
-        for j in range(n):
-            entry = vec[j, i] / vec[big, i]
-            vectors[j, i] = entry.real
-            norm += entry.real**2
-        for j in range(n):
-            vectors[j, i] /= math.sqrt(norm)
-    # inverse by Gauss-Jordan with pivoting; a zero pivot means parallel eigenvectors
-    work = vectors.copy()
-    for i in range(n):
-        inverse[i, i] = 1.0
-    for c in range(n):
-        pivot = c
-        for i in range(c + 1, n):
-            if abs(work[i, c]) > abs(work[pivot, c]):
-                pivot = i
-        if abs(work[pivot, c]) < 1e-14:
-            return False, values, vectors, inverse
-        for j in range(n):
-            work[c, j], work[pivot, j] = work[pivot, j], work[c, j]
-            inverse[c, j], inverse[pivot, j] = inverse[pivot, j], inverse[c, j]
-        scale = 1.0 / work[c, c]
-        for j in range(n):
-            work[c, j] *= scale
-            inverse[c, j] *= scale
-        for i in range(n):
-            if i != c and work[i, c] != 0.0:
-                factor = work[i, c]
+def _flow(order, usable, h, hp, lam, vec, inv, m, k, kp, moves, r, rp, x, xp, xpp):
+    """Move (x, xp, xpp) by ``h`` in place; allocates, so it is for the few intervals of a steady state."""
+    n, first, second = x.shape[0], xp.shape[1], xpp.shape[1]
+    x2, xp2, xpp2 = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
+    if usable:
+        y, yp, ypp = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
+        z, zp, zpp = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
+        rho, rhop = inv @ r, np.zeros((first, n))
+        for s in range(first):
+            for i in range(n):
                 for j in range(n):
-                    work[i, j] -= factor * work[c, j]
-                    inverse[i, j] -= factor * inverse[c, j]
-    condition = math.sqrt(np.sum(vectors**2)) * math.sqrt(np.sum(inverse**2))
-    return condition <= _CONDITION[order], values, vectors, inverse
+                    rhop[s, i] += inv[i, j] * rp[s, j]
+        rotate(order, inv, x, xp, xpp, y, yp, ypp)
+        cube = n if order >= 2 else 0
+        advance_eigen(
+            order, h, hp, lam, vec, m, moves, y, yp, ypp, rho, rhop, True,
+            np.zeros(n), np.zeros((n, n)), np.zeros((n, n)), np.zeros((cube, cube, cube)), np.zeros((cube, cube, cube)),
+            np.zeros(n), z, zp, zpp, np.zeros(n), np.zeros((n, first)), np.zeros((second, n, n)), x2, xp2, xpp2,
+        )  # fmt: skip
+    else:
+        advance_exponential(order, h, hp, k, kp, moves, x, xp, xpp, r, rp, x2, xp2, xpp2)
+    x[:] = x2
+    xp[:, :] = xp2
+    xpp[:, :, :] = xpp2
 
 
 @kernel()
-def _advance_eigen(
-    order, h, hp, lam, vec, m, moves, y, yp, ypp, rho, rhop, driven,
-    e, d, g, t3, u3, phi, z, zp, zpp, gz, gzp, b, x, xp, xpp,
+def _apply(order, a, x, xp, xpp):
+    """X = A x in place, with derivatives (A itself is taken as constant)."""
+    x2, xp2, xpp2 = np.zeros_like(x), np.zeros_like(xp), np.zeros_like(xpp)
+    rotate(order, a, x, xp, xpp, x2, xp2, xpp2)
+    x[:] = x2
+    xp[:, :] = xp2
+    xpp[:, :, :] = xpp2
+
+
+@kernel()
+def _cycle(
+    order, until, until_p, amount, bio_slot, bio, length, length_slot, length_factor, speed, speed_slot, speed_factor,
+    cmt, overlap, usable, lam, vec, inv, m, k, kp, moves, base, base_p, x, xp, xpp,
 ):  # fmt: skip
-    """Move from (y, yp, ypp), in the eigenbasis at the event, by ``h`` to (x, xp, xpp) in the states.
+    """From just before an implied dose to ``until`` after it, in place; ``speed`` 0 is a bolus."""
+    first = xp.shape[1]
+    hp = np.zeros(first)
+    if speed == 0.0:
+        x[cmt] += amount * bio
+        if order >= 1 and bio_slot >= 0:
+            xp[cmt, bio_slot] += amount
+        if order >= 1:
+            hp[:] = until_p
+        _flow(order, usable, until, hp, lam, vec, inv, m, k, kp, moves, base, base_p, x, xp, xpp)
+        return
+    r, rp = base.copy(), base_p.copy()
+    r[cmt] += (overlap + 1) * speed
+    if order >= 1 and speed_slot >= 0:
+        rp[speed_slot, cmt] += (overlap + 1) * speed_factor
+    if until <= length:
+        if order >= 1:
+            hp[:] = until_p
+        _flow(order, usable, until, hp, lam, vec, inv, m, k, kp, moves, r, rp, x, xp, xpp)
+        return
+    if order >= 1 and length_slot >= 0:
+        hp[length_slot] += length_factor
+    _flow(order, usable, length, hp, lam, vec, inv, m, k, kp, moves, r, rp, x, xp, xpp)
+    r[cmt] -= speed
+    if order >= 1 and speed_slot >= 0:
+        rp[speed_slot, cmt] -= speed_factor
+    if order >= 1:
+        hp[:] = until_p - hp
+    _flow(order, usable, until - length, hp, lam, vec, inv, m, k, kp, moves, r, rp, x, xp, xpp)
 
-    ``m`` (P, n, n) is dK/dp in the eigenbasis, ``moves`` (P,) whether it is not zero, ``rho`` (n,) and ``rhop`` (P, n) the
-    input and its derivative, ``driven`` whether there is any; e … b are work arrays.
+
+@kernel()
+def _steady_state(
+    order, p, event_slots, cmt, amount, rate, interval, usable, lam, vec, inv, m, k, kp, moves, base, base_p, x, xp, xpp
+):
+    """The state at the record time of a steady-state dose, before the dose itself: fills x, xp, xpp.
+
+    The state before an implied dose is the fixed point of the map over one interval, which is affine in the state with the
+    same linear part Φ at every order of derivatives: x* = (1 - Φ)⁻¹ P(0), then dx* = (1 - Φ)⁻¹ dP(x*, 0), and so on.
     """
-    n, slots = lam.shape[0], hp.shape[0]
-    for i in range(n):
-        e[i] = math.exp(lam[i] * h)
-        phi[i] = h * divided2(lam[i] * h, 0.0) if driven else 0.0
-        z[i] = e[i] * y[i] + phi[i] * rho[i]
-    if order >= 1:
-        for i in range(n):
-            for j in range(i + 1):
-                d[i, j] = h * divided2(lam[i] * h, lam[j] * h)
-                d[j, i] = d[i, j]
-                g[i, j] = h * h * divided3(lam[i] * h, lam[j] * h, 0.0) if driven else 0.0
-                g[j, i] = g[i, j]
-        for s in range(slots):
-            for i in range(n):
-                total = e[i] * yp[i, s] + phi[i] * rhop[s, i]
+    n, first, second = x.shape[0], xp.shape[1], xpp.shape[1]
+    x[:] = 0.0
+    xp[:, :] = 0.0
+    xpp[:, :, :] = 0.0
+    inverse = np.zeros((n, n))
+    if interval <= 0.0:  # constant infusion: K x = -r
+        r, rp = base.copy(), base_p.copy()
+        if rate != 0.0:
+            speed, slot, factor = infusion_rate(p, event_slots, cmt, amount, rate)
+            r[cmt] += speed
+            if order >= 1 and slot >= 0:
+                rp[slot, cmt] += factor
+        if not invert(-k, inverse):
+            return NO_STEADY_STATE
+        x[:] = inverse @ r
+        for s in range(first):
+            right = rp[s].copy()
+            if moves[s]:
+                right += kp[s] @ x
+            xp[:, s] = inverse @ right
+        for s in range(second):
+            for q in range(s + 1):
+                right = np.zeros(n)
                 if moves[s]:
-                    for j in range(n):
-                        total += m[s, i, j] * (d[i, j] * y[j] + g[i, j] * rho[j])
-                zp[i, s] = total
-    if order >= 2:
+                    right += kp[s] @ xp[:, q].copy()
+                if moves[q]:
+                    right += kp[q] @ xp[:, s].copy()
+                xpp[:, s, q] = inverse @ right
+        return OK
+    lag_slot = event_slots[LAG, cmt]
+    lag = p[lag_slot] if lag_slot >= 0 else 0.0
+    if lag > interval:
+        return LAG_TOO_LONG
+    bio_slot = event_slots[BIOAVAILABILITY, cmt]
+    bio = p[bio_slot] if bio_slot >= 0 else 1.0
+    length, length_slot, length_factor, speed, speed_slot, speed_factor = 0.0, -1, 0.0, 0.0, -1, 0.0
+    overlap = 0
+    if rate != 0.0:
+        length, length_slot, length_factor = infusion_length(p, event_slots, cmt, amount, rate)
+        speed, speed_slot, speed_factor = infusion_rate(p, event_slots, cmt, amount, rate)
+        if not (length > 0.0 and speed > 0.0):
+            return INFUSION_NOT_POSITIVE
+        overlap = int(math.floor(length / interval))
+        length -= overlap * interval
+    # Φ, column by column
+    phi = np.zeros((n, n))
+    none, none_p, none_pp = np.zeros(n), np.zeros((n, 0)), np.zeros((n, 0, 0))
+    for j in range(n):
+        unit = np.zeros(n)
+        unit[j] = 1.0
+        _flow(
+            0, usable, interval, np.zeros(0), lam, vec, inv, np.zeros((0, n, n)), k, np.zeros((0, n, n)),
+            np.zeros(0, np.bool_), none, np.zeros((0, n)), unit, none_p, none_pp,
+        )  # fmt: skip
         for i in range(n):
-            for j in range(i + 1):
-                for k in range(j + 1):
-                    v = h * h * divided3(lam[i] * h, lam[j] * h, lam[k] * h)
-                    w = h * h * h * divided4(lam[i] * h, lam[j] * h, lam[k] * h, 0.0) if driven else 0.0
-                    for p0, p1, p2 in ((i, j, k), (i, k, j), (j, i, k), (j, k, i), (k, i, j), (k, j, i)):
-                        t3[p0, p1, p2] = v
-                        u3[p0, p1, p2] = w
-        for q in range(slots):
-            for i in range(n):
-                for j in range(n):
-                    total = d[i, j] * yp[j, q] + g[i, j] * rhop[q, j]
-                    if moves[q]:
-                        for k in range(n):
-                            total += m[q, j, k] * (t3[i, j, k] * y[k] + u3[i, j, k] * rho[k])
-                    b[q, i, j] = total
-        for s in range(slots):
-            for q in range(s + 1):
-                for i in range(n):
-                    total = e[i] * ypp[i, s, q]
-                    if moves[s]:
-                        for j in range(n):
-                            total += m[s, i, j] * b[q, i, j]
-                    if moves[q]:
-                        for j in range(n):
-                            total += m[q, i, j] * b[s, i, j]
-                    zpp[i, s, q] = total
-    if order >= 1:
-        # the length of the interval depends on the parameters
-        for i in range(n):
-            gz[i] = lam[i] * z[i] + rho[i]
-        if order >= 2:
-            for s in range(slots):
-                for i in range(n):
-                    total = lam[i] * zp[i, s] + rhop[s, i]
-                    if moves[s]:
-                        for j in range(n):
-                            total += m[s, i, j] * z[j]
-                    gzp[i, s] = total
-            for s in range(slots):
-                for q in range(s + 1):
-                    if hp[s] != 0.0 or hp[q] != 0.0:
-                        for i in range(n):
-                            zpp[i, s, q] += (
-                                gzp[i, s] * hp[q] + gzp[i, q] * hp[s] + lam[i] * gz[i] * hp[s] * hp[q]
-                            )
-        for s in range(slots):
-            if hp[s] != 0.0:
-                for i in range(n):
-                    zp[i, s] += gz[i] * hp[s]
-    _rotate(order, vec, z, zp, zpp, x, xp, xpp)
+            phi[i, j] = (1.0 if i == j else 0.0) - unit[i]
+    if not invert(phi, inverse):
+        return NO_STEADY_STATE
+    still = np.zeros(first)
+    best, best_p = np.zeros(n), np.zeros((n, first))
+    for level in range(order + 1):
+        # the order-th derivatives start from zero, the lower ones from their fixed point
+        x[:] = best
+        xp[:, :] = best_p
+        xpp[:, :, :] = 0.0
+        _cycle(
+            order, interval, still, amount, bio_slot, bio, length, length_slot, length_factor, speed, speed_slot, speed_factor,
+            cmt, overlap, usable, lam, vec, inv, m, k, kp, moves, base, base_p, x, xp, xpp,
+        )  # fmt: skip
+        if level == 0:
+            best[:] = inverse @ x
+        elif level == 1:
+            for s in range(first):
+                best_p[:, s] = inverse @ xp[:, s].copy()
+        else:
+            _apply(2, inverse, x, xp, xpp)
+    x[:] = best
+    xp[:, :] = best_p
+    for i in range(n):
+        if not math.isfinite(x[i]):
+            return NO_STEADY_STATE
+    if lag_slot >= 0:
+        until_p = np.zeros(first)
+        if order >= 1:
+            until_p[lag_slot] = -1.0
+        _cycle(
+            order, interval - lag, until_p, amount, bio_slot, bio, length, length_slot, length_factor, speed, speed_slot,
+            speed_factor, cmt, overlap, usable, lam, vec, inv, m, k, kp, moves, base, base_p, x, xp, xpp,
+        )  # fmt: skip
+    return OK
 
 
 @kernel()
-def _rotate(order, a, y, yp, ypp, x, xp, xpp):
-    """X = A y for the state and both orders of derivatives."""
-    n = a.shape[0]
-    for i in range(n):
-        total = 0.0
-        for j in range(n):
-            total += a[i, j] * y[j]
-        x[i] = total
-    if order < 1:
-        return
-    slots = yp.shape[1]
-    for s in range(slots):
-        for i in range(n):
-            total = 0.0
-            for j in range(n):
-                total += a[i, j] * yp[j, s]
-            xp[i, s] = total
-    if order < 2:
-        return
-    for s in range(slots):
-        for q in range(s + 1):
-            for i in range(n):
-                total = 0.0
-                for j in range(n):
-                    total += a[i, j] * ypp[j, s, q]
-                xpp[i, s, q] = total
-
-
-@kernel()
-def _advance_exponential(order, h, hp, k, kp, moves, x0, x0p, x0pp, r, rp, x, xp, xpp):
-    """The same move without eigenvectors: the input is a further, constant state."""
-    n, slots = k.shape[0], hp.shape[0]
-    movers = np.empty(slots, np.int64)
-    count = 0
-    for s in range(slots):
-        driven = moves[s]
-        for i in range(n):
-            driven = driven or rp[s, i] != 0.0
-        if driven:
-            movers[count] = s
-            count += 1
-    if order < 1:
-        count = 0
-    a = np.zeros((n + 1, n + 1))
-    ap = np.zeros((count, n + 1, n + 1))
-    a[:n, :n] = k * h
-    a[:n, n] = r * h
-    for c in range(count):
-        ap[c, :n, :n] = kp[movers[c]] * h
-        ap[c, :n, n] = rp[movers[c]] * h
-    e, ep, epp = exponential(order, a, ap)
-    for i in range(n):
-        total = e[i, n]
-        for j in range(n):
-            total += e[i, j] * x0[j]
-        x[i] = total
-    if order < 1:
-        return
-    part = np.zeros((n, slots))
-    for s in range(slots):
-        for i in range(n):
-            total = 0.0
-            for j in range(n):
-                total += e[i, j] * x0p[j, s]
-            part[i, s] = total
-    for c in range(count):
-        for i in range(n):
-            total = ep[c, i, n]
-            for j in range(n):
-                total += ep[c, i, j] * x0[j]
-            part[i, movers[c]] += total
-    g = np.zeros(n)
-    for i in range(n):
-        g[i] = r[i]
-        for j in range(n):
-            g[i] += k[i, j] * x[j]
-    if order >= 2:
-        place = np.full(slots, -1)
-        for c in range(count):
-            place[movers[c]] = c
-        gp = np.zeros((n, slots))
-        for s in range(slots):
-            for i in range(n):
-                total = rp[s, i]
-                for j in range(n):
-                    total += k[i, j] * part[j, s] + kp[s, i, j] * x[j]
-                gp[i, s] = total
-        for s in range(slots):
-            for q in range(s + 1):
-                cs, cq = place[s], place[q]
-                for i in range(n):
-                    total = 0.0
-                    for j in range(n):
-                        total += e[i, j] * x0pp[j, s, q]
-                        if cs >= 0:
-                            total += ep[cs, i, j] * x0p[j, q]
-                        if cq >= 0:
-                            total += ep[cq, i, j] * x0p[j, s]
-                        if cs >= 0 and cq >= 0:
-                            total += epp[max(cs, cq), min(cs, cq), i, j] * x0[j]
-                    if cs >= 0 and cq >= 0:
-                        total += epp[max(cs, cq), min(cs, cq), i, n]
-                    total += gp[i, s] * hp[q] + gp[i, q] * hp[s]
-                    curve = 0.0
-                    for j in range(n):
-                        curve += k[i, j] * g[j]
-                    xpp[i, s, q] = total + curve * hp[s] * hp[q]
-    for s in range(slots):
-        for i in range(n):
-            xp[i, s] = part[i, s] + g[i] * hp[s]
+def _initial(order, p, event_slots, x, xp, xpp):
+    """The state at the first record and after a reset."""
+    x[:] = 0.0
+    xp[:, :] = 0.0
+    xpp[:, :, :] = 0.0
+    for i in range(x.shape[0]):
+        slot = event_slots[INITIAL, i]
+        if slot >= 0:
+            x[i] = p[slot]
+            if order >= 1:
+                xp[i, slot] = 1.0
 
 
 @kernel(SOLVER_SIGNATURE)
 def solve_linear(
     order, n, p, rates, jacobian, hessian, output, structure, coefficients, event_slots, settings,
-    dose_time, dose_cmt, dose_amt, dose_rate, dose_row, obs_time, obs_endpoint, obs_row,
+    dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval, obs_time, obs_endpoint, obs_row,
     f, f_p, f_pp,
 ):  # fmt: skip
     """Outputs of one subject at its observation records.
@@ -312,12 +243,13 @@ def solve_linear(
     structure : (S, 3) int array
         Rows (i, j, slot): K[i, j] gains coefficient·p[slot]; j = n is a constant input, slot -1 a plain number.
     coefficients : (S,) array
-    event_slots : (3, n) int array
-        Slots of lag, bioavailability and initial state of each compartment; -1 where there is none.
+    event_slots : (7, n) int array
+        Slots of the event properties of each compartment (see :mod:`pkpd.kernels.events`); -1 where there is none.
     settings : array
         Tolerances of the steppers; unused here.
-    dose_time, dose_cmt, dose_amt, dose_rate, dose_row : arrays (D,)
-        Doses with additional doses written out; a rate of 0 is a bolus; row is the record's place in the data.
+    dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval : arrays (D,)
+        Dose records with additional doses written out; a rate of 0 is a bolus, row the record's place in the data, kind and
+        interval (II) as in :mod:`pkpd.kernels.events`.
     obs_time, obs_endpoint, obs_row : arrays (O,)
         Where outputs are wanted, in order of time.
     f (O,), f_p (O, P), f_pp (O, P, P)
@@ -331,7 +263,7 @@ def solve_linear(
     slots = p.shape[0]
     first, second = (slots if order >= 1 else 0), (slots if order >= 2 else 0)
     k, kp = np.zeros((n, n)), np.zeros((first, n, n))
-    r, rp = np.zeros(n), np.zeros((first, n))
+    base, base_p = np.zeros(n), np.zeros((first, n))
     moves = np.zeros(first, np.bool_)
     for row in range(structure.shape[0]):
         i, j, slot = structure[row, 0], structure[row, 1], structure[row, 2]
@@ -342,9 +274,9 @@ def solve_linear(
                 kp[slot, i, j] += coefficients[row]
                 moves[slot] = True
         else:
-            r[i] += value
+            base[i] += value
             if order >= 1 and slot >= 0:
-                rp[slot, i] += coefficients[row]
+                base_p[slot, i] += coefficients[row]
     for i in range(slots):
         if not math.isfinite(p[i]):
             return NOT_FINITE
@@ -362,8 +294,14 @@ def solve_linear(
                                 total += inv[i, a] * kp[s, a, b] * vec[b, j]
                         m[s, i, j] = total
 
-    ev_time, ev_kind, ev_dose, ev_stretch = sorted_events(
-        p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose_row
+    for i in range(dose_time.shape[0]):
+        if dose_rate[i] < 0.0:
+            length, _, _ = infusion_length(p, event_slots, dose_cmt[i], dose_amt[i], dose_rate[i])
+            speed, _, _ = infusion_rate(p, event_slots, dose_cmt[i], dose_amt[i], dose_rate[i])
+            if not (speed > 0.0 and (length > 0.0 or dose_amt[i] == 0.0)):
+                return INFUSION_NOT_POSITIVE
+    ev_time, ev_kind, ev_dose, ev_lagged, ev_slot, ev_factor = sorted_events(
+        p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
     )
     events, wanted = ev_time.shape[0], obs_time.shape[0]
 
@@ -371,6 +309,7 @@ def solve_linear(
     x2, xp2, xpp2 = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
     y, yp, ypp = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
     z, zp, zpp = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
+    r, rp = base.copy(), base_p.copy()
     rho, rhop = np.zeros(n), np.zeros((first, n))
     e, phi, gz, gzp = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((n, first))
     d, g = np.zeros((n, n)), np.zeros((n, n))
@@ -380,22 +319,20 @@ def solve_linear(
     tau_p, next_p, hp = np.zeros(first), np.zeros(slots), np.zeros(first)
     out, d_out, d2_out = np.zeros(1), np.zeros(n + slots), np.zeros((n + slots, n + slots))
 
-    for i in range(n):
-        slot = event_slots[INITIAL, i]
-        if slot >= 0:
-            x[i] = p[slot]
-            if order >= 1:
-                xp[i, slot] = 1.0
+    _initial(order, p, event_slots, x, xp, xpp)
     tau = math.inf
     if wanted > 0:
         tau = obs_time[0]
     for i in range(dose_time.shape[0]):
         tau = min(tau, dose_time[i])
 
-    at, done = 0, 0
+    at, done, cancelled_before = 0, 0, -1
     fresh = True  # the state at tau has not been turned into the eigenbasis yet
     driven = False
     while done < wanted:
+        if at < events and dose_row[ev_dose[at]] < cancelled_before:
+            at += 1
+            continue
         observe = at >= events or obs_time[done] < ev_time[at]
         if not observe and obs_time[done] == ev_time[at]:
             observe = obs_row[done] < dose_row[ev_dose[at]]
@@ -406,7 +343,7 @@ def solve_linear(
                 for s in range(first):
                     driven = driven or rp[s, i] != 0.0
             if usable:
-                _rotate(order, inv, x, xp, xpp, y, yp, ypp)
+                rotate(order, inv, x, xp, xpp, y, yp, ypp)
                 for i in range(n):
                     rho[i] = 0.0
                     for j in range(n):
@@ -421,34 +358,19 @@ def solve_linear(
             if observe:
                 next_p[:] = 0.0
             else:
-                event_time_derivative(at, ev_kind, ev_dose, ev_stretch, event_slots, dose_cmt, next_p)
+                event_time_derivative(at, ev_dose, ev_lagged, ev_slot, ev_factor, event_slots, dose_cmt, next_p)
             for s in range(first):
                 hp[s] = next_p[s] - tau_p[s]
         if usable:
-            _advance_eigen(
+            advance_eigen(
                 order, target - tau, hp, lam, vec, m, moves, y, yp, ypp, rho, rhop, driven,
                 e, d, g, t3, u3, phi, z, zp, zpp, gz, gzp, b, x2, xp2, xpp2,
             )  # fmt: skip
         else:
-            _advance_exponential(order, target - tau, hp, k, kp, moves, x, xp, xpp, r, rp, x2, xp2, xpp2)
+            advance_exponential(order, target - tau, hp, k, kp, moves, x, xp, xpp, r, rp, x2, xp2, xpp2)
         if observe:
             read_output(
-                order,
-                n,
-                done,
-                obs_endpoint[done],
-                target,
-                p,
-                x2,
-                xp2,
-                xpp2,
-                output,
-                out,
-                d_out,
-                d2_out,
-                f,
-                f_p,
-                f_pp,
+                order, n, done, obs_endpoint[done], target, p, x2, xp2, xpp2, output, out, d_out, d2_out, f, f_p, f_pp
             )
             if not math.isfinite(f[done]):
                 return NOT_FINITE
@@ -460,17 +382,47 @@ def solve_linear(
         tau = target
         for s in range(first):
             tau_p[s] = next_p[s]
-        dose = ev_dose[at]
-        cmt = dose_cmt[dose]
-        if ev_kind[at] == BOLUS:
-            slot = event_slots[BIOAVAILABILITY, cmt]
-            x[cmt] += dose_amt[dose] * (p[slot] if slot >= 0 else 1.0)
-            if order >= 1 and slot >= 0:
-                xp[cmt, slot] += dose_amt[dose]
-        elif ev_kind[at] == START:
-            r[cmt] += dose_rate[dose]
-        else:
-            r[cmt] -= dose_rate[dose]
         fresh = True
+        dose, kind = ev_dose[at], ev_kind[at]
+        cmt, amount, rate = dose_cmt[dose], dose_amt[dose], dose_rate[dose]
         at += 1
+        if kind == BOLUS:
+            slot = event_slots[BIOAVAILABILITY, cmt]
+            x[cmt] += amount * (p[slot] if slot >= 0 else 1.0)
+            if order >= 1 and slot >= 0:
+                xp[cmt, slot] += amount
+        elif kind == START or kind == STOP:
+            sign = 1.0 if kind == START else -1.0
+            speed, slot, factor = infusion_rate(p, event_slots, cmt, amount, rate)
+            r[cmt] += sign * speed
+            if order >= 1 and slot >= 0:
+                rp[slot, cmt] += sign * factor
+        elif kind == RESET:
+            cancelled_before = dose_row[dose]
+            _initial(order, p, event_slots, x, xp, xpp)
+            r[:] = base
+            rp[:, :] = base_p
+        elif kind == STEADY:
+            status = _steady_state(
+                order, p, event_slots, cmt, amount, rate, dose_interval[dose],
+                usable, lam, vec, inv, m, k, kp, moves, base, base_p, x2, xp2, xpp2,
+            )  # fmt: skip
+            if status != OK:
+                return status
+            if dose_kind[dose] == STEADY_RESET:
+                cancelled_before = dose_row[dose]
+                x[:] = 0.0
+                xp[:, :] = 0.0
+                xpp[:, :, :] = 0.0
+                r[:] = base
+                rp[:, :] = base_p
+            x += x2
+            xp += xp2
+            xpp += xpp2
+            if rate != 0.0 and dose_interval[dose] > 0.0:
+                running = running_infusions(p, event_slots, cmt, amount, rate, dose_interval[dose])
+                speed, slot, factor = infusion_rate(p, event_slots, cmt, amount, rate)
+                r[cmt] += running * speed
+                if order >= 1 and slot >= 0:
+                    rp[slot, cmt] += running * factor
     return OK

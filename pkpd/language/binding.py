@@ -136,7 +136,7 @@ class Problem:
         """The arguments that every kernel takes for the data."""
         d, r = self.doses, self.records
         return (
-            self.covariates, d.offsets, d.time, d.compartment, d.amount, d.rate, d.row,
+            self.covariates, d.offsets, d.time, d.compartment, d.amount, d.rate, d.row, d.kind, d.interval,
             r.offsets, r.time, r.endpoint, r.row,
         )  # fmt: skip
 
