@@ -123,6 +123,33 @@ class Dataset:
         table = counts.groupby(self.frame[self.histology].to_numpy(), sort=False).sum()
         return table.rename_axis(index="histology")
 
+    def time_after_dose(self) -> np.ndarray:
+        """Time since the last dose, additional doses (ADDL) included.
+
+        At equal times the order of the records decides, and an additional dose comes before what follows its
+        record, as in the solver.
+
+        Returns
+        -------
+        ndarray, shape (n_records,)
+            In the unit of TIME; 0 on dose records, NaN before the first dose.
+        """
+        frame, n = self.frame, len(self.frame)
+        owner = np.repeat(np.arange(self.n_subjects), np.diff(self.offsets))
+        time = frame["TIME"].to_numpy()
+        given = self._doses
+        source = np.repeat(np.arange(n), given)
+        step = np.arange(len(source)) - np.repeat(np.cumsum(given) - given, given)
+        dosed = time[source] + step * frame["II"].to_numpy()[source]
+        # doses first, so that a dose comes before the record that holds it
+        who, when = np.concatenate([owner[source], owner]), np.concatenate([dosed, time])
+        place, is_dose = np.concatenate([source, np.arange(n)]), np.arange(len(source) + n) < len(source)
+        order = np.lexsort((~is_dose, place, when, who))
+        last = pd.Series(np.where(is_dose, when, np.nan)[order]).groupby(who[order]).ffill().to_numpy()
+        found = np.empty(len(order))
+        found[order] = last
+        return time - found[len(source) :]
+
     def require_unit(self, column: str, unit: str, wanted_by: str) -> None:
         """Refuse a column whose declared unit is not the one that is wanted.
 
