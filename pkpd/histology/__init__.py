@@ -11,10 +11,19 @@ from pkpd.histology.influence import leave_one_out
 from pkpd.histology.likelihood_ratio import likelihood_ratio
 from pkpd.histology.margins import Margins
 from pkpd.histology.meta_analysis import MetaAnalysis, meta_analysis
-from pkpd.histology.multiplicity import holm
+from pkpd.histology.multiplicity import holm, max_t
 from pkpd.histology.normal_hierarchical import NormalHierarchical, normal_hierarchical
 from pkpd.histology.partitions import Partitions, partitions
 from pkpd.histology.permutation import Permutation, permutation
+from pkpd.histology.sample_size import (
+    ResponsePower,
+    minimum_detectable_loss,
+    minimum_detectable_ratio,
+    n_for_equivalence,
+    power_different,
+    power_equivalent,
+    power_response,
+)
 from pkpd.histology.verdict import VERDICT_COLUMNS, Verdict, decide
 
 __all__ = [
@@ -31,6 +40,7 @@ __all__ = [
     "ObservedDose",
     "Partitions",
     "Permutation",
+    "ResponsePower",
     "Verdict",
     "binomial_hierarchical",
     "decide",
@@ -40,8 +50,15 @@ __all__ = [
     "holm",
     "leave_one_out",
     "likelihood_ratio",
+    "max_t",
     "meta_analysis",
+    "minimum_detectable_loss",
+    "minimum_detectable_ratio",
+    "n_for_equivalence",
     "normal_hierarchical",
     "partitions",
     "permutation",
+    "power_different",
+    "power_equivalent",
+    "power_response",
 ]

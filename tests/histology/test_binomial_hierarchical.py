@@ -59,7 +59,8 @@ def test_integral_over_one_histology_agrees_with_adaptive_quadrature(r, n, mu, t
     one, data = np.ones(1), (np.array([float(r)]), np.array([float(n)]))
     ours = moments(mu * one, tau * one, *data, 41)
     mass = integral(lambda t: 1.0)
-    # adaptive Gauss-Hermite with 41 nodes: worst (1e-5) for one patient under a wide prior, where the likelihood
+    # adaptive Gauss-Hermite with 41 nodes: worst (1e-5) for one patient under a wide prior, where the
+    # likelihood
     # bends within one SD of the prior
     assert ours.log_mass[0] == pytest.approx(math.log(mass), abs=2e-5)
     assert ours.mean[0] == pytest.approx(integral(lambda t: 1 / (1 + math.exp(-t))) / mass, abs=2e-5)
