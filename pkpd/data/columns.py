@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from pkpd.data.clock import DATES
 from pkpd.data.ledger import Ledger, names
 from pkpd.data.numerals import parse
 from pkpd.data.table import Table
@@ -19,7 +20,7 @@ __all__ = ["ROLES", "Layout", "arrange"]
 # spelling.
 ROLES = (
     *("ID", "TIME", "AMT", "EVID", "MDV", "DV", "CMT", "RATE", "II", "ADDL", "SS", "DVID"),
-    *("CENS", "BLQ", "LIMIT", "LLOQ"),
+    *("CENS", "BLQ", "LIMIT", "LLOQ", *DATES),
 )
 _REQUIRED = ("ID", "TIME", "DV")
 
@@ -29,10 +30,6 @@ _UNSUPPORTED = {
     "PCMT": "Predictions are made by DVID; remove the column.",
     "CALL": "Remove the column.",
     "CONT": "Write each record on one line and remove the column.",
-    "DATE": "Give TIME as hours (or days) since the first record and remove the column.",
-    "DAT1": "Give TIME as hours (or days) since the first record and remove the column.",
-    "DAT2": "Give TIME as hours (or days) since the first record and remove the column.",
-    "DAT3": "Give TIME as hours (or days) since the first record and remove the column.",
 }
 
 _SYNONYMS = {
@@ -94,9 +91,11 @@ def arrange(
     if "ROW" in found:
         del found["ROW"]
         ledger.add("W_COLUMN_REPLACED", column="ROW", instead="the line in the file")
-    if "CENS" in found and "BLQ" in found:
-        problem = "columns CENS and BLQ both say what is censored."
-        ledger.add("E_DUPLICATE_COLUMN", row=1, column="BLQ", problem=problem)
+    for same, meaning in ((("CENS", "BLQ"), "say what is censored"), (tuple(DATES), "give the date")):
+        present = [c for c in same if c in found]
+        if len(present) > 1:
+            problem = f"columns {' and '.join(present)} both {meaning}."
+            ledger.add("E_DUPLICATE_COLUMN", row=1, column=present[1], problem=problem)
     for role in _REQUIRED:
         if role not in found:
             _report_missing(role, found, ledger)

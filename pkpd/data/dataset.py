@@ -11,6 +11,7 @@ import pandas as pd
 
 from pkpd.data.ledger import names
 from pkpd.data.table import column_of, content_hash
+from pkpd.data.units import conversion_factor
 from pkpd.errors import InputError
 from pkpd.results import result
 
@@ -121,6 +122,68 @@ class Dataset:
             return pd.DataFrame([counts.sum()], index=pd.Index(["all"], name="histology"))
         table = counts.groupby(self.frame[self.histology].to_numpy(), sort=False).sum()
         return table.rename_axis(index="histology")
+
+    def time_after_dose(self) -> np.ndarray:
+        """Time since the last dose, additional doses (ADDL) included.
+
+        At equal times the order of the records decides, and an additional dose comes before what follows its
+        record, as in the solver.
+
+        Returns
+        -------
+        ndarray, shape (n_records,)
+            In the unit of TIME; 0 on dose records, NaN before the first dose.
+        """
+        frame, n = self.frame, len(self.frame)
+        owner = np.repeat(np.arange(self.n_subjects), np.diff(self.offsets))
+        time = frame["TIME"].to_numpy()
+        given = self._doses
+        source = np.repeat(np.arange(n), given)
+        step = np.arange(len(source)) - np.repeat(np.cumsum(given) - given, given)
+        dosed = time[source] + step * frame["II"].to_numpy()[source]
+        # doses first, so that a dose comes before the record that holds it
+        who, when = np.concatenate([owner[source], owner]), np.concatenate([dosed, time])
+        place, is_dose = np.concatenate([source, np.arange(n)]), np.arange(len(source) + n) < len(source)
+        order = np.lexsort((~is_dose, place, when, who))
+        last = pd.Series(np.where(is_dose, when, np.nan)[order]).groupby(who[order]).ffill().to_numpy()
+        found = np.empty(len(order))
+        found[order] = last
+        return time - found[len(source) :]
+
+    def require_unit(self, column: str, unit: str, wanted_by: str) -> None:
+        """Refuse a column whose declared unit is not the one that is wanted.
+
+        Nothing is refused where no unit was declared, or where one of the two is not a unit that pkpd knows.
+
+        Parameters
+        ----------
+        column : str
+        unit : str
+            E.g. ``"mg/L"``; empty if whoever asks does not say.
+        wanted_by : str
+            Who asks, for the message: ``"model warfarin"``.
+
+        Raises
+        ------
+        InputError
+            ``E_UNIT_MISMATCH`` with the factor that is missing, ``E_UNIT_KIND`` if the two measure different
+            things.
+        """
+        given = self.units.get(column, "")
+        if not given or not unit:
+            return
+        try:
+            factor = conversion_factor(given, unit)
+        except InputError as error:
+            raise InputError(
+                error.code, f"column {column} is in {given}, {wanted_by} takes {unit}.", error.remedy
+            ) from None
+        if factor is not None and abs(factor - 1) > 1e-9:
+            raise InputError(
+                "E_UNIT_MISMATCH",
+                f"column {column} is in {given}, {wanted_by} takes {unit}: numbers are off by a factor {factor:g}.",
+                f"Multiply the column by {factor:g}, or declare the unit that it has.",
+            )
 
     def select(self, subjects: Sequence[Any], ids: Sequence[Any] | None = None) -> Dataset:
         """Take some subjects, in the order given, some perhaps several times.

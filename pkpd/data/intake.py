@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pkpd.data.clock import elapsed_times
 from pkpd.data.columns import arrange
 from pkpd.data.covariates import read_covariate, read_histology
 from pkpd.data.dataset import RECORD_COLUMNS, Dataset
@@ -44,7 +45,10 @@ def read_dataset(
     are used where present (in upper or lower case); every other column is a covariate. A missing value is an
     empty cell, ``.`` or ``NA``. Without EVID, records with an amount are doses; without MDV, DV is missing on
     doses and where its cell is empty. Empty cells of AMT, RATE, II, ADDL, SS, EVID, CENS are 0. Records with
-    EVID 0 and MDV 1 are kept: predictions are made there. Well-formed records that cannot be computed yet
+    EVID 0 and MDV 1 are kept: predictions are made there. Clock times, points in time and NONMEM's date columns
+    become time since the first record of the subject, in the unit declared for TIME or else in hours.
+
+    Well-formed records that cannot be computed yet
     (EVID 2 to 4, SS, RATE -1 and -2, censored values) are refused by name.
 
     Parameters
@@ -167,6 +171,7 @@ def _read(
             ledger.add("E_UNIT_COLUMN", column=column, name=column, columns=", ".join(raw))
     ledger.lines = table.lines
     labels = read_labels(raw["ID"], ledger)
+    raw = elapsed_times(raw, labels, (units or {}).get("TIME", ""), ledger)
     records = read_records(raw, ledger)
     refuse_unsupported(records.columns, ledger)
     check_subjects(labels, records, allow, ledger)

@@ -79,6 +79,20 @@ RULES: dict[str, tuple[str, str]] = {
         "time {value} is negative.",
         "Shift the times of the subject so that its first record is at 0 or later.",
     ),
+    "E_CLOCK": (
+        "{value} is not a clock time or a point in time, as on other records.",
+        "Write 8:30, 08:30:15 or 2025-03-01T08:30 on every record, or numbers on all.",
+    ),
+    "E_DATE": (
+        "{value} is not a date ({order}).",
+        "DATE is month/day/year, DAT1 day/month/year, DAT2 year/month/day, DAT3 year/day/month; the year has four "
+        "digits.",
+    ),
+    "E_TIME_UNIT": ("{value} is not a unit of time.", 'Declare units={{"TIME": "h"}}, for instance.'),
+    "W_TIME_CLOCK": (
+        "dates and clock times are turned into time since the first record of each subject, in {unit}.",
+        'Another unit is had with units={{"TIME": "day"}}.',
+    ),
     # events
     "W_EVID_INFERRED": (
         "there is no column EVID: the {count} records with AMT are doses, the others observations.",

@@ -2,29 +2,63 @@
 
 from __future__ import annotations
 
+from pkpd.histology.binomial_hierarchical import BinomialHierarchical, binomial_hierarchical
 from pkpd.histology.equivalence import Equivalence, equivalence
 from pkpd.histology.evidence import Contrast, DoseForecast, Evidence, ObservedDose
+from pkpd.histology.exnex import Exnex, exnex
 from pkpd.histology.gathering import gather
+from pkpd.histology.influence import leave_one_out
 from pkpd.histology.likelihood_ratio import likelihood_ratio
 from pkpd.histology.margins import Margins
-from pkpd.histology.multiplicity import holm
+from pkpd.histology.meta_analysis import MetaAnalysis, meta_analysis
+from pkpd.histology.multiplicity import holm, max_t
 from pkpd.histology.normal_hierarchical import NormalHierarchical, normal_hierarchical
+from pkpd.histology.partitions import Partitions, partitions
+from pkpd.histology.permutation import Permutation, permutation
+from pkpd.histology.sample_size import (
+    ResponsePower,
+    minimum_detectable_loss,
+    minimum_detectable_ratio,
+    n_for_equivalence,
+    power_different,
+    power_equivalent,
+    power_response,
+)
 from pkpd.histology.verdict import VERDICT_COLUMNS, Verdict, decide
 
 __all__ = [
     "VERDICT_COLUMNS",
+    "BinomialHierarchical",
     "Contrast",
     "DoseForecast",
     "Equivalence",
     "Evidence",
+    "Exnex",
     "Margins",
+    "MetaAnalysis",
     "NormalHierarchical",
     "ObservedDose",
+    "Partitions",
+    "Permutation",
+    "ResponsePower",
     "Verdict",
+    "binomial_hierarchical",
     "decide",
     "equivalence",
+    "exnex",
     "gather",
     "holm",
+    "leave_one_out",
     "likelihood_ratio",
+    "max_t",
+    "meta_analysis",
+    "minimum_detectable_loss",
+    "minimum_detectable_ratio",
+    "n_for_equivalence",
     "normal_hierarchical",
+    "partitions",
+    "permutation",
+    "power_different",
+    "power_equivalent",
+    "power_response",
 ]

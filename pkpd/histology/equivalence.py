@@ -77,7 +77,7 @@ def equivalence(
 
     References
     ----------
-    Schuirmann DJ. J Pharmacokinet Biopharm 1987;15:657-680, eqs. 2-4.
+    Schuirmann DJ. J Pharmacokinet Biopharm 1987;15:657-680.
     """
     from scipy.special import ndtr, ndtri, stdtr, stdtrit
 

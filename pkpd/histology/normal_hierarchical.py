@@ -1,7 +1,7 @@
 """Normal hierarchical model of K histology estimates, by quadrature over the between-histology SD.
 
 y | θ ~ N(θ, C),  θ_k ~ N(μ, τ²),  μ ~ N(m₀, σ₀²),  τ ~ prior.  Given τ everything is conjugate, so one
-integral over τ remains (Röver C. J Stat Softw 2020;93(6), eqs. 7-13, for diagonal C; here C may be full, as
+integral over τ remains (Röver C. J Stat Softw 2020;93(6), for diagonal C; here C may be full, as
 it is for histology means that share parameters of one population fit).
 """
 
@@ -19,7 +19,7 @@ from pkpd.distributions import HalfCauchy, HalfNormal, Normal
 from pkpd.errors import InputError
 from pkpd.results import result
 
-__all__ = ["NormalHierarchical", "normal_hierarchical"]
+__all__ = ["NormalHierarchical", "normal_hierarchical", "read_estimates"]
 
 NODES_PER_PANEL = 16  # Gauss-Legendre on panels that double in width: the integrand is smooth on each
 
@@ -167,7 +167,7 @@ def normal_hierarchical(
     InputError
         ``E_ESTIMATES``, ``E_STANDARD_ERRORS``, ``E_COVARIANCE``, ``E_PRIOR``.
     """
-    y, cov, names = _inputs(estimates, standard_errors, covariance)
+    y, cov, names = read_estimates(estimates, standard_errors, covariance)
     if not isinstance(tau, HalfNormal | HalfCauchy):
         raise InputError("E_PRIOR", f"tau prior {tau!r}.", "Use HalfNormal(scale) or HalfCauchy(scale).")
     if not isinstance(mu, Normal):
@@ -266,7 +266,8 @@ def _tau_quantile(y: np.ndarray, covariance: np.ndarray, tau: Any, mu: Normal, p
     return float(brentq(excess, low, high, xtol=1e-12 * high))
 
 
-def _inputs(estimates, standard_errors, covariance) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def read_estimates(estimates, standard_errors, covariance) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Estimates, covariance and names of histologies, or the error that says what is wrong with them."""
     names = [str(name) for name in estimates.index] if isinstance(estimates, pd.Series) else None
     y = np.asarray(estimates, float)
     if y.ndim != 1 or y.size < 2 or not np.isfinite(y).all():

@@ -167,12 +167,29 @@ class Model:
         Raises
         ------
         ModelError
-            ``E_MODEL_NAME`` for a name that the model does not declare.
+            ``E_MODEL_NAME`` for a name that the model does not declare, ``E_MODEL_BOUNDS`` for a theta outside its bounds,
+            ``E_MODEL_VALUE`` for a variance or standard deviation that is not positive.
         """
         theta, omega, sigma = theta or {}, omega or {}, sigma or {}
         self._known(theta, [t.name for t in self.thetas], "theta")
         self._known(omega, [e.name for e in self.etas], "eta")
         self._known(sigma, [s.name for s in self.sigmas], "sigma")
+        for t in self.thetas:
+            value = float(theta.get(t.name, t.initial))
+            if not (t.lower <= value <= t.upper if t.fixed else t.lower < value < t.upper):
+                raise ModelError(
+                    "E_MODEL_BOUNDS",
+                    f"theta {t.name}: value {value:g} is not inside its bounds ({t.lower:g}, {t.upper:g}).",
+                    "Give a value strictly between the bounds.",
+                )
+        for what, given in (("variance of", omega), ("standard deviation", sigma)):
+            for name, value in given.items():
+                if not (value > 0 and math.isfinite(value)):
+                    raise ModelError(
+                        "E_MODEL_VALUE",
+                        f"{what} {name}: {value:g} is not a positive number.",
+                        "Give a positive number.",
+                    )
         blocks = []
         for block in self.omega:
             scale = [
@@ -225,6 +242,18 @@ class Model:
                 f"factor {factor} has reference {existing[factor].reference!r}, not {reference!r}.",
                 "Use one reference.",
             )
+        if factor in existing and levels not in (None, existing[factor].levels):
+            raise ModelError(
+                "E_MODEL_FACTOR",
+                f"factor {factor} has levels {existing[factor].levels}, not {levels}.",
+                "Leave levels out.",
+            )
+        if levels is not None and reference not in levels:
+            raise ModelError(
+                "E_MODEL_FACTOR",
+                f"factor {factor}: reference {reference!r} is not among its levels {levels}.",
+                "Name one of them.",
+            )
         effect = Effect(factor, parameter, sympy.Dummy(f"{parameter}({factor})", real=True))
         factors = self.factors if factor in existing else (*self.factors, Factor(factor, reference, levels))
         parameters = tuple(
@@ -256,6 +285,12 @@ class Model:
     def with_area(self, observation: str) -> Model:
         """Add a compartment ``AUC`` that integrates the named observation over time, and observe it as ``AUC``."""
         self._known({observation: 0}, [o.name for o in self.observations], "observation")
+        if "AUC" in [*(c.name for c in self.compartments), *(o.name for o in self.observations)]:
+            raise ModelError(
+                "E_MODEL_TWICE",
+                f"model {self.name} has a compartment or observation named AUC.",
+                "Rename it.",
+            )
         prediction = next(o.prediction for o in self.observations if o.name == observation)
         area = Compartment("AUC", symbol=sympy.Dummy("AUC", real=True))
         return replace(
@@ -303,7 +338,7 @@ class Model:
                     self.effects,
                 )
             ],
-            [plain(x) for x in (self.parameters, self.compartments, self.observations)],
+            [plain(x) for x in (self.parameters, self.derived, self.compartments, self.observations)],
             [sympy.srepr(r) for r in self.rates],
         )
 

@@ -32,7 +32,7 @@ def equations(model: Model) -> tuple[str, ...]:
     names[model.time] = "t"
 
     def tex(e: Any) -> str:
-        return sympy.latex(_centred(e), symbol_names=names)
+        return sympy.latex(_centred(e, names), symbol_names=names)
 
     lines = [rf"{names[p.symbol]} = {tex(p.expression)}" for p in model.parameters]
     for c, rate in zip(model.compartments, model.rates, strict=True):
@@ -53,21 +53,24 @@ def equations(model: Model) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _centred(e: Any) -> Any:
-    """Show c·x^a as (x/r)^a where r is a round number: SymPy multiplies (WT/75)^0.75 out."""
+def _centred(e: Any, names: dict[Any, str]) -> Any:
+    """Show c·x as x/r and c·x^a as (x/r)^a where r is a round number: SymPy multiplies (WT/75)^0.75 out."""
 
     def rewrite(product: Any) -> Any:
         number, rest = product.as_coeff_Mul()
         powers = [f for f in sympy.Mul.make_args(rest) if f.is_Pow and f.base.is_Symbol and f.exp.is_Float]
-        if not number.is_Float or len(powers) != 1:
+        scaled = powers[0] if len(powers) == 1 else rest
+        base, power = scaled.as_base_exp()
+        if not number.is_Float or not base.is_Symbol or not power.is_number:
             return product
-        base, power = powers[0].as_base_exp()
         reference = float(number) ** (-1.0 / float(power))
-        shown = float(f"{reference:.6g}")
-        if abs(reference - shown) > 1e-12 * reference:
+        shown = f"{reference:.6g}"
+        if abs(reference - float(shown)) > 1e-12 * reference or "e" in shown:
             return product
-        ratio = sympy.UnevaluatedExpr(base / (int(shown) if shown.is_integer() else shown))
-        return rest.xreplace({powers[0]: sympy.Pow(ratio, power, evaluate=False)})
+        ratio = sympy.Symbol(rf"\left(\frac{{{names.get(base, base.name)}}}{{{shown}}}\right)")
+        return rest.xreplace(
+            {scaled: ratio if power == 1 else sympy.Pow(sympy.UnevaluatedExpr(ratio), power, evaluate=False)}
+        )
 
     return e.replace(lambda x: x.is_Mul, rewrite)
 

@@ -12,7 +12,7 @@ from typing import Any
 import sympy
 from sympy.printing.pycode import PythonCodePrinter
 
-from pkpd.language.structure import Structure
+from pkpd.language.structure import Structure, branched
 
 __all__ = ["model_source"]
 
@@ -189,4 +189,4 @@ def model_source(
 def _resolve(e: Any, definitions: dict[Any, Any]) -> Any:
     while e.free_symbols & definitions.keys():
         e = e.xreplace(definitions)
-    return e
+    return branched(e)

@@ -66,7 +66,7 @@ def model_from_file(path: str | Path) -> Model:
             f"{path} cannot be run: {type(error).__name__}: {error}.",
             "Run it with Python to see where.",
         ) from error
-    models = [v for v in vars(module).values() if isinstance(v, Model)]
+    models = list({id(v): v for v in vars(module).values() if isinstance(v, Model)}.values())
     if len(models) != 1:
         raise ModelError(
             "E_MODEL_FILE", f"{path} defines {len(models)} models.", "Define exactly one with @pkpd.model."

@@ -16,7 +16,7 @@ import sympy
 from pkpd.errors import ModelError
 from pkpd.language.declarations import Model
 
-__all__ = ["Structure", "analyse"]
+__all__ = ["Structure", "analyse", "branched"]
 
 _MOST_TERMS = 8  # an expanded coefficient with more terms than this is kept as one slot
 
@@ -55,6 +55,12 @@ class Structure:
     event_slots: np.ndarray
     states: tuple[Any, ...]
     time: Any
+
+
+def branched(e: Any) -> Any:
+    """Write absolute values and signs as branches: their derivatives are then taken within each branch."""
+    e = e.replace(sympy.Abs, lambda a: sympy.Piecewise((-a, a < 0), (a, True)))
+    return e.replace(sympy.sign, lambda a: sympy.Piecewise((-1, a < 0), (1, a > 0), (0, True)))
 
 
 @dataclass
@@ -97,6 +103,9 @@ def _linear_rows(
     """Entries (i, j, expression) of K and of constant inputs (j = n), or None if the system is not linear."""
     rows = []
     for i, rate in enumerate(model.rates):
+        # the derivative of a jump is zero on both sides: a switch by state or time shows only in its condition
+        if any(c.free_symbols & dynamic for c in rate.atoms(sympy.core.relational.Relational)):
+            return None
         entries = [sympy.diff(rate, s) for s in states]
         constant = rate.xreplace({s: sympy.Integer(0) for s in states})
         for j, e in enumerate([*entries, constant]):
@@ -148,8 +157,8 @@ def analyse(model: Model, kind: str = "auto") -> Structure:
                 table.append((i, j, -1 if rest == 1 else slots.index(rest)))
                 coefficients.append(float(number))
     else:
-        rates = tuple(slots.abstract(r) for r in model.rates)
-    outputs = tuple(slots.abstract(o.prediction) for o in model.observations)
+        rates = tuple(slots.abstract(branched(r)) for r in model.rates)
+    outputs = tuple(slots.abstract(branched(o.prediction)) for o in model.observations)
     event_slots = np.full((3, n), -1, dtype=np.int64)
     for c, compartment in enumerate(model.compartments):
         for row, e in enumerate((compartment.lag, compartment.bioavailability, compartment.initial)):

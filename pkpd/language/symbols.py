@@ -6,6 +6,7 @@ and no float; each raises an error that names :func:`where`.
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Any
 
@@ -13,7 +14,7 @@ import sympy
 
 from pkpd.errors import ModelError
 
-__all__ = ["Quantity", "exp", "expit", "expression", "log", "logit", "sqrt", "where"]
+__all__ = ["Quantity", "exp", "expit", "expression", "log", "logit", "number", "sqrt", "where"]
 
 
 def _refuse(what: str) -> ModelError:
@@ -34,7 +35,6 @@ class Quantity:
     """
 
     __slots__ = ("_expression",)
-    __hash__ = None  # type: ignore[assignment]
     __array_ufunc__ = None  # numpy must not take the quantity apart
 
     def __init__(self, sympy_expression: sympy.Basic) -> None:
@@ -55,6 +55,9 @@ class Quantity:
     def __index__(self) -> int:
         raise _refuse("integer value")
 
+    def __hash__(self) -> int:
+        raise _refuse("hash")
+
     def __contains__(self, item: Any) -> bool:
         raise _refuse("members")
 
@@ -62,52 +65,55 @@ class Quantity:
         raise _refuse("members")
 
     def __add__(self, other: Any) -> Quantity:
-        return Quantity(self._expression + expression(other))
+        return Quantity(number(self) + number(other))
 
     def __radd__(self, other: Any) -> Quantity:
-        return Quantity(expression(other) + self._expression)
+        return Quantity(number(other) + number(self))
 
     def __sub__(self, other: Any) -> Quantity:
-        return Quantity(self._expression - expression(other))
+        return Quantity(number(self) - number(other))
 
     def __rsub__(self, other: Any) -> Quantity:
-        return Quantity(expression(other) - self._expression)
+        return Quantity(number(other) - number(self))
 
     def __mul__(self, other: Any) -> Quantity:
-        return Quantity(self._expression * expression(other))
+        return Quantity(number(self) * number(other))
 
     def __rmul__(self, other: Any) -> Quantity:
-        return Quantity(expression(other) * self._expression)
+        return Quantity(number(other) * number(self))
 
     def __truediv__(self, other: Any) -> Quantity:
-        return Quantity(self._expression / expression(other))
+        return Quantity(number(self) / number(other))
 
     def __rtruediv__(self, other: Any) -> Quantity:
-        return Quantity(expression(other) / self._expression)
+        return Quantity(number(other) / number(self))
 
     def __pow__(self, other: Any) -> Quantity:
-        return Quantity(self._expression ** expression(other))
+        return Quantity(number(self) ** number(other))
 
     def __rpow__(self, other: Any) -> Quantity:
-        return Quantity(expression(other) ** self._expression)
+        return Quantity(number(other) ** number(self))
 
     def __neg__(self) -> Quantity:
-        return Quantity(-self._expression)
+        return Quantity(-number(self))
 
     def __pos__(self) -> Quantity:
         return self
 
+    def __abs__(self) -> Quantity:
+        return where(self < 0, -self, self)
+
     def __lt__(self, other: Any) -> Quantity:
-        return Quantity(sympy.Lt(self._expression, expression(other)))
+        return Quantity(sympy.Lt(number(self), number(other)))
 
     def __le__(self, other: Any) -> Quantity:
-        return Quantity(sympy.Le(self._expression, expression(other)))
+        return Quantity(sympy.Le(number(self), number(other)))
 
     def __gt__(self, other: Any) -> Quantity:
-        return Quantity(sympy.Gt(self._expression, expression(other)))
+        return Quantity(sympy.Gt(number(self), number(other)))
 
     def __ge__(self, other: Any) -> Quantity:
-        return Quantity(sympy.Ge(self._expression, expression(other)))
+        return Quantity(sympy.Ge(number(self), number(other)))
 
     def __eq__(self, other: Any) -> Quantity:  # type: ignore[override]
         return Quantity(sympy.Eq(self._expression, expression(other)))
@@ -116,13 +122,13 @@ class Quantity:
         return Quantity(sympy.Ne(self._expression, expression(other)))
 
     def __and__(self, other: Any) -> Quantity:
-        return Quantity(sympy.And(self._expression, expression(other)))
+        return Quantity(sympy.And(_condition(self), _condition(other)))
 
     def __or__(self, other: Any) -> Quantity:
-        return Quantity(sympy.Or(self._expression, expression(other)))
+        return Quantity(sympy.Or(_condition(self), _condition(other)))
 
     def __invert__(self) -> Quantity:
-        return Quantity(sympy.Not(self._expression))
+        return Quantity(sympy.Not(_condition(self)))
 
 
 def expression(value: Any) -> sympy.Basic:
@@ -140,11 +146,11 @@ def expression(value: Any) -> sympy.Basic:
     if isinstance(value, numbers.Integral):
         return sympy.Integer(int(value))
     if isinstance(value, numbers.Real):
-        number = float(value)
-        # whole numbers and simple halves stay exact, so that 0.5*x*2 is x
-        return (
-            sympy.Integer(int(number)) if number.is_integer() and abs(number) < 2**53 else sympy.Float(number)
-        )
+        real = float(value)
+        if not math.isfinite(real):
+            raise ModelError("E_MODEL_VALUE", f"{real} cannot take part in a model.", "Use finite numbers.")
+        # whole numbers stay exact, so that powers and cancellations are seen for what they are
+        return sympy.Integer(int(real)) if real.is_integer() and abs(real) < 2**53 else sympy.Float(real)
     raise ModelError(
         "E_MODEL_TRACE",
         f"{value!r} ({type(value).__name__}) cannot take part in a model.",
@@ -152,29 +158,58 @@ def expression(value: Any) -> sympy.Basic:
     )
 
 
+def number(value: Any) -> sympy.Basic:
+    """Return the expression of a quantity or number that is not a comparison.
+
+    Raises
+    ------
+    ModelError
+        ``E_MODEL_TRACE``: a comparison has no numeric value here.
+    """
+    e = expression(value)
+    if isinstance(e, sympy.logic.boolalg.Boolean) and not e.is_Symbol:
+        raise ModelError(
+            "E_MODEL_TRACE",
+            f"the comparison {e} is used as a number.",
+            "Write pkpd.where(condition, 1, 0).",
+        )
+    return e
+
+
+def _condition(value: Any) -> sympy.Basic:
+    e = expression(value)
+    if not isinstance(e, sympy.logic.boolalg.Boolean) or e.is_Symbol:
+        raise ModelError(
+            "E_MODEL_TRACE",
+            f"{e} is not a comparison.",
+            "For example (sex == 1) & (age >= 18), with brackets.",
+        )
+    return e
+
+
 def exp(x: Any) -> Quantity:
     """Exponential of a quantity or number."""
-    return Quantity(sympy.exp(expression(x)))
+    return Quantity(sympy.exp(number(x)))
 
 
 def log(x: Any) -> Quantity:
     """Natural logarithm."""
-    return Quantity(sympy.log(expression(x)))
+    return Quantity(sympy.log(number(x)))
 
 
 def sqrt(x: Any) -> Quantity:
     """Square root."""
-    return Quantity(sympy.sqrt(expression(x)))
+    return Quantity(sympy.sqrt(number(x)))
 
 
 def expit(x: Any) -> Quantity:
     """Inverse logit, 1/(1 + exp(-x))."""
-    return Quantity(1 / (1 + sympy.exp(-expression(x))))
+    return Quantity(1 / (1 + sympy.exp(-number(x))))
 
 
 def logit(x: Any) -> Quantity:
     """log(x/(1 - x))."""
-    e = expression(x)
+    e = number(x)
     return Quantity(sympy.log(e / (1 - e)))
 
 
@@ -188,4 +223,4 @@ def where(condition: Any, a: Any, b: Any) -> Quantity:
         raise ModelError(
             "E_MODEL_TRACE", f"where() needs a comparison, got {test}.", "For example where(wt > 70, a, b)."
         )
-    return Quantity(sympy.Piecewise((expression(a), test), (expression(b), True)))
+    return Quantity(sympy.Piecewise((number(a), test), (number(b), True)))

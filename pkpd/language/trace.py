@@ -23,7 +23,7 @@ from pkpd.language.declarations import (
     Sigma,
     Theta,
 )
-from pkpd.language.symbols import Quantity, expression
+from pkpd.language.symbols import Quantity, expression, number
 
 __all__ = ["Builder", "TracedFactor", "model"]
 
@@ -163,8 +163,8 @@ class Builder:
 
     def parameter(self, name: str, value: Any, *, unit: str = "") -> Quantity:
         """Name an individual parameter (an expression of thetas, etas and covariates)."""
-        self._new(name, self._parameters, "parameter")
-        self._parameters.append(Parameter(name, expression(value), unit, _dummy(name)))
+        self._new(name, [*self._parameters, *self._derived], "parameter")
+        self._parameters.append(Parameter(name, number(value), unit, _dummy(name)))
         return Quantity(self._parameters[-1].symbol)
 
     def compartment(
@@ -173,7 +173,7 @@ class Builder:
         """Declare a compartment; doses go to the first one unless CMT says otherwise."""
         self._new(name, self._compartments, "compartment")
         initial, lag, bioavailability = (
-            None if v is None else expression(v) for v in (initial, lag, bioavailability)
+            None if v is None else number(v) for v in (initial, lag, bioavailability)
         )
         self._compartments.append(Compartment(name, unit, initial, lag, bioavailability, _dummy(name)))
         return Quantity(self._compartments[-1].symbol)
@@ -194,12 +194,12 @@ class Builder:
                 f"compartment {name} has two equations.",
                 "Write one m.ode() per compartment.",
             )
-        self._rates[name] = expression(rate)
+        self._rates[name] = number(rate)
 
     def derived(self, name: str, value: Any, *, unit: str = "") -> Quantity:
         """Name a quantity that is reported per subject but drives nothing."""
         self._new(name, [*self._parameters, *self._derived], "derived quantity")
-        self._derived.append(Parameter(name, expression(value), unit, _dummy(name)))
+        self._derived.append(Parameter(name, number(value), unit, _dummy(name)))
         return Quantity(self._derived[-1].expression)
 
     def observe(
@@ -230,7 +230,7 @@ class Builder:
                     f"observation {name}: {given!r} is not a sigma.",
                     "Pass what m.sigma(name, sd) returned.",
                 )
-        self._observations.append(Observation(name, expression(prediction), unit, additive, proportional))
+        self._observations.append(Observation(name, number(prediction), unit, additive, proportional))
 
     # -- checks ------------------------------------------------------------------------------------------------------
 
@@ -286,13 +286,22 @@ class Builder:
 def _check_use(model: Model) -> None:
     """Every declared name is used, every used name is declared, individual parameters hold no state and no time."""
     declared = {
-        symbol: (kind, symbol.name) for kind, symbols in model._symbols().items() for symbol in symbols
+        item.symbol: f"{kind} {item.name}"
+        for kind, items in (
+            ("theta", model.thetas),
+            ("eta", model.etas),
+            ("covariate", model.covariates),
+            ("parameter", model.parameters),
+            ("compartment", model.compartments),
+        )
+        for item in items
     }
+    declared |= {e.symbol: f"effect of {e.factor} on {e.parameter}" for e in model.effects}
     event = [v for c in model.compartments for v in (c.initial, c.lag, c.bioavailability) if v is not None]
     static = [p.expression for p in (*model.parameters, *model.derived)] + event
     dynamic = [*model.rates, *(o.prediction for o in model.observations)]
     used = set().union(*(e.free_symbols for e in [*static, *dynamic]))
-    foreign = used - set(declared)
+    foreign = used - set(declared) - {model.time}
     if foreign:
         names = ", ".join(sorted(s.name for s in foreign))
         raise ModelError(
@@ -315,11 +324,7 @@ def _check_use(model: Model) -> None:
                 "a lag, bioavailability or initial amount depends on a compartment or on time.",
                 "Use parameters.",
             )
-    unused = [
-        f"{declared[s][0]} {declared[s][1].split('_', 1)[-1]}"
-        for s in declared
-        if s not in used and declared[s][0] != "time"
-    ]
+    unused = [what for symbol, what in declared.items() if symbol not in used]
     sigmas = {s for o in model.observations for s in (o.additive, o.proportional)}
     unused += [f"sigma {s.name}" for s in model.sigmas if s.name not in sigmas]
     unused += [

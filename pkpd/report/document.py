@@ -15,7 +15,7 @@ from pkpd.errors import InputError
 from pkpd.report import evidence_tables as evidence
 from pkpd.report import verdict_tables as answer
 from pkpd.report.blocks import Block, Equations, Figure, Heading, Points, Section, Terms, Text
-from pkpd.report.equations import mathml
+from pkpd.report.equations import legible, mathml
 from pkpd.report.numbers import MISSING, fixed, integer, ratio, significant
 from pkpd.report.wording import words as words_of
 from pkpd.study.assessment import Assessment
@@ -127,7 +127,8 @@ class Builder:
     """Puts the sections together; each method makes one."""
 
     def __init__(self, assessment: Assessment, words: Mapping) -> None:
-        from pkpd.report.exposure_figures import metric_name, reference_histology
+        from pkpd.report.exposure_figures import metric_name
+        from pkpd.report.palette import reference_histology
 
         self.a, self.w = assessment, words
         self.reference = reference_histology(assessment)
@@ -214,7 +215,7 @@ class Builder:
                     subjects=integer(pk.n_subjects),
                 )
             ),
-            Text(pk.termination),
+            Text(w["pk.termination"].format(cause=pk.termination.rstrip("."))),
         ]
         if not pk.successful:
             blocks.append(Text(w["pk.failed"], "warning"))
@@ -222,15 +223,16 @@ class Builder:
         if pk.equations:
             blocks += [
                 Heading("equations", w["pk.equations"]),
-                Equations(tuple((mathml(e), e) for e in pk.equations)),
+                Equations(tuple((mathml(e), e) for e in map(legible, pk.equations))),
             ]
-        blocks.append(evidence.parameter_table(pk, w))
+        blocks += [Heading("estimates", w["pk.estimates"]), evidence.parameter_table(pk, w)]
         if pk.warnings:
             blocks += [Text(w["pk.warnings"] + ":", "lead"), Points(tuple(pk.warnings))]
         if len(pk.diagnostics):
             from pkpd.report.goodness_of_fit import gof
 
             axes = gof(self.a)
+            blocks.append(Heading("goodness-of-fit", w["pk.gof"]))
             blocks.append(
                 self._figure(
                     "gof", axes, w["gof.caption"], w["gof.alt"].format(n=len(pk.diagnostics)), w["gof.note"]
@@ -284,7 +286,7 @@ class Builder:
             events, n = endpoint.counts["events"].sum(), endpoint.counts["n"].sum()
             blocks += [
                 Heading(f"endpoint-{i}", f"{label} ({w.get(f'endpoint.{endpoint.kind}', endpoint.kind)})"),
-                Text(w.get(f"shape.{endpoint.shape}", endpoint.shape)),
+                Text(w.get(f"shape.{endpoint.shape}", endpoint.shape), "lead"),
             ]
             if events in (0, n):
                 blocks.append(Text(w["no_events" if events == 0 else "all_events"], "warning"))
@@ -293,7 +295,7 @@ class Builder:
             blocks += [
                 self._figure(f"curves-{i}", curves, *self._said("curves", said)),
                 evidence.tests_table(endpoint, i, w),
-                evidence.contrast_table(endpoint, i, w, self.reference),
+                evidence.contrast_table(self.a, i, w, self.reference),
                 self._figure(f"forest-{i}", forest, *self._said("forest_response", said)),
                 evidence.count_table(self.a, i, w),
                 evidence.coefficient_table(endpoint, i, w),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["mathml"]
+__all__ = ["legible", "mathml"]
 
 
 _TEXT = re.compile(
@@ -13,6 +13,11 @@ _TEXT = re.compile(
 _LETTERS = re.compile(
     r"(?:<mi mathvariant=\"normal\">[^<]*</mi>|<mn>\d</mn>|<mi>_</mi>|<mi mathvariant=\"normal\">_</mi>){2,}"
 )
+
+
+def legible(latex: str) -> str:
+    """The equation with its long decimals at six significant digits (a constant that was folded in has all 16)."""
+    return re.sub(r"\d+\.\d{6,}", lambda m: f"{float(m.group(0)):.6g}", latex)
 
 
 def mathml(latex: str) -> str | None:

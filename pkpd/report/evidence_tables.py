@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, probability, ratio, significant
+from pkpd.report.palette import histologies
 from pkpd.report.tables import Column, Number, Reader, Row, Table, cell, heading, table
 from pkpd.report.verdict_tables import plain
 from pkpd.study.assessment import Assessment, EndpointResult, PkResult
@@ -47,7 +48,7 @@ def data_table(assessment: Assessment, words: Mapping) -> Table:
                 reader.numeric("observations", i, integer),
             )
         )
-        for i in range(len(reader))
+        for i in reader.positions(histologies(assessment))
     ]
     return table("data", words["data.caption"], columns, bodies=_by_histology(rows))
 
@@ -155,7 +156,7 @@ def exposure_table(assessment: Assessment, words: Mapping, reference: str) -> Ta
         Column(words["column.above"].format(high=high), "number"),
     )
     rows = []
-    for i in range(len(reader)):
+    for i in reader.positions(histologies(assessment)):
         home = reader.word("histology", i) == reference
         tail = (
             (cell("reference", kind="interval"), *(cell("", kind="number") for _ in range(3)))
@@ -204,7 +205,7 @@ def count_table(assessment: Assessment, position: int, words: Mapping) -> Table:
                 reader.interval("lower", "upper", i, percent, 100),
             )
         )
-        for i in range(len(reader))
+        for i in reader.positions(histologies(assessment))
     ]
     return table(
         f"counts-{position}",
@@ -277,8 +278,9 @@ def coefficient_table(endpoint: EndpointResult, position: int, words: Mapping) -
     )
 
 
-def contrast_table(endpoint: EndpointResult, position: int, words: Mapping, reference: str) -> Table:
+def contrast_table(assessment: Assessment, position: int, words: Mapping, reference: str) -> Table:
     """Differences to the reference at equal exposure."""
+    endpoint = assessment.endpoints[position]
     reader = Reader(endpoint.contrasts, f"endpoints[{position}].contrasts")
     columns = (
         Column(words["column.histology"]),
@@ -293,7 +295,7 @@ def contrast_table(endpoint: EndpointResult, position: int, words: Mapping, refe
                 reader.interval("lower", "upper", i, percent, 100),
             )
         )
-        for i in range(len(reader))
+        for i in reader.positions(histologies(assessment))
         if reader.word("histology", i) != reference
     ]
     caption = words["contrasts.caption"].format(label=endpoint.label, reference=reference)
@@ -347,7 +349,7 @@ def shrunken_table(assessment: Assessment, words: Mapping, reference: str) -> Ta
                 reader.interval("lower", "upper", i, three),
             )
         )
-        for i in range(len(reader))
+        for i in reader.positions(histologies(assessment))
     ]
     caption = words["shrunken.caption"].format(reference=reference)
     return table("shrunken", caption, columns, rows, note=words["shrunken.note"])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pkpd.report.canvas import SMALL, TEXT, box, grid, log_ticks, panel, wrapped
 from pkpd.report.numbers import ratio, significant
-from pkpd.report.palette import GREY, INK, SHADE, looks
+from pkpd.report.palette import GREY, INK, SHADE, histologies, looks, reference_histology
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,14 +50,15 @@ def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
         Log ratio axis, one row per histology, the no-effect area shaded, the numbers at the side.
     """
     exposure = assessment.exposure
-    table = exposure.ratios.reset_index(drop=True)
-    lines = [wrapped(name, 26).count("\n") + 1 for name in table["histology"]]
+    names, reference = histologies(assessment), reference_histology(assessment)
+    table = exposure.ratios.set_index("histology").loc[names].reset_index()
+    lines = [wrapped(name, 26).count("\n") + 1 for name in names]
     ax = panel(ax, (6.7, 1.0 + 0.34 * len(table) + 0.14 * sum(n - 1 for n in lines)))
-    look = looks(list(table["histology"]), reference_histology(assessment))
+    look = looks(names, reference)
     low, high = _limits(table, exposure.bounds)
     ax.axvspan(*exposure.bounds, color=SHADE, zorder=0, label="no-effect area")
     ax.axvline(1, color=GREY, linewidth=0.8, zorder=1)
-    for row, name in enumerate(table["histology"]):
+    for row, name in enumerate(names):
         value, lower, upper = (float(table[c][row]) for c in ("ratio", "lower", "upper"))
         colour, marker = look[name]
         if np.isfinite(lower) and np.isfinite(upper) and upper > lower:
@@ -68,7 +69,7 @@ def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
                 if not low <= end <= high:
                     ax.plot(edge, row, arrow, color=colour, markersize=5, clip_on=False)
         if low <= value <= high:
-            hollow = name == reference_histology(assessment)
+            hollow = name == reference
             ax.plot(
                 value,
                 row,
@@ -77,14 +78,14 @@ def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
                 markersize=5.5,
                 markerfacecolor="white" if hollow else colour,
             )
-        side = "reference" if name == reference_histology(assessment) else _estimate(value, lower, upper)
+        side = "reference" if name == reference else _estimate(value, lower, upper)
         ax.text(
             1.03, row, side, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL + 0.5, color=INK
         )
     ax.text(1.03, 1.0, "Ratio (90 % CI)", transform=ax.transAxes, va="bottom", fontsize=SMALL, color=GREY)
     ax.set_yticks(
         range(len(table)),
-        [f"{wrapped(n, 26)}  (n = {int(k)})" for n, k in zip(table["histology"], table["n"], strict=True)],
+        [f"{wrapped(n, 26)}  (n = {int(k)})" for n, k in zip(names, table["n"], strict=True)],
         fontsize=TEXT,
     )
     ax.tick_params(axis="y", length=0)
@@ -92,7 +93,7 @@ def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
     ax.set(xscale="log", xlim=(low, high), ylim=(len(table) - 0.5, -0.5))
     _ratio_ticks(ax, low, high, exposure.bounds)
     ax.set_xlabel(
-        f"{metric_name(exposure.metric)}: ratio to {reference_histology(assessment)}",
+        f"{metric_name(exposure.metric)}: ratio to {reference}",
         fontsize=TEXT,
         color=INK,
     )
@@ -101,12 +102,6 @@ def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
         transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL, color=GREY,
     )  # fmt: skip
     return ax
-
-
-def reference_histology(assessment: Assessment) -> str:
-    declared = assessment.plan.get("data", {}).get("reference")
-    names = list(assessment.exposure.ratios["histology"])
-    return declared if declared in names else names[0]
 
 
 def _estimate(value: float, lower: float, upper: float) -> str:
@@ -162,8 +157,8 @@ def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
     exposure = assessment.exposure
     subjects = exposure.subjects
     unit = assessment.plan.get("dosing", {}).get("unit", "")
-    names = [n for n in exposure.ratios["histology"] if (subjects["histology"] == n).any()]
-    look = looks(list(exposure.ratios["histology"]), reference_histology(assessment))
+    names = [n for n in histologies(assessment) if (subjects["histology"] == n).any()]
+    look = looks(histologies(assessment))
     doses = {name: sorted(subjects.loc[subjects["histology"] == name, "dose"].unique()) for name in names}
     rows = sum(len(d) for d in doses.values())
     ax = panel(ax, (6.7, 0.9 + 0.24 * rows + 0.1 * len(names)))
@@ -246,15 +241,16 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
         Per histology the raw estimate (hollow) above the shrunken one (filled), with intervals of equal
         coverage.
     """
-    table = assessment.exchangeability["table"].reset_index(drop=True)
+    names = histologies(assessment)
+    table = assessment.exchangeability["table"].set_index("histology")
+    table = table.loc[[n for n in names if n in table.index]].reset_index()
     ax = panel(ax, (6.7, 1.0 + 0.46 * len(table)))
-    look = looks(list(assessment.exposure.ratios["histology"]), reference_histology(assessment))
-    others = looks(list(table["histology"]), reference_histology(assessment))
+    look = looks(names)
     # the raw interval is drawn with the coverage of the shrunken one, so that their lengths compare
     widths = (table["upper"] - table["lower"]) / (2 * table["shrunken_sd"])
     coverage = float(widths.median()) if widths.notna().any() else 1.0
     for row, name in enumerate(table["histology"]):
-        colour, marker = look.get(name, others[name])
+        colour, marker = look[name]
         raw, se, mean, lower, upper = (
             float(table[c][row]) for c in ("estimate", "se", "shrunken_mean", "lower", "upper")
         )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, box, grid, log_ticks
-from pkpd.report.palette import GREY, INK, TREND, looks
+from pkpd.report.palette import GREY, INK, TREND, histologies, looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,8 +43,9 @@ def gof(fit: Any) -> np.ndarray:
     units = _units(fit)
     table = _residuals(fit)
     table = table[np.isfinite(table["DV"]) & np.isfinite(table["CWRES"])]
-    has_histology = "histology" in table and table["histology"].notna().any()
-    names = list(dict.fromkeys(table["histology"].dropna())) if has_histology else []
+    if table.empty:
+        raise InputError("E_PLOT_INPUT", "no observation has a residual.", "Fit the model to data first.")
+    names = _groups(fit, table)
     axes = grid(2, 3, (6.7, max(4.7, 0.6 + 0.36 * len(names))))
     values = {name: table[name].to_numpy(float) for name in ("DV", "PRED", "IPRED", "CWRES", "TIME")}
     dv, time = (f" ({units[name]})" if units.get(name) else "" for name in ("DV", "TIME"))
@@ -62,6 +63,14 @@ def gof(fit: Any) -> np.ndarray:
     return axes
 
 
+def _groups(fit: Any, table: pd.DataFrame) -> list[str]:
+    """Histologies of the residuals: in the order of the report, or of the data."""
+    if "histology" not in table:
+        return []
+    seen = dict.fromkeys(table["histology"].dropna())
+    return [n for n in histologies(fit) if n in seen] if hasattr(fit, "exposure") else list(seen)
+
+
 def _residuals(fit: Any) -> pd.DataFrame:
     fit = getattr(fit, "pk", fit)
     table = getattr(fit, "diagnostics", None)
@@ -71,6 +80,9 @@ def _residuals(fit: Any) -> pd.DataFrame:
         residuals = fit.residuals.assign(_k=fit.residuals.groupby(keys).cumcount())
         # records at one time of one subject are matched in their order
         table = residuals.merge(predictions[[*keys, "_k", "PRED", "IPRED"]], on=[*keys, "_k"], how="left")
+        data = getattr(fit, "data", None)
+        if data is not None and getattr(data, "histology", None):
+            table["histology"] = table["ID"].map(data.subject_table()[data.histology])
     needed = ("TIME", "DV", "PRED", "IPRED", "CWRES")
     if table is None or any(name not in table for name in needed):
         raise InputError(
@@ -98,7 +110,7 @@ def _points(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
         y,
         s=5,
         color=_POINT,
-        alpha=0.35 if len(x) > 300 else 0.6,
+        alpha=0.15 if len(x) > 3000 else 0.35 if len(x) > 300 else 0.6,
         linewidths=0,
         rasterized=len(x) > _MANY,
         label="data",

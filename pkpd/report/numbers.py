@@ -84,14 +84,17 @@ def ratio(value: float) -> str:
 
 
 def probability(value: float, gates: tuple[float, ...] = (0.8, 0.9)) -> str:
-    """A probability: two decimals, and more where rounding would carry it over a threshold of the rule."""
+    """A probability: two decimals, and more where rounding would carry it over a threshold of the rule.
+
+    Draws and rounding can give exactly 0 or 1; neither is claimed.
+    """
     special = _special(value)
     if special is not None:
         return special
     value = float(value)
-    if 0 < value < 0.005:
+    if value < 0.005:
         return "<0.01"
-    if 0.995 <= value < 1:
+    if value >= 0.995:
         return ">0.99"
     for decimals in range(2, 8):
         text = f"{value:.{decimals}f}"

@@ -1,11 +1,14 @@
-"""One colour and one marker per histology, the same in every figure; safe for colour-blind readers."""
+"""One order, one colour and one marker per histology, the same everywhere; safe for colour-blind readers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["GREY", "INK", "SHADE", "TREND", "Look", "looks"]
+if TYPE_CHECKING:
+    from pkpd.study.assessment import Assessment
+
+__all__ = ["GREY", "INK", "SHADE", "TREND", "Look", "histologies", "looks", "reference_histology"]
 
 INK = "#222222"
 GREY = "#767676"  # still 4.5 : 1 on white
@@ -25,6 +28,19 @@ class Look(NamedTuple):
 
     colour: str
     marker: str
+
+
+def reference_histology(assessment: Assessment) -> str:
+    """The histology that the plan compares with."""
+    declared = assessment.plan.get("data", {}).get("reference")
+    names = list(assessment.exposure.ratios["histology"])
+    return declared if declared in names else names[0]
+
+
+def histologies(assessment: Assessment) -> list[str]:
+    """All histologies in the order of the report: the reference first, the others as in the data."""
+    reference = reference_histology(assessment)
+    return [reference, *(n for n in assessment.exposure.ratios["histology"] if n != reference)]
 
 
 def looks(histologies: Sequence[str], reference: str | None = None) -> dict[str, Look]:

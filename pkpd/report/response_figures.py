@@ -9,8 +9,8 @@ import numpy as np
 
 from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, grid, log_ticks, wrapped
-from pkpd.report.exposure_figures import _with_unit, metric_name, reference_histology, response_axes
-from pkpd.report.palette import GREY, INK, SHADE, looks
+from pkpd.report.exposure_figures import _with_unit, metric_name, response_axes
+from pkpd.report.palette import GREY, INK, SHADE, histologies, looks, reference_histology
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,11 +54,11 @@ def exposure_response(assessment: Assessment, endpoint: str | int | EndpointResu
     result = _endpoint(assessment, endpoint)
     names = [
         n
-        for n in assessment.exposure.ratios["histology"]
+        for n in histologies(assessment)
         if (result.counts["histology"] == n).any() or (result.curves["histology"] == n).any()
     ]
     reference = reference_histology(assessment)
-    look = looks(list(assessment.exposure.ratios["histology"]), reference)
+    look = looks(histologies(assessment))
     axes = response_axes(len(names))
     home = result.curves[result.curves["histology"] == reference]
     for ax, name in zip(axes.flat, names, strict=False):
@@ -158,8 +158,8 @@ def response_forest(assessment: Assessment, endpoint: str | int | EndpointResult
     """
     result = _endpoint(assessment, endpoint)
     reference = reference_histology(assessment)
-    names = [n for n in assessment.exposure.ratios["histology"] if (result.counts["histology"] == n).any()]
-    look = looks(list(assessment.exposure.ratios["histology"]), reference)
+    names = [n for n in histologies(assessment) if (result.counts["histology"] == n).any()]
+    look = looks(histologies(assessment))
     unit = assessment.plan.get("dosing", {}).get("unit", "")
     doses = sorted(result.counts["dose"].unique())
     axes = grid(1, 2, (6.7, 1.1 + (0.12 + 0.16 * len(doses)) * len(names)), sharey=True)
@@ -205,7 +205,7 @@ def response_forest(assessment: Assessment, endpoint: str | int | EndpointResult
 def _differences(
     assessment: Assessment, result: EndpointResult, ax: Axes, names: list[str], reference: str
 ) -> None:
-    look = looks(list(assessment.exposure.ratios["histology"]), reference)
+    look = looks(histologies(assessment))
     table = result.contrasts
     found = table[["difference", "lower", "upper"]].to_numpy(float)
     found = found[np.isfinite(found)]

@@ -174,6 +174,11 @@ class Reader:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def positions(self, order: list[str]) -> list[int]:
+        """Row numbers, histologies in the given order and rows of one histology as they stand."""
+        rank = {name: i for i, name in enumerate(order)}
+        return sorted(range(len(self.frame)), key=lambda i: rank.get(self.word("histology", i), len(order)))
+
     def has(self, *names: str) -> bool:
         """Whether all columns are there."""
         return all(name in self.frame for name in names)

@@ -103,7 +103,7 @@ _ENGLISH: dict = {
     "column.effect_kept": "response kept",
     "column.safety_kept": "safety kept",
     "column.total_kept": "response kept at\u00a0dose",
-    "group.probability": "P of response and safety",
+    "group.probability": "Probability, response and safety",
     "group.exposure": "Exposure, ratio to the reference",
     "qualifiers.caption": "Qualifiers used above",
     "margins.caption": "What counts as a meaningful difference, as declared in the plan",
@@ -194,6 +194,9 @@ _ENGLISH: dict = {
     "pk.summary": (
         "Model {model}, estimated by {method} on {observations} concentrations of {subjects} patients."
     ),
+    "pk.termination": "Termination: {cause}.",
+    "pk.estimates": "Parameter estimates",
+    "pk.gof": "Goodness of fit",
     "pk.failed": (
         "The estimation or its covariance step did not succeed; read the numbers below with that in mind."
     ),

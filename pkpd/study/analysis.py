@@ -108,18 +108,20 @@ def _fit_both(plan: Plan, model: Any, data: Dataset, say: Progress) -> tuple[Any
     """Fit with and without histology effects."""
     column = plan.data.histology
     full = _fit(plan, model, data, f"population PK with {column} on {', '.join(plan.model.tested)}", say)
-    reduced = _fit(plan, reduced_model(model, full, column), data, f"population PK without {column}", say)
+    # of the smaller model the test needs the objective alone
+    smaller = reduced_model(model, full, column)
+    reduced = _fit(plan, smaller, data, f"population PK without {column}", say, covariance=None)
     return full, reduced
 
 
-def _fit(plan: Plan, model: Any, data: Dataset, stage: str, say: Progress) -> Any:
+def _fit(plan: Plan, model: Any, data: Dataset, stage: str, say: Progress, **settings: Any) -> Any:
     from pkpd import population
 
     def show(iteration: int, ofv: float) -> None:
         say(stage, f"iteration {iteration}, OFV {ofv:.2f}")
 
     say(stage, f"{data.n_subjects} subjects")
-    method = getattr(population, plan.model.method)()
+    method = getattr(population, plan.model.method)(**settings)
     return population.fit(model, data, method=method, seed=plan.seed, progress=show)
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 
 from pkpd.distributions import HalfNormal, Normal
 from pkpd.histology import VERDICT_COLUMNS, Evidence, Margins, decide, gather, normal_hierarchical
-from pkpd.response import LogisticFit
 from pkpd.study.assessment import EndpointResult, ExposureResult, PkResult
 from pkpd.study.plan import Plan
 from pkpd.study.subjects import response_rates
@@ -44,7 +43,7 @@ def margins_of(plan: Plan, histologies: tuple[str, ...]) -> Margins:
 def planned_evidence(
     plan: Plan,
     frame: pd.DataFrame,
-    fits: Mapping[str, LogisticFit],
+    fits: Mapping[str, Any],
     ratios: pd.DataFrame,
     margins: Margins,
     shrinkage: Mapping[str, float],

@@ -170,7 +170,7 @@ def test_frames_of_every_kind_are_read_alike(tmp_path: Path) -> None:
         pd.DataFrame({"ID": [], "TIME": [], "DV": []}),
         pd.DataFrame([[1, 2, 3]]),
         pd.DataFrame([[1, 2, 3]], columns=["ID", "TIME", "ID"]),
-        pd.DataFrame({"ID": [1], "TIME": pd.to_datetime(["2025-01-01"]), "DV": [1.0]}),
+        pd.DataFrame({"ID": [1], "TIME": [0], "DV": pd.to_datetime(["2025-01-01"])}),
         pd.DataFrame({"ID": [1], "TIME": [1j], "DV": [1.0]}),
         pd.DataFrame({"ID": [[1, 2]], "TIME": [0], "DV": [{}]}),
         pd.DataFrame({"ID": [None], "TIME": [None], "DV": [None]}),
@@ -229,7 +229,7 @@ CELL = st.one_of(
 )
 NAMES = (
     *("ID", "TIME", "AMT", "EVID", "MDV", "DV", "CMT", "RATE", "II", "ADDL", "SS", "DVID", "CENS", "TUMOR"),
-    *("C", "ROW", "DUR", "id", "WT", "dv", "LLOQ", "#ID"),
+    *("C", "ROW", "DUR", "DATE", "id", "WT", "dv", "LLOQ", "#ID"),
 )
 HEADERS = st.lists(st.sampled_from(["", *NAMES]), min_size=1, max_size=12)
 TABLES = st.tuples(HEADERS, st.lists(st.lists(CELL, max_size=12), max_size=8), st.sampled_from(",;\t| "))
