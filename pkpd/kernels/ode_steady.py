@@ -1,4 +1,7 @@
-"""Steady state of a nonlinear system under repeated doses: Newton's method on the map over one dosing interval."""
+"""Steady state of a nonlinear system under repeated doses: Newton's method on the map over one dosing interval.
+
+The equations do not depend on time itself here (binding refuses it), so only lengths of intervals matter.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def _flow(order, n, slots, forced, t, h, h_p, p, r, rp, rates, jacobian, hessian
         for s in range(slots):
             for q in range(s + 1):
                 for i in range(n):
-                    curve = j[i, n + slots]
+                    curve = 0.0
                     for k in range(n):
                         curve += j[i, k] * dy[0, k]
                     y[column, i] += dy[1 + s, i] * h_p[q] + dy[1 + q, i] * h_p[s] + curve * h_p[s] * h_p[q]
@@ -86,10 +89,8 @@ def _cycle(
     r[cmt] -= speed
     if speed_slot >= 0:
         rp[speed_slot, cmt] -= speed_factor
-    # the second part starts at a time that moves with the length: its own length moves the other way
+    # the second part is shorter by as much as the first is longer
     total_p = until_p - still
-    j, values, dy = np.zeros((n, n + slots + 1)), np.zeros(table.shape[0]), np.zeros((1 + slots, n))
-    _ = j, values, dy
     return _flow(
         order, n, slots, forced, t + length, until - length, total_p, p, r, rp,
         rates, jacobian, hessian, output, table, settings, y,

@@ -22,9 +22,10 @@ __all__ = ["Doses", "Problem", "Records", "bind"]
 
 @dataclass(frozen=True)
 class Doses:
-    """Dose events of all subjects, additional doses written out.
+    """Dose and reset records of all subjects, additional doses written out.
 
     ``time``, ``amount``, ``rate`` (D,) float; ``compartment`` (D,) from 0; ``row`` (D,) place of the record in its subject;
+    ``kind`` (D,) 0 dose, 1 or 2 steady-state dose, 3 reset; ``interval`` (D,) II of steady-state doses;
     ``offsets`` (N+1,): the doses of subject i are ``offsets[i]:offsets[i+1]``.
     """
 
@@ -33,6 +34,8 @@ class Doses:
     amount: np.ndarray
     rate: np.ndarray
     row: np.ndarray
+    kind: np.ndarray
+    interval: np.ndarray
     offsets: np.ndarray
 
 
@@ -191,6 +194,12 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
                 total = total + theta.symbol * indicator
         definitions[effect.symbol] = total if total != 0 else _zero()
     structure = analyse(model, solver.kind)
+    if np.any(np.isin(doses.kind, (1, 2))) and any(model.time in r.free_symbols for r in structure.rates):
+        raise ModelError(
+            "E_STEADY_TIME",
+            f"the data have steady-state doses, but the equations of {model.name} depend on time itself.",
+            "Write the doses that led to the steady state out with ADDL and II.",
+        )
     individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
     source = model_source(
         structure,
@@ -240,8 +249,10 @@ def _doses(model: Model, data: Dataset, frame: pd.DataFrame) -> Doses:
     offsets = data.offsets
     owner = np.repeat(np.arange(data.n_subjects), np.diff(offsets))
     place = np.arange(len(frame)) - offsets[owner]
-    given = frame["EVID"].to_numpy() == 1
-    index = np.flatnonzero(given)
+    evid = frame["EVID"].to_numpy()
+    # a reset-and-dose record (EVID 4) is a reset followed by a dose of the same record
+    resets = np.flatnonzero(np.isin(evid, (3, 4)))
+    index = np.flatnonzero(np.isin(evid, (1, 4)))
     if len(index) and not model.compartments:
         raise ModelError(
             "E_MODEL_CMT",
@@ -251,18 +262,46 @@ def _doses(model: Model, data: Dataset, frame: pd.DataFrame) -> Doses:
     repeats = frame["ADDL"].to_numpy()[index].astype(np.int64) + 1
     source = np.repeat(index, repeats)
     step = np.arange(len(source)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    time = frame["TIME"].to_numpy(float)[source] + step * frame["II"].to_numpy(float)[source]
-    counts = np.bincount(owner[source], minlength=data.n_subjects)
-    compartments = _compartments(model, data, frame, index)
-    amount = frame["AMT"].to_numpy(float)[source]
+    interval = frame["II"].to_numpy(float)[source]
+    # only the dose of the record itself is a steady-state dose; additional ones carry its pattern on
+    steady = np.where(step == 0, frame["SS"].to_numpy()[source], 0).astype(np.int64)
+    rate = frame["RATE"].to_numpy(float)[source]
+    compartment = np.repeat(_compartments(model, data, frame, index), repeats)
+    _check_modelled(model, frame, source, compartment, rate)
+    every = np.concatenate([resets, source])
+    order = np.lexsort((np.concatenate([np.zeros(len(resets)), np.ones(len(source))]), every))
+    counts = np.bincount(owner[every], minlength=data.n_subjects)
+
+    def merged(of_reset: float, of_dose: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.full(len(resets), of_reset, dtype=of_dose.dtype), of_dose])[order]
+
+    time = frame["TIME"].to_numpy(float)
     return Doses(
-        time=time,
-        compartment=np.repeat(compartments, repeats),
-        amount=amount,
-        rate=frame["RATE"].to_numpy(float)[source],
-        row=place[source].astype(np.int64),
+        time=np.concatenate([time[resets], time[source] + step * interval])[order],
+        compartment=merged(0, compartment),
+        amount=merged(0.0, frame["AMT"].to_numpy(float)[source]),
+        rate=merged(0.0, rate),
+        row=place[every][order].astype(np.int64),
+        kind=merged(3, steady),
+        interval=merged(0.0, np.where(steady > 0, interval, 0.0)),
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
     )
+
+
+def _check_modelled(model: Model, frame: pd.DataFrame, source: np.ndarray, compartment: np.ndarray, rate: np.ndarray) -> None:
+    """RATE -1 and -2 need a rate or duration in the model."""
+    for code, what in ((-1.0, "rate"), (-2.0, "duration")):
+        lacks = np.array([getattr(c, what) is None for c in model.compartments], dtype=bool)
+        bad = np.flatnonzero((rate == code) & lacks[compartment]) if len(lacks) else []
+        if len(bad):
+            record = frame.iloc[source[bad[0]]]
+            name = model.compartments[compartment[bad[0]]].name
+            raise ModelError(
+                "E_MODEL_RATE",
+                f"row {record['ROW']}, ID {record['ID']}, column RATE, value {code:g}: the {what} of the dose is modelled, but "
+                f"compartment {name} of {model.name} has no {what}.",
+                f"Declare m.compartment({name!r}, {what}=…), or give the rate in the data.",
+            )
 
 
 def _compartments(model: Model, data: Dataset, frame: pd.DataFrame, index: np.ndarray) -> np.ndarray:

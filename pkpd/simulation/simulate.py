@@ -190,7 +190,7 @@ def _subjects(n: int | None, covariates: pd.DataFrame | None, seed: int) -> Data
         "AMT": 0.0,
         "RATE": 0.0,
         "II": 0.0,
-        "ADDL": 0,
+        "ADDL": 0, "SS": 0,
         "DVID": 1,
         "DV": np.nan,
     }.items():
