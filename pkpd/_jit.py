@@ -98,8 +98,9 @@ def _prune(home: Path, keep: Path, days: float = 30.0) -> None:
     """Remove compiled code of other versions that nobody has touched for a month."""
     keep.touch()
     for old in home.glob("kernels-*"):
-        if old != keep and time.time() - old.stat().st_mtime > days * 86400:
-            shutil.rmtree(old, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process may be removing the same folder
+            if old != keep and time.time() - old.stat().st_mtime > days * 86400:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -182,6 +183,7 @@ def compile_generated(source: str) -> dict[str, Any]:
     else:
         path = folder / f"model_{key}.py"
         if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)  # someone may have emptied the cache since
             partial = path.with_suffix(f".{os.getpid()}.tmp")
             partial.write_text(source, encoding="utf-8")
             os.replace(partial, path)

@@ -70,6 +70,19 @@ def sorted_events(p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose
 
 
 @kernel()
+def moved_back(p, event_slots, dose_cmt, dose_rate):
+    """Whether a dose would take effect before its record, or an infusion end before it starts."""
+    for i in range(dose_cmt.shape[0]):
+        lag_slot = event_slots[LAG, dose_cmt[i]]
+        if lag_slot >= 0 and p[lag_slot] < 0.0:
+            return True
+        bio_slot = event_slots[BIOAVAILABILITY, dose_cmt[i]]
+        if dose_rate[i] > 0.0 and bio_slot >= 0 and p[bio_slot] < 0.0:
+            return True
+    return False
+
+
+@kernel()
 def event_time_derivative(e, kind, dose, stretch, event_slots, dose_cmt, out):
     """Derivative of the time of event ``e`` to the parameters: fills ``out`` (P,)."""
     out[:] = 0.0

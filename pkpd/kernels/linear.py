@@ -21,18 +21,20 @@ from pkpd.kernels.events import (
     INITIAL,
     START,
     event_time_derivative,
+    moved_back,
     sorted_events,
 )
 from pkpd.kernels.exponential import exponential
-from pkpd.kernels.status import NOT_FINITE, OK
+from pkpd.kernels.status import EVENT_TIME_NEGATIVE, NOT_FINITE, OK
 
-# Largest condition number of the eigenvectors at which derivatives of order 0, 1, 2 keep about ten digits: each order
-# multiplies the rounding error by the condition number once more (tests/kernels/test_linear.py measures it).
-_CONDITION = (1e6, 1e4, 1e3)
+# Largest condition number of the eigenvectors at which they are used. The error of the solution and of both orders of its
+# derivatives is about 1e-15 times it (tests/kernels/test_linear.py measures it), so that ten digits are kept. It is one number
+# for all orders: the objective must not depend on whether derivatives are wanted.
+_CONDITION = 1e4
 
 
 @kernel()
-def eigenbasis(order, k):
+def eigenbasis(k):
     """Eigenvalues and eigenvectors of K if they are real and well conditioned.
 
     Returns
@@ -92,7 +94,7 @@ def eigenbasis(order, k):
                     work[i, j] -= factor * work[c, j]
                     inverse[i, j] -= factor * inverse[c, j]
     condition = math.sqrt(np.sum(vectors**2)) * math.sqrt(np.sum(inverse**2))
-    return condition <= _CONDITION[order], values, vectors, inverse
+    return condition <= _CONDITION, values, vectors, inverse
 
 
 @kernel()
@@ -349,7 +351,7 @@ def solve_linear(
         if not math.isfinite(p[i]):
             return NOT_FINITE
 
-    usable, lam, vec, inv = eigenbasis(order, k)
+    usable, lam, vec, inv = eigenbasis(k)
     m = np.zeros((first, n, n))
     if usable:
         for s in range(first):
@@ -362,6 +364,8 @@ def solve_linear(
                                 total += inv[i, a] * kp[s, a, b] * vec[b, j]
                         m[s, i, j] = total
 
+    if moved_back(p, event_slots, dose_cmt, dose_rate):
+        return EVENT_TIME_NEGATIVE
     ev_time, ev_kind, ev_dose, ev_stretch = sorted_events(
         p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose_row
     )

@@ -20,9 +20,10 @@ from pkpd.kernels.events import (
     INITIAL,
     START,
     event_time_derivative,
+    moved_back,
     sorted_events,
 )
-from pkpd.kernels.status import NOT_FINITE, OK, STEP_TOO_SMALL, TOO_MANY_STEPS
+from pkpd.kernels.status import EVENT_TIME_NEGATIVE, NOT_FINITE, OK, STEP_TOO_SMALL, TOO_MANY_STEPS
 from pkpd.kernels.tsitouras import C2, C3, C4, C5, combine, error_norm, interpolate
 
 
@@ -150,6 +151,8 @@ def solve_ode(
     for i in range(slots):
         if not math.isfinite(p[i]):
             return NOT_FINITE
+    if moved_back(p, event_slots, dose_cmt, dose_rate):
+        return EVENT_TIME_NEGATIVE
     ev_time, ev_kind, ev_dose, ev_stretch = sorted_events(
         p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose_row
     )

@@ -7,6 +7,7 @@ STEP_TOO_SMALL = 3
 INNER_NOT_CONVERGED = 4
 HESSIAN_NOT_POSITIVE = 5
 VARIANCE_NOT_POSITIVE = 6
+EVENT_TIME_NEGATIVE = 7
 
 MESSAGES = {
     OK: "solved",
@@ -17,4 +18,6 @@ MESSAGES = {
     HESSIAN_NOT_POSITIVE: "the second derivative at the empirical Bayes estimate is not positive definite",
     VARIANCE_NOT_POSITIVE: "the residual variance is zero, e.g. a proportional error where the prediction is 0: "
     "add an additive error, or exclude such records with MDV=1",
+    EVENT_TIME_NEGATIVE: "a lag time, or the bioavailability of an infusion, is negative at these parameters: bound it below "
+    "by 0, or make its random effect multiplicative",
 }
