@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pkpd.report.canvas import SMALL, TEXT, box, grid, log_ticks, panel, wrapped
+from pkpd.report.canvas import SMALL, TEXT, box, grid, literal, log_ticks, panel, wrapped
 from pkpd.report.numbers import ratio, significant
 from pkpd.report.palette import GREY, INK, SHADE, histologies, looks, reference_histology
 
@@ -101,6 +101,7 @@ def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
         np.sqrt(exposure.bounds[0] * exposure.bounds[1]), 1.0, f"no-effect area {_bounds(exposure.bounds)}",
         transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL, color=GREY,
     )  # fmt: skip
+    literal(ax)
     return ax
 
 
@@ -163,8 +164,8 @@ def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
     rows = sum(len(d) for d in doses.values())
     ax = panel(ax, (6.7, 0.9 + 0.24 * rows + 0.1 * len(names)))
     at, labels, ends = 0.0, [], []
-    values = subjects[exposure.metric].to_numpy(float)
-    positive = values[np.isfinite(values) & (values > 0)]
+    seen = np.append(subjects[exposure.metric].to_numpy(float), exposure.reference_exposure)
+    positive = seen[np.isfinite(seen) & (seen > 0)]
     for name in names:
         first = at
         for dose in doses[name]:
@@ -204,6 +205,7 @@ def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
         fontsize=TEXT,
         color=INK,
     )
+    literal(ax)
     return ax
 
 
@@ -290,6 +292,7 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
         fontsize=TEXT,
         color=INK,
     )
+    literal(ax)
     return ax
 
 
