@@ -31,6 +31,8 @@ def sentence_for(verdict: Verdict, evidence: Evidence, margins: Margins) -> str:
 
 
 def _percent(p: float) -> str:
+    if math.isnan(p):
+        return "unknown"
     # a probability from draws is never exactly 0 or 1
     if p > 0.995:
         return "> 99 %"
@@ -68,7 +70,7 @@ def _too_few(v: Verdict, e: Evidence, m: Margins) -> str:
             f"{v.histology}: no conclusion is possible, because the histology cannot be told apart from "
             f"{e.aliased_with} and no external knowledge resolves it ({counts})"
         )
-    return f"{text}. This is not an exclusion. {_until_then(v, m)}"
+    return f"{text}. This is not an exclusion. {_until_then(v, e, m)}"
 
 
 def _exclude(v: Verdict, e: Evidence, m: Margins) -> str:
@@ -186,11 +188,11 @@ def _undecided(v: Verdict, e: Evidence, m: Margins) -> str:
     return (
         f"{v.histology}: {found}{because}. The same dose needs {_percent(m.threshold_conclude)} for "
         "exposure and "
-        f"{_percent(m.threshold_keep)} for response and adverse events. {_until_then(v, m)}"
+        f"{_percent(m.threshold_keep)} for response and adverse events. {_until_then(v, e, m)}"
     )
 
 
-def _until_then(v: Verdict, m: Margins) -> str:
+def _until_then(v: Verdict, e: Evidence, m: Margins) -> str:
     if v.n_needed is not None:
         needed = (
             f"If the estimates held, {v.n_needed} evaluable patients in this histology would decide "
@@ -198,13 +200,16 @@ def _until_then(v: Verdict, m: Margins) -> str:
         )
     elif "identifiable" in v.failed:
         needed = "More patients alone would not decide; the design must separate the two."
+    elif e.n == 0:
+        needed = "Without a single evaluable patient it cannot be said how many would decide."
     else:
         needed = "If the estimates held, no number of patients in this histology would decide."
     return f"{needed} Until then keep the reference dose {m.reference_dose:g} and monitor."
 
 
 def _notes(v: Verdict, e: Evidence) -> list[str]:
-    notes = [f"{reason[0].upper()}{reason[1:]}." for reason in v.reasons if v.rule != "2b"]
+    told = ("efficacy cost", "no studied dose")  # by the sentences of row 2b
+    notes = [f"{reason[0].upper()}{reason[1:]}." for reason in v.reasons if not reason.startswith(told)]
     if v.rule == "2b" and math.isnan(v.dose) and v.n_needed is not None:
         notes.append(f"If the estimates held, {v.n_needed} evaluable patients would decide.")
     if v.verdict == "same dose" and v.evidence_class == "EC3":
