@@ -1,7 +1,9 @@
 """Exposure-response families: effect at a stated exposure, per histology."""
 
+from pkpd.response.competing_risks import CompetingRisksFit, fit_competing_risks
 from pkpd.response.count import CountFit, fit_count
 from pkpd.response.cox import CoxFit, fit_cox
+from pkpd.response.cumulative_incidence import cumulative_incidence
 from pkpd.response.emax import EmaxFit, fit_emax
 from pkpd.response.likelihood_ratio import LikelihoodRatio, bootstrap_likelihood_ratio
 from pkpd.response.logistic import LogisticFit, fit_logistic
@@ -12,6 +14,7 @@ from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_paramet
 from pkpd.response.regressors import Regressors
 
 __all__ = [
+    "CompetingRisksFit",
     "CountFit",
     "CoxFit",
     "EmaxFit",
@@ -24,6 +27,8 @@ __all__ = [
     "bootstrap_likelihood_ratio",
     "clopper_pearson",
     "counts",
+    "cumulative_incidence",
+    "fit_competing_risks",
     "fit_count",
     "fit_cox",
     "fit_emax",
