@@ -172,11 +172,12 @@ def _read(
     layout = arrange(table, ledger, covariates=covariates, histology=histology, columns=columns)
     if layout is None:
         return None, ledger.findings()
+    for column in units or {}:
+        if column not in {*RECORD_COLUMNS, *table.columns, *layout.table.columns}:
+            shown = ", ".join(layout.table.columns)
+            ledger.add("E_UNIT_COLUMN", column=column, name=column, columns=shown)
     table = layout.table
     raw = table.columns
-    for column in units or {}:
-        if column not in raw:
-            ledger.add("E_UNIT_COLUMN", column=column, name=column, columns=", ".join(raw))
     ledger.lines = table.lines
     labels = read_labels(raw["ID"], ledger)
     raw = elapsed_times(raw, labels, (units or {}).get("TIME", ""), ledger)
@@ -205,7 +206,7 @@ def _read(
         offsets=offsets,
         covariates=layout.covariates,
         histology=layout.histology,
-        units=dict(units or {}),
+        units={c: u for c, u in (units or {}).items() if c in frame},
         source=table.source,
         sha256=table.sha256,
     )
