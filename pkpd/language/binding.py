@@ -145,6 +145,10 @@ class Problem:
         return replace(self, doses=doses, records=records)
 
 
+_DERIVED: dict[tuple[Any, ...], tuple[Structure, str]] = {}
+_MOST_DERIVED = 64
+
+
 def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     """Resolve a model against a data set.
 
@@ -190,16 +194,23 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
                 symbols.append(indicator)
                 total = total + theta.symbol * indicator
         definitions[effect.symbol] = total if total != 0 else _zero()
-    structure = analyse(model, solver.kind)
-    individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
-    source = model_source(
-        structure,
-        definitions,
-        individual,
-        [e.symbol for e in model.etas],
-        [t.symbol for t in thetas],
-        symbols,
-    )
+    # what SymPy derives depends on the model and its levels alone: repeated fits and exposure grids find it here
+    key = (model.fingerprint(), solver.kind, tuple(indicators))
+    if key not in _DERIVED:
+        while len(_DERIVED) >= _MOST_DERIVED:
+            _DERIVED.pop(next(iter(_DERIVED)))
+        structure = analyse(model, solver.kind)
+        individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
+        source = model_source(
+            structure,
+            definitions,
+            individual,
+            [e.symbol for e in model.etas],
+            [t.symbol for t in thetas],
+            symbols,
+        )
+        _DERIVED[key] = structure, source
+    structure, source = _DERIVED[key]
     sigma = {s.name: i for i, s in enumerate(model.sigmas)}
     residual = [
         [sigma.get(o.additive or "", -1), sigma.get(o.proportional or "", -1)] for o in model.observations
