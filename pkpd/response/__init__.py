@@ -11,6 +11,7 @@ from pkpd.response.logistic_emax import LogisticEmaxFit
 from pkpd.response.observed import clopper_pearson, counts, observed_proportions
 from pkpd.response.ordinal import OrdinalFit, fit_ordinal
 from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_parametric_survival
+from pkpd.response.qtc import QtcFit, fit_qtc
 from pkpd.response.regressors import Regressors
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "LogisticFit",
     "OrdinalFit",
     "ParametricSurvivalFit",
+    "QtcFit",
     "Regressors",
     "bootstrap_likelihood_ratio",
     "clopper_pearson",
@@ -35,5 +37,6 @@ __all__ = [
     "fit_logistic",
     "fit_ordinal",
     "fit_parametric_survival",
+    "fit_qtc",
     "observed_proportions",
 ]
