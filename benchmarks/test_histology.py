@@ -9,6 +9,7 @@ from pkpd.histology import (
     binomial_hierarchical,
     decide,
     exnex,
+    exnex_operating_characteristics,
     likelihood_ratio,
     normal_hierarchical,
     partitions,
@@ -59,3 +60,11 @@ def test_evidence_of_a_trial_of_1156_patients(benchmark):
 def test_undecided_verdict_with_the_n_that_would_decide(benchmark):
     made = evidence(n=12, responders=5, ratio_se=0.2)
     assert benchmark(decide, made, MARGINS).n_needed > 12
+
+
+def test_exact_exnex_characteristics_of_a_four_basket_design(benchmark):
+    shared = [(0.25, Normal(math.log(1 / 9), 3.18), TAU), (0.25, Normal(math.log(3 / 7), 1.94), TAU)]
+    design = ((20, 20, 10, 10), (0.1, 0.1, 0.3, 0.3), shared, (0.5, Normal(math.log(1 / 4), 2.5)))
+    options = {"rate": 0.1, "probability": (0.9, 0.9, 0.8, 0.8), "mean_above": 0.2}
+    found = benchmark.pedantic(exnex_operating_characteristics, design, options, rounds=1, iterations=1)
+    assert abs(found["go_any"].iloc[0] - 0.8662956648) < 1e-9

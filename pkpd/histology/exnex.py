@@ -22,7 +22,7 @@ from pkpd.histology.binomial_quadrature import legendre, moments, tail, tau_node
 from pkpd.histology.permutation import read_responses
 from pkpd.results import result
 
-__all__ = ["Exnex", "exnex"]
+__all__ = ["Exnex", "exnex", "read_priors"]
 
 TAU_NODES, THETA_NODES, ALONE_NODES, TAIL_NODES = 24, 17, 61, 12
 MOST_HISTOLOGIES_TWO = 12
@@ -112,7 +112,7 @@ def exnex(
         ``E_RESPONDERS``, ``E_PATIENTS``, ``E_HISTOLOGIES``, ``E_PRIOR``, ``E_WEIGHTS``.
     """
     r, n = (values.astype(float) for values in read_responses(responders, patients))
-    shared, alone = _priors(exchangeable, nonexchangeable, r.size)
+    shared, alone = read_priors(exchangeable, nonexchangeable, r.size)
     found = _posterior(r, n, shared, alone, None)
     mean, second = found.values
     return Exnex(
@@ -286,7 +286,8 @@ def _subsets(mask: int) -> np.ndarray:
     return found
 
 
-def _priors(exchangeable, nonexchangeable, k: int) -> tuple[tuple, tuple]:
+def read_priors(exchangeable, nonexchangeable, k: int) -> tuple[tuple, tuple]:
+    """Components and priors as tuples, or the error that says what is wrong with them."""
     try:
         shared = tuple((float(w), mu, tau) for w, mu, tau in exchangeable)
         weight, prior = float(nonexchangeable[0]), nonexchangeable[1]
