@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["exposure_by_dose", "exposure_forest", "shrinkage_forest"]
 
+_Z90 = 1.6448536269514722  # normal quantile of a two-sided 90 % interval
 _NAMES = {"AUC": "AUC", "CMAX": "Cmax", "CTROUGH": "Ctrough", "CAVG": "Cavg"}
 
 
@@ -240,17 +241,14 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Per histology the raw estimate (hollow) above the shrunken one (filled), with intervals of equal
-        coverage.
+        Per histology the raw estimate (hollow) above the shrunken one (filled), each with its
+        90 % interval.
     """
     names = histologies(assessment)
     table = assessment.exchangeability["table"].set_index("histology")
     table = table.loc[[n for n in names if n in table.index]].reset_index()
     ax = panel(ax, (6.7, 1.0 + 0.46 * len(table)))
     look = looks(names)
-    # the raw interval is drawn with the coverage of the shrunken one, so that their lengths compare
-    widths = (table["upper"] - table["lower"]) / (2 * table["shrunken_sd"])
-    coverage = float(widths.median()) if widths.notna().any() else 1.0
     for row, name in enumerate(table["histology"]):
         colour, marker = look[name]
         raw, se, mean, lower, upper = (
@@ -258,7 +256,7 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
         )
         if np.isfinite(se):
             ax.plot(
-                np.exp([raw - coverage * se, raw + coverage * se]),
+                np.exp([raw - _Z90 * se, raw + _Z90 * se]),
                 [row - 0.17] * 2,
                 color=colour,
                 linewidth=0.9,

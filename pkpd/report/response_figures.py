@@ -132,9 +132,11 @@ def _response_scales(
         ax.grid(axis="y", color="#ececec", linewidth=0.6)
         # a panel with nothing below it carries the labels of the axis that all share
         ax.tick_params(labelbottom=i + columns >= len(names))
+    reference = assessment.exposure.reference_exposure
+    left = np.log(reference / low) < np.log(high / reference) if log else reference < (low + high) / 2
     axes[0, 0].text(
-        assessment.exposure.reference_exposure, 1.0, " ref. exposure",
-        transform=axes[0, 0].get_xaxis_transform(), va="top", ha="left", fontsize=6.5, color=GREY,
+        reference, 0.99, " ref. exposure" if left else "ref. exposure ", fontsize=6.5, color=GREY,
+        transform=axes[0, 0].get_xaxis_transform(), va="top", ha="left" if left else "right",
     )  # fmt: skip
     figure = axes[0, 0].figure
     exposure = assessment.exposure
