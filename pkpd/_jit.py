@@ -23,7 +23,7 @@ import numba
 from numba import njit, prange, types
 
 __all__ = [
-    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "SUBJECTS", "SYSTEM",
+    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "STEADY", "SUBJECTS", "SYSTEM",
     "cache_folder", "compile_generated", "f8", "i8", "kernel", "prange", "set_threads", "threads", "void",
 ]  # fmt: skip
 
@@ -49,16 +49,22 @@ JACOBIAN = types.FunctionType(JACOBIAN_SIGNATURE)
 HESSIAN = types.FunctionType(HESSIAN_SIGNATURE)
 OUTPUT = types.FunctionType(OUTPUT_SIGNATURE)
 
+# The one signature of what finds steady states (see kernels/linear_steady.py for what each argument is).
+STEADY_SIGNATURE = i8(
+    i8, i8, f8, A1, I2, i8, i8, f8, f8, f8, RATES, JACOBIAN, HESSIAN, OUTPUT, I2, A1, A1, A2
+)
+STEADY = types.FunctionType(STEADY_SIGNATURE)
+
 # The one signature of every solver (see kernels/linear.py for what each argument is).
 SOLVER_SIGNATURE = i8(
-    i8, i8, A1, RATES, JACOBIAN, HESSIAN, OUTPUT, I2, A1, I2, A1,
+    i8, i8, A1, RATES, JACOBIAN, HESSIAN, OUTPUT, STEADY, I2, A1, I2, A1,
     A1, I1, A1, A1, I1, I1, A1, A1, I1, I1,
     A1, A2, A3,
 )  # fmt: skip
 SOLVER = types.FunctionType(SOLVER_SIGNATURE)
 
 # The arguments that every population kernel takes first: Problem.system, then Problem.subject_data.
-SYSTEM = (SOLVER, PARAMETERS, RATES, JACOBIAN, HESSIAN, OUTPUT, i8, i8, I2, A1, I2, A1)
+SYSTEM = (SOLVER, PARAMETERS, RATES, JACOBIAN, HESSIAN, OUTPUT, STEADY, i8, i8, I2, A1, I2, A1)
 SUBJECTS = (A2, I1, A1, I1, A1, A1, I1, I1, A1, I1, A1, I1, I1)
 
 _PACKAGE = Path(__file__).parent
@@ -98,8 +104,9 @@ def _prune(home: Path, keep: Path, days: float = 30.0) -> None:
     """Remove compiled code of other versions that nobody has touched for a month."""
     keep.touch()
     for old in home.glob("kernels-*"):
-        if old != keep and time.time() - old.stat().st_mtime > days * 86400:
-            shutil.rmtree(old, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process may be removing the same folder
+            if old != keep and time.time() - old.stat().st_mtime > days * 86400:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -137,6 +144,8 @@ def kernel(
     def decorate(function: Callable) -> Any:
         with _cache_here() as writable:
             options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "cache": writable}
+            if signature is None or parallel:
+                options["no_cfunc_wrapper"] = True  # nobody is handed these as a function
             if parallel:
                 options["parallel"] = True
             if inline:
@@ -182,6 +191,7 @@ def compile_generated(source: str) -> dict[str, Any]:
     else:
         path = folder / f"model_{key}.py"
         if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)  # someone may have emptied the cache since
             partial = path.with_suffix(f".{os.getpid()}.tmp")
             partial.write_text(source, encoding="utf-8")
             os.replace(partial, path)

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pkpd.data.adam import ADAM, from_adam
 from pkpd.data.clock import elapsed_times
 from pkpd.data.columns import arrange
 from pkpd.data.covariates import read_covariate, read_histology
 from pkpd.data.dataset import RECORD_COLUMNS, Dataset
 from pkpd.data.decimals import without_decimal_commas
+from pkpd.data.formats import BINARY, table_from_binary
 from pkpd.data.ledger import Ledger
 from pkpd.data.linter import read_labels, read_records
 from pkpd.data.numerals import has_text
@@ -35,7 +37,7 @@ def read_dataset(
     covariates: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
     histology: str | None = "TUMOR",
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | str | None = None,
     *,
     allow: Collection[str] = (),
 ) -> Dataset:
@@ -48,13 +50,14 @@ def read_dataset(
     EVID 0 and MDV 1 are kept: predictions are made there. Clock times, points in time and NONMEM's date columns
     become time since the first record of the subject, in the unit declared for TIME or else in hours.
 
-    Well-formed records that cannot be computed yet
-    (EVID 2 to 4, SS, RATE -1 and -2, censored values) are refused by name.
+    Well-formed records that cannot be computed yet (EVID 2 to 4, SS, RATE -1 and -2, censored values) are refused
+    by name.
 
     Parameters
     ----------
     path_or_frame : path or DataFrame
-        Delimited text (comma, semicolon, tab, bar or blanks) with a header, or a table in memory.
+        Delimited text (comma, semicolon, tab, bar or blanks) with a header; by their endings also Parquet
+        (``.parquet``, ``.pq``) and SAS (``.xpt``, ``.sas7bdat``); or a table in memory.
     covariates : sequence of str, optional
         The covariates to keep; by default every column without a meaning of its own. Text columns are
         categories.
@@ -62,8 +65,9 @@ def read_dataset(
         Unit by column, e.g. ``{"TIME": "h", "AMT": "mg", "DV": "mg/L"}``.
     histology : str or None
         Column that holds the histology of each subject; the default need not exist, any other name must.
-    columns : mapping of str to str, optional
-        Name to use -> column of the table, e.g. ``{"DV": "CONC"}``.
+    columns : mapping of str to str, or str, optional
+        Name to use -> column of the table, e.g. ``{"DV": "CONC"}``; or the CDISC standard that the table follows,
+        ``"ADPPK"`` or ``"ADPC"``.
     allow : collection of str
         Findings that are meant: ``"E_NO_DOSES"`` (subjects observed but never dosed, as under placebo) and
         ``"E_NO_OBSERVATIONS"`` (subjects dosed but never observed) become warnings.
@@ -100,7 +104,7 @@ def check(
     covariates: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
     histology: str | None = "TUMOR",
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | str | None = None,
     *,
     allow: Collection[str] = (),
 ) -> list[Finding]:
@@ -152,7 +156,7 @@ def _read(
     covariates: Sequence[str] | None,
     units: Mapping[str, str] | None,
     histology: str | None,
-    columns: Mapping[str, str] | None,
+    columns: Mapping[str, str] | str | None,
     allow: Collection[str],
 ) -> tuple[Dataset | None, list[Finding]]:
     _check_options(covariates, units, histology, columns, allow)
@@ -161,14 +165,19 @@ def _read(
     if table is None:
         return None, ledger.findings()
     table = without_decimal_commas(table, ledger)
+    if isinstance(columns, str):
+        table, columns = from_adam(table, columns, ledger), None
+        if table is None:
+            return None, ledger.findings()
     layout = arrange(table, ledger, covariates=covariates, histology=histology, columns=columns)
     if layout is None:
         return None, ledger.findings()
+    for column in units or {}:
+        if column not in {*RECORD_COLUMNS, *table.columns, *layout.table.columns}:
+            shown = ", ".join(layout.table.columns)
+            ledger.add("E_UNIT_COLUMN", column=column, name=column, columns=shown)
     table = layout.table
     raw = table.columns
-    for column in units or {}:
-        if column not in raw:
-            ledger.add("E_UNIT_COLUMN", column=column, name=column, columns=", ".join(raw))
     ledger.lines = table.lines
     labels = read_labels(raw["ID"], ledger)
     raw = elapsed_times(raw, labels, (units or {}).get("TIME", ""), ledger)
@@ -197,7 +206,7 @@ def _read(
         offsets=offsets,
         covariates=layout.covariates,
         histology=layout.histology,
-        units=dict(units or {}),
+        units={c: u for c, u in (units or {}).items() if c in frame},
         source=table.source,
         sha256=table.sha256,
     )
@@ -208,7 +217,8 @@ def _table(path_or_frame: Any, ledger: Ledger) -> Table | None:
     if isinstance(path_or_frame, pd.DataFrame):
         return table_from_frame(path_or_frame, ledger)
     if isinstance(path_or_frame, (str, os.PathLike)):
-        return table_from_file(Path(path_or_frame), ledger)
+        path = Path(path_or_frame)
+        return (table_from_binary if path.suffix.lower() in BINARY else table_from_file)(path, ledger)
     raise InputError(
         "E_INPUT_TYPE",
         f"data are read from a path or a DataFrame, not from {type(path_or_frame).__name__}.",
@@ -223,6 +233,11 @@ def _check_options(covariates: Any, units: Any, histology: Any, columns: Any, al
         raise InputError(
             "E_OPTION", f"histology is the name of a column, not {histology!r}.", 'E.g. "TUMOR".'
         )
+    if isinstance(columns, str):
+        if columns not in ADAM:
+            remedy = f"Give one of {', '.join(ADAM)}, or {{name: column}}."
+            raise InputError("E_OPTION", f"columns={columns!r} is not a standard that pkpd knows.", remedy)
+        columns = None
     for option, given in (("units", units), ("columns", columns)):
         wrong = given is not None and not isinstance(given, Mapping)
         if wrong or any(not isinstance(x, str) for pair in (given or {}).items() for x in pair):

@@ -167,11 +167,14 @@ def _plain_lines(
     ends = np.flatnonzero(content == ord("\n"))
     starts = np.concatenate([[0], ends[:-1] + 1])
     lines = np.arange(first, first + len(ends))
-    separator = content == ord(delimiter)
-    fields = np.add.reduceat(separator, starts, dtype=np.int64) + 1
+    fields = np.diff(np.searchsorted(np.flatnonzero(content == ord(delimiter)), ends), prepend=0) + 1
     # a line of blanks, or of nothing but separators, is how spreadsheets end a table
-    blank = np.add.reduceat(~separator & (content > ord(" ")), starts, dtype=np.int64) == 0
-    comment = (content[starts] == ord("#")) & ~blank
+    opening = content[starts]
+    blank = (opening <= ord(" ")) | (opening == ord(delimiter))
+    nothing = b" \t" + delimiter.encode()
+    for k in np.flatnonzero(blank):
+        blank[k] = not body[starts[k] : ends[k]].strip(nothing)
+    comment = opening == ord("#")
     ragged = ~blank & ~comment & (fields != width)
     _report_ragged(lines[ragged], fields[ragged], width, delimiter, ledger)
     _report_comments(lines[comment], ledger)

@@ -14,6 +14,7 @@ RULES: dict[str, tuple[str, str]] = {
     "E_FILE_UNREADABLE": ("{path} cannot be read: {reason}.", "Give a file that you may read."),
     "E_FILE_EMPTY": ("{path} is empty.", "Give a file with a header and one line per record."),
     "E_FILE_FORMAT": ("the file is {kind}.", "Save it as CSV (UTF-8)."),
+    "E_NEEDS_PACKAGE": ("to read a {kind}, {package} must be installed.", "pip install {package}"),
     "E_ENCODING": (
         "the file is not {encoding} text (byte 0x{value}).",
         'Save it as "CSV UTF-8", or pass the DataFrame of pandas.read_csv(path, encoding=...).',
@@ -63,6 +64,14 @@ RULES: dict[str, tuple[str, str]] = {
         "Columns are {columns}.",
     ),
     "W_COLUMN_REPLACED": ("{instead} is used in place of this column.", "Nothing, if that is meant."),
+    "E_ADAM_ANALYTES": (
+        "the table holds several analytes ({analytes}) and no DVIDN.",
+        "Keep the records of one PARAMCD (and the doses), or number them in DVIDN.",
+    ),
+    "E_ADAM_DOSE": (
+        "there are dose records but no DOSEA.",
+        "Add DOSEA, the amount given, or AMT.",
+    ),
     # single cells
     "E_NOT_NUMERIC": (
         "{value} is not a number.",

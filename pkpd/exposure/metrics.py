@@ -21,10 +21,10 @@ __all__ = ["METRICS", "ExposureProblem", "exposure_metrics"]
 
 METRICS = ("AUC1", "CMAX1", "CTROUGH1", "CAVG1", "AUCSS", "CMAXSS", "CTROUGHSS", "CAVGSS")
 
-_GRID = (
-    121  # points over an interval in the search for Cmax; the neighbourhood of the largest is searched again
-)
-_STEADY = 1e-8  # relative change of AUC between one interval and the next that counts as steady
+_GRID = 121  # points over an interval in the search for Cmax, besides those around each dose
+_FINER = 31  # points in each finer search around the largest
+_SEARCHES = 6
+_STEADY = 1e-10  # relative change of AUC between one interval and one twice as late that counts as steady
 _MOST_INTERVALS = 4096
 
 
@@ -67,7 +67,7 @@ class ExposureProblem:
         self.problem: Problem = bind(model, fit.data, fit.method.solver)
         self.area = len(names)
         self.estimates = fit.parameter_estimates
-        if isinstance(regimen, Regimen):
+        if not isinstance(regimen, Mapping):
             self.regimens = [regimen] * self.problem.n_subjects
         else:
             absent = [s for s in self.problem.subjects if s not in regimen]
@@ -78,6 +78,13 @@ class ExposureProblem:
                     "Give one for every subject.",
                 )
             self.regimens = [regimen[s] for s in self.problem.subjects]
+        for regimen in {id(r): r for r in self.regimens}.values():
+            if not isinstance(regimen, Regimen):
+                raise InputError(
+                    "E_REGIMEN",
+                    f"{type(regimen).__name__} is not a regimen.",
+                    "Use pkpd.dose(…), or a mapping of ID to it.",
+                )
         self._repeated: dict[int, Problem] = {}
         self.steady_intervals: int | None = None
 
@@ -122,38 +129,68 @@ class ExposureProblem:
         return area[:, 1] - area[:, 0]
 
     def steady(self, values: Values, etas: np.ndarray) -> int:
-        """Number of the first dosing interval (8, 16, 32 …) after which the AUC of the next no longer changes."""
+        """Number of a dosing interval (8, 16, 32 …) whose AUC no longer differs from that of one half as late.
+
+        Two neighbouring intervals would not do: a drug with a half-life of 50 intervals changes by 1 % from one to the next
+        of what is still missing.
+        """
+        # the stepper's own error, not the drug, decides below this
+        tolerance = _STEADY if self.problem.structure.linear else max(_STEADY, 100 * self.problem.solver.rtol)
         interval = 8
-        while interval < _MOST_INTERVALS:
-            edges = self.interval * np.array([interval - 1.0, interval, interval + 1.0])
-            area = self.at(interval + 1, edges, np.full(3, self.area), values, etas)
-            before, after = area[:, 1] - area[:, 0], area[:, 2] - area[:, 1]
-            change = np.abs(after - before) / np.maximum(np.abs(after), 1e-300)
-            if np.all((change < _STEADY) | (after == 0)):
+        before = self.area_over(interval // 2, values, etas)
+        while True:
+            after = self.area_over(interval, values, etas)
+            moving = np.abs(after - before) > tolerance * np.abs(after)
+            if not moving.any():
                 return interval
-            interval *= 2
-        who = self.problem.subjects[np.flatnonzero(change >= _STEADY)[:8]]
+            if 2 * interval > _MOST_INTERVALS:
+                break
+            interval, before = 2 * interval, after
+        who = self.problem.subjects[np.flatnonzero(moving)[:8]]
         raise FitError(
             "E_NO_STEADY_STATE",
             f"exposure still changes after {interval} intervals of {self.interval:g} for ID {', '.join(map(str, who))}.",
             "Check that the drug is eliminated, and the interval; or ask for first-interval metrics only.",
         )
 
+    def _instants(self) -> np.ndarray:
+        """Fractions (N, M) of the interval at which to look for a peak first: a grid, and around each dose.
+
+        Concentrations jump at a bolus and turn at the end of an infusion; between doses they may peak early, so points
+        lie closer and closer towards each of those instants from above.
+        """
+        close = np.concatenate([[1e-9], 2.0 ** -np.arange(1, 17)])
+        even = np.linspace(0.0, 1.0, _GRID)
+        rows: dict[int, np.ndarray] = {}
+        for regimen in {id(r): r for r in self.regimens}.values():
+            turns = {
+                (t + length) / self.interval % 1.0
+                for d in regimen.doses
+                for t in d.times
+                if t < self.interval
+                for length in (0.0, d.infusion or 0.0)
+            }
+            near = [turn + close * (1.0 - turn) for turn in sorted(turns)]
+            rows[id(regimen)] = np.sort(np.concatenate([even, sorted(turns), *near]))
+        width = max(len(r) for r in rows.values())
+        padded = {k: np.pad(r, (0, width - len(r)), constant_values=1.0) for k, r in rows.items()}
+        return np.array([padded[id(r)] for r in self.regimens])
+
     def peak(self, interval: int, values: Values, etas: np.ndarray) -> np.ndarray:
         """Largest concentration (N,) within dosing interval number ``interval``."""
         tau, start = self.interval, interval * self.interval
-        low = np.full(self.problem.n_subjects, start)
-        high = low + tau
-        best = np.zeros(len(low))
-        for _ in range(3):
-            grid = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, _GRID)
-            # the instant after a bolus is the peak of an intravenous dose: look just inside the interval
-            grid[:, 0] += 1e-9 * tau
-            c = self.at(interval + 1, grid, np.full(_GRID, self.output), values, etas)
+        rows = np.arange(self.problem.n_subjects)
+        grid = start + tau * self._instants()
+        # the instant after a bolus is the peak of an intravenous dose: look just inside the interval
+        grid[:, 0] += 1e-9 * tau
+        best = np.zeros(len(rows))
+        for _ in range(_SEARCHES):
+            width = grid.shape[1]
+            c = self.at(interval + 1, grid, np.full(width, self.output), values, etas)
             top = c.argmax(axis=1)
-            best = np.maximum(best, c[np.arange(len(low)), top])
-            rows = np.arange(len(low))
-            low, high = grid[rows, np.maximum(top - 1, 0)], grid[rows, np.minimum(top + 1, _GRID - 1)]
+            best = np.maximum(best, c[rows, top])
+            low, high = grid[rows, np.maximum(top - 1, 0)], grid[rows, np.minimum(top + 1, width - 1)]
+            grid = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, _FINER)
         return best
 
     def trough(self, interval: int, values: Values, etas: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from pkpd.histology.binomial_hierarchical import BinomialHierarchical, binomial_
 from pkpd.histology.equivalence import Equivalence, equivalence
 from pkpd.histology.evidence import Contrast, DoseForecast, Evidence, ObservedDose
 from pkpd.histology.exnex import Exnex, exnex
+from pkpd.histology.exnex_characteristics import exnex_operating_characteristics
 from pkpd.histology.gathering import gather
 from pkpd.histology.influence import leave_one_out
 from pkpd.histology.likelihood_ratio import likelihood_ratio
@@ -46,6 +47,7 @@ __all__ = [
     "decide",
     "equivalence",
     "exnex",
+    "exnex_operating_characteristics",
     "gather",
     "holm",
     "leave_one_out",

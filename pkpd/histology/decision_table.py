@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from pkpd.histology.evidence import Evidence
 from pkpd.histology.margins import Margins
+from pkpd.histology.sentence import percent
 
 __all__ = ["Judgement", "Probabilities", "Ruling", "rule_on"]
 
@@ -154,6 +155,8 @@ def _row_2(j: Judgement) -> Ruling | None:
         limit = acceptable[-1]
         if limit < reference or (options and limit < min(options)[0]):
             options.append((limit, "2b", "safety"))
+        elif not options:
+            j.reasons.append("its own exposure at the reference dose keeps adverse events within the margin")
     if not options:
         return None
     dose, rule, matches = min(options)
@@ -187,7 +190,7 @@ def _exposure_match(j: Judgement) -> float | None:
         j.reasons.append(
             f"the exposure-matched dose {dose:g} is refused: the probability that adverse events at it "
             "exceed the "
-            f"reference by more than {100 * delta:.0f} percentage points is {100 * p_excess:.0f} %"
+            f"reference by more than {100 * delta:.0f} percentage points is {percent(p_excess)}"
         )
         return None
     if dose > reference and not j.kept(1 - p_excess):

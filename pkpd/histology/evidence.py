@@ -21,7 +21,7 @@ class Contrast:
     Attributes
     ----------
     estimate : float
-        Point estimate (at the estimated coefficients).
+        Point estimate (at the estimated coefficients); NaN where nobody was evaluable.
     values : ndarray
         Sorted draws.
     sd_own, sd_reference : float
@@ -64,11 +64,15 @@ class Contrast:
     __hash__ = None  # type: ignore[assignment]
 
     def below(self, x: float) -> float:
-        """P(contrast < x)."""
+        """P(contrast < x); NaN where the contrast is not known."""
+        if math.isnan(self.estimate):
+            return math.nan
         return float(np.searchsorted(self.values, self._unspread(x), side="left") / self.values.size)
 
     def above(self, x: float) -> float:
-        """P(contrast > x)."""
+        """P(contrast > x); NaN where the contrast is not known."""
+        if math.isnan(self.estimate):
+            return math.nan
         return float(1.0 - np.searchsorted(self.values, self._unspread(x), side="right") / self.values.size)
 
     def interval(self, level: float = 0.90) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from pkpd.histology.binomial_quadrature import legendre, moments, tail, tau_node
 from pkpd.histology.permutation import read_responses
 from pkpd.results import result
 
-__all__ = ["Exnex", "exnex"]
+__all__ = ["Exnex", "exnex", "read_priors"]
 
 TAU_NODES, THETA_NODES, ALONE_NODES, TAIL_NODES = 24, 17, 61, 12
 MOST_HISTOLOGIES_TWO = 12
@@ -112,7 +112,7 @@ def exnex(
         ``E_RESPONDERS``, ``E_PATIENTS``, ``E_HISTOLOGIES``, ``E_PRIOR``, ``E_WEIGHTS``.
     """
     r, n = (values.astype(float) for values in read_responses(responders, patients))
-    shared, alone = _priors(exchangeable, nonexchangeable, r.size)
+    shared, alone = read_priors(exchangeable, nonexchangeable, r.size)
     found = _posterior(r, n, shared, alone, None)
     mean, second = found.values
     return Exnex(
@@ -142,7 +142,9 @@ def _posterior(r: np.ndarray, n: np.ndarray, shared: tuple, alone: tuple, cut: f
     own_values = (own.mean, own.second) if cut is None else (tail(m, s, r, n, cut, TAIL_NODES),)
     own_part = weight_alone * np.exp(own.log_mass - top)
     active = [c for c, component in enumerate(shared) if component[0] > 0]
-    components = [_component(shared[c], r, n, top, cut) for c in active]
+    components = [
+        _component(shared[c], r, n, top, cut, own_part if len(active) == 1 else None) for c in active
+    ]
     if len(components) == 1:
         values, inside, log_z = _one(components[0], own_part, own_values)
     else:
@@ -160,6 +162,7 @@ def _component(
     n: np.ndarray,
     top: np.ndarray,
     cut: float | None,
+    own: np.ndarray | None,
 ) -> _Component:
     weight, mu, tau = component
     taus, log_tau = tau_nodes(tau, TAU_NODES)
@@ -169,8 +172,17 @@ def _component(
     prior = (np.exp(log_tau)[:, None] * (mu_weights * np.exp(mu.logpdf(mus)))).ravel()
     spread = np.broadcast_to(spread, at.shape)
     found = moments(at, spread, r, n, THETA_NODES, second=cut is None)
-    values = (found.mean, found.second) if cut is None else (tail(at, spread, r, n, cut, TAIL_NODES),)
-    return _Component(prior, weight * np.exp(found.log_mass - top), values)
+    likelihood = weight * np.exp(found.log_mass - top)
+    if cut is None:
+        return _Component(prior, likelihood, (found.mean, found.second))
+    above = np.zeros_like(likelihood)
+    matters = np.ones(prior.size, dtype=bool)
+    if own is not None:
+        # tails are costly: take them only at nodes that carry weight
+        mass = prior * (likelihood + own).prod(axis=1)
+        matters = mass > 1e-12 * mass.max()
+    above[matters] = tail(at[matters], spread[matters], r, n, cut, TAIL_NODES)
+    return _Component(prior, likelihood, (above,))
 
 
 def _mu_panels(
@@ -190,7 +202,7 @@ def _mu_panels(
     ]
     if cut is not None:
         # as τ → 0 the probability becomes a step in μ at the cut, of the width of τ
-        width = np.unique(np.clip(taus, 1e-3, 1.0))
+        width = np.unique(np.clip(taus[::3], 1e-3, 1.0))
         edges += [np.array([cut]), cut + width, cut - width]
     ends = np.unique(np.clip(np.concatenate(edges), low, high))
     ends = ends[np.concatenate([[True], np.diff(ends) > 1e-4])]
@@ -274,7 +286,8 @@ def _subsets(mask: int) -> np.ndarray:
     return found
 
 
-def _priors(exchangeable, nonexchangeable, k: int) -> tuple[tuple, tuple]:
+def read_priors(exchangeable, nonexchangeable, k: int) -> tuple[tuple, tuple]:
+    """Components and priors as tuples, or the error that says what is wrong with them."""
     try:
         shared = tuple((float(w), mu, tau) for w, mu, tau in exchangeable)
         weight, prior = float(nonexchangeable[0]), nonexchangeable[1]

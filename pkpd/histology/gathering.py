@@ -28,7 +28,7 @@ __all__ = ["gather"]
 class ExposureResponse(Protocol):
     """What is asked of an exposure-response fit (:class:`pkpd.response.LogisticFit` offers it)."""
 
-    coefficients: pd.Series
+    histologies: tuple[str, ...]
 
     def probability(self, histology: str, exposure: Any, coefficients: Any = None) -> np.ndarray:
         """Probability at each exposure; with (d, p) coefficient draws a (d, n) array."""
@@ -115,6 +115,8 @@ def gather(
     - T is the mean predicted response over the histology's subjects at their exposure under the reference
       dose, minus the same in the reference histology; forecasts at a dose d use exposure·d/d_ref, i.e. they
       assume PK that is linear in dose.
+    - A histology without a single evaluable subject for an endpoint is not in its fit: contrasts and
+      forecasts of that endpoint are NaN, and the decision table ends in row 0.
     - Uncertainty comes from draws of the joint normal of all coefficients of a fit. Subjects are kept as
       they are.
     """
@@ -224,6 +226,8 @@ class _Predictor:
     def mean(self, histology: str, exposure: Any) -> _Mean:
         """Mean probability over `exposure` (n,), with its draws."""
         exposure = np.asarray(exposure, float)
+        if histology not in self.fit.histologies:
+            return _Mean(math.nan, np.full(len(self.coefficients), math.nan))
         estimate = float(np.mean(self.fit.probability(histology, exposure)))
         # rows of draws in slices: (draws × subjects) of a large histology would not stay in the cache
         step = max(1, 200_000 // exposure.size)

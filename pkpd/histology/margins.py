@@ -55,6 +55,8 @@ class Margins:
         No dose above this multiple of the highest studied dose is proposed; 1.5.
     delta_safety_overrides : dict of str to float
         Histologies with a margin of their own, e.g. 0.05 for hepatic events in hepatocellular carcinoma.
+    dose_unit : str
+        Unit of the doses, for the sentences.
     p0_source : dict of str to str
         Where each p0 comes from; printed with an exclusion.
 
@@ -80,6 +82,7 @@ class Margins:
     extrapolation_limit: float = 1.5
     delta_safety_overrides: dict[str, float] = field(default_factory=dict)
     p0_source: dict[str, str] = field(default_factory=dict)
+    dose_unit: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bounds", tuple(float(b) for b in self.bounds))

@@ -80,7 +80,8 @@ class Verdict:
     n_needed : int or None
         Fewest evaluable patients in the histology at which a verdict other than ``insufficient data`` would
         be reached if every point estimate held and the histology's standard errors shrank as 1/√n (those of
-        the reference stay); None where the data decide already or no n would.
+        the reference stay); None where the data decide already, no n would, or an endpoint has no estimate to
+        hold.
     evidence_class : str
         EC1 randomised doses, EC2 several doses, EC3 one dose.
     qualifiers : tuple of str
@@ -225,7 +226,7 @@ def _qualifiers(evidence: Evidence, margins: Margins, ruling: Ruling) -> tuple[s
 
 def _n_that_decides(evidence: Evidence, margins: Margins) -> int | None:
     """Fewest patients at which the table would rule, with estimates held; None if none up to LARGEST_N."""
-    if evidence.aliased_with and not evidence.anchor:
+    if (evidence.aliased_with and not evidence.anchor) or evidence.n == 0:
         return None
 
     def decides(n: int) -> bool:

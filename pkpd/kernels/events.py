@@ -14,7 +14,8 @@ import math
 
 import numpy as np
 
-from pkpd._jit import kernel
+from pkpd._jit import STEADY_SIGNATURE, kernel
+from pkpd.kernels.status import NO_STEADY_STATE
 
 # kinds of dose record
 DOSE, STEADY_RESET, STEADY_ADD, RESET_ONLY = 0, 1, 2, 3
@@ -22,6 +23,9 @@ DOSE, STEADY_RESET, STEADY_ADD, RESET_ONLY = 0, 1, 2, 3
 BOLUS, START, STOP, RESET, STEADY = 0, 1, 2, 3, 4
 # values of RATE that ask the model
 MODELLED_RATE, MODELLED_DURATION = -1.0, -2.0
+
+# no more than so many infusions of a steady-state dose run at once: beyond that it has no steady state worth the name
+MOST_RUNNING = 10_000
 
 # rows of the table that says which parameter slot gives an event property of each compartment (-1: none);
 # SPEED is bioavailability/duration, LENGTH bioavailability/rate: what an amount is multiplied with
@@ -61,6 +65,12 @@ def infusion_rate(p, event_slots, cmt, amount, rate):
 
 
 @kernel()
+def whole_intervals(length, interval):
+    """How many whole intervals an infusion of steady-state doses lasts: the rest of it is in (0, interval]."""
+    return max(int(math.ceil(min(length / interval, MOST_RUNNING + 1.0))) - 1, 0)
+
+
+@kernel()
 def running_infusions(p, event_slots, cmt, amount, rate, interval):
     """How many of the implied infusions before a steady-state dose still run at its record time."""
     if interval <= 0.0:
@@ -68,7 +78,8 @@ def running_infusions(p, event_slots, cmt, amount, rate, interval):
     length, _, _ = infusion_length(p, event_slots, cmt, amount, rate)
     slot = event_slots[LAG, cmt]
     lag = p[slot] if slot >= 0 else 0.0
-    return max(int(math.ceil((lag + length) / interval)) - 1, 0)
+    whole = whole_intervals(length, interval)
+    return whole + (1 if interval - lag < length - whole * interval else 0)
 
 
 @kernel()
@@ -82,7 +93,9 @@ def count_events(p, event_slots, dose_cmt, dose_amt, dose_rate, dose_kind, dose_
         if dose_kind[i] != DOSE:
             count += 1
             if dose_rate[i] != 0.0:
-                count += running_infusions(p, event_slots, dose_cmt[i], dose_amt[i], dose_rate[i], dose_interval[i])
+                count += running_infusions(
+                    p, event_slots, dose_cmt[i], dose_amt[i], dose_rate[i], dose_interval[i]
+                )
             if dose_interval[i] <= 0.0:
                 continue  # a constant infusion ends at its record
         count += 2 if dose_rate[i] != 0.0 else 1
@@ -90,7 +103,9 @@ def count_events(p, event_slots, dose_cmt, dose_amt, dose_rate, dose_kind, dose_
 
 
 @kernel()
-def sorted_events(p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval):
+def sorted_events(
+    p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
+):
     """Events in order of time; at equal times the order of the records decides.
 
     Returns
@@ -122,7 +137,9 @@ def sorted_events(p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose
         infused = dose_rate[i] != 0.0
         length, length_slot, length_factor = 0.0, -1, 0.0
         if infused and (dose_kind[i] == DOSE or dose_interval[i] > 0.0):
-            length, length_slot, length_factor = infusion_length(p, event_slots, cmt, dose_amt[i], dose_rate[i])
+            length, length_slot, length_factor = infusion_length(
+                p, event_slots, cmt, dose_amt[i], dose_rate[i]
+            )
         if dose_kind[i] != DOSE:
             time[k], kind[k], dose[k] = dose_time[i], STEADY, i
             k += 1
@@ -131,7 +148,7 @@ def sorted_events(p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose
             if infused:
                 running = running_infusions(p, event_slots, cmt, dose_amt[i], dose_rate[i], dose_interval[i])
                 for back in range(running, 0, -1):
-                    time[k] = start - back * dose_interval[i] + length
+                    time[k] = max(start - back * dose_interval[i] + length, dose_time[i])  # rounding
                     kind[k], dose[k], lagged[k] = STOP, i, 1
                     slot[k], factor[k] = length_slot, length_factor
                     k += 1
@@ -155,6 +172,31 @@ def sorted_events(p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose
 
 
 @kernel()
+def moved_back(p, event_slots, dose_cmt, dose_rate):
+    """Whether a dose would take effect before its record, or an infusion end before it starts."""
+    for i in range(dose_cmt.shape[0]):
+        lag_slot = event_slots[LAG, dose_cmt[i]]
+        if lag_slot >= 0 and p[lag_slot] < 0.0:
+            return True
+        bio_slot = event_slots[BIOAVAILABILITY, dose_cmt[i]]
+        if dose_rate[i] > 0.0 and bio_slot >= 0 and p[bio_slot] < 0.0:
+            return True
+    return False
+
+
+@kernel()
+def modelled_badly(p, event_slots, dose_cmt, dose_amt, dose_rate):
+    """Whether a modelled rate or duration is not positive."""
+    for i in range(dose_rate.shape[0]):
+        if dose_rate[i] < 0.0:
+            length, _, _ = infusion_length(p, event_slots, dose_cmt[i], dose_amt[i], dose_rate[i])
+            speed, _, _ = infusion_rate(p, event_slots, dose_cmt[i], dose_amt[i], dose_rate[i])
+            if not (speed > 0.0 and (length > 0.0 or dose_amt[i] == 0.0)):
+                return True
+    return False
+
+
+@kernel()
 def event_time_derivative(e, dose, lagged, slot, factor, event_slots, dose_cmt, out):
     """Derivative of the time of event ``e`` to the parameters: fills ``out`` (P,)."""
     out[:] = 0.0
@@ -164,3 +206,12 @@ def event_time_derivative(e, dose, lagged, slot, factor, event_slots, dose_cmt, 
             out[lag_slot] += 1.0
     if slot[e] >= 0:
         out[slot[e]] += factor[e]
+
+
+@kernel(STEADY_SIGNATURE)
+def no_steady_state(
+    order, n, t, p, event_slots, kind, cmt, amount, rate, interval,
+    rates, jacobian, hessian, output, structure, coefficients, settings, y,
+):  # fmt: skip
+    """What solvers of data without steady-state doses are given, so that nothing is compiled that they do not need."""
+    return NO_STEADY_STATE

@@ -15,13 +15,14 @@ from pkpd.kernels.dense import invert
 from pkpd.kernels.divided import divided2, divided3, divided4
 from pkpd.kernels.exponential import exponential
 
-# Largest condition number of the eigenvectors at which derivatives of order 0, 1, 2 keep about ten digits: each order
-# multiplies the rounding error by the condition number once more (tests/kernels/test_linear.py measures it).
-_CONDITION = (1e6, 1e4, 1e3)
+# Largest condition number of the eigenvectors at which they are used. The error of the solution and of both orders of its
+# derivatives is about 1e-15 times it (tests/kernels/test_linear.py measures it), so that ten digits are kept. It is one number
+# for all orders: the objective must not depend on whether derivatives are wanted.
+_CONDITION = 1e4
 
 
 @kernel()
-def eigenbasis(order, k):
+def eigenbasis(k):
     """Eigenvalues and eigenvectors of K if they are real and well conditioned.
 
     Returns
@@ -59,7 +60,53 @@ def eigenbasis(order, k):
     if not invert(vectors.copy(), inverse):
         return False, values, vectors, inverse
     condition = math.sqrt(np.sum(vectors**2)) * math.sqrt(np.sum(inverse**2))
-    return condition <= _CONDITION[order], values, vectors, inverse
+    return condition <= _CONDITION, values, vectors, inverse
+
+
+@kernel()
+def linear_system(order, n, p, structure, coefficients):
+    """The matrix and the constant input of a linear system.
+
+    Returns
+    -------
+    k (n, n), kp (P, n, n), base (n,), base_p (P, n), moves (P,) : arrays
+        K, its derivatives, the input and its derivatives (P = 0 at order 0), and which slots K depends on.
+    """
+    first = p.shape[0] if order >= 1 else 0
+    k, kp = np.zeros((n, n)), np.zeros((first, n, n))
+    base, base_p = np.zeros(n), np.zeros((first, n))
+    moves = np.zeros(first, np.bool_)
+    for row in range(structure.shape[0]):
+        i, j, slot = structure[row, 0], structure[row, 1], structure[row, 2]
+        value = coefficients[row] * (p[slot] if slot >= 0 else 1.0)
+        if j < n:
+            k[i, j] += value
+            if order >= 1 and slot >= 0:
+                kp[slot, i, j] += coefficients[row]
+                moves[slot] = True
+        else:
+            base[i] += value
+            if order >= 1 and slot >= 0:
+                base_p[slot, i] += coefficients[row]
+    return k, kp, base, base_p, moves
+
+
+@kernel()
+def in_eigenbasis(usable, vec, inv, kp, moves):
+    """The derivatives of K in the eigenbasis, (P, n, n)."""
+    first, n = kp.shape[0], kp.shape[1]
+    m = np.zeros((first, n, n))
+    if usable:
+        for s in range(first):
+            if moves[s]:
+                for i in range(n):
+                    for j in range(n):
+                        total = 0.0
+                        for a in range(n):
+                            for b in range(n):
+                                total += inv[i, a] * kp[s, a, b] * vec[b, j]
+                        m[s, i, j] = total
+    return m
 
 
 @kernel()

@@ -21,14 +21,14 @@ from pkpd.kernels.events import (
     STEADY_RESET,
     STOP,
     event_time_derivative,
-    infusion_length,
     infusion_rate,
+    modelled_badly,
+    moved_back,
     running_infusions,
     sorted_events,
 )
-from pkpd.kernels.ode_steady import steady_state
 from pkpd.kernels.ode_step import integrate, record, slope
-from pkpd.kernels.status import INFUSION_NOT_POSITIVE, NOT_FINITE, OK
+from pkpd.kernels.status import EVENT_TIME_NEGATIVE, INFUSION_NOT_POSITIVE, NOT_FINITE, OK
 
 
 @kernel()
@@ -80,7 +80,7 @@ def _initial(order, p, event_slots, y):
 
 @kernel(SOLVER_SIGNATURE)
 def solve_ode(
-    order, n, p, rates, jacobian, hessian, output, structure, coefficients, event_slots, settings,
+    order, n, p, rates, jacobian, hessian, output, steady, structure, coefficients, event_slots, settings,
     dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval, obs_time, obs_endpoint, obs_row,
     f, f_p, f_pp,
 ):  # fmt: skip
@@ -95,17 +95,15 @@ def solve_ode(
     for i in range(slots):
         if not math.isfinite(p[i]):
             return NOT_FINITE
-    for i in range(dose_time.shape[0]):
-        if dose_rate[i] < 0.0:
-            length, _, _ = infusion_length(p, event_slots, dose_cmt[i], dose_amt[i], dose_rate[i])
-            speed, _, _ = infusion_rate(p, event_slots, dose_cmt[i], dose_amt[i], dose_rate[i])
-            if not (speed > 0.0 and (length > 0.0 or dose_amt[i] == 0.0)):
-                return INFUSION_NOT_POSITIVE
+    if moved_back(p, event_slots, dose_cmt, dose_rate):
+        return EVENT_TIME_NEGATIVE
+    if modelled_badly(p, event_slots, dose_cmt, dose_amt, dose_rate):
+        return INFUSION_NOT_POSITIVE
     ev_time, ev_kind, ev_dose, ev_lagged, ev_slot, ev_factor = sorted_events(
         p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
     )
     events, wanted = ev_time.shape[0], obs_time.shape[0]
-    y, steady = np.zeros((columns, n)), np.zeros((columns, n))
+    y, settled = np.zeros((columns, n)), np.zeros((columns, n))
     r, rp = np.zeros(n), np.zeros((slots, n))
     tau_p = np.zeros(slots)
     out, d_out, d2_out = np.zeros(1), np.zeros(n + slots), np.zeros((n + slots, n + slots))
@@ -123,11 +121,17 @@ def solve_ode(
             at += 1
             continue
         # events that are due now come before anything else, unless an observation of an earlier record has the same time
-        if at < events and ev_time[at] <= t and not (obs_time[done] <= t and obs_row[done] < dose_row[ev_dose[at]]):
+        if (
+            at < events
+            and ev_time[at] <= t
+            and not (obs_time[done] <= t and obs_row[done] < dose_row[ev_dose[at]])
+        ):
             dose, kind = ev_dose[at], ev_kind[at]
             cmt, amount, rate = dose_cmt[dose], dose_amt[dose], dose_rate[dose]
             if order >= 1:
-                event_time_derivative(at, ev_dose, ev_lagged, ev_slot, ev_factor, event_slots, dose_cmt, tau_p)
+                event_time_derivative(
+                    at, ev_dose, ev_lagged, ev_slot, ev_factor, event_slots, dose_cmt, tau_p
+                )
                 shift(1.0, order, n, slots, t, y, p, r, rp, tau_p, rates, jacobian, hessian, structure)
             if kind == BOLUS:
                 slot = event_slots[BIOAVAILABILITY, cmt]
@@ -146,9 +150,9 @@ def solve_ode(
                 r[:] = 0.0
                 rp[:, :] = 0.0
             elif kind == STEADY:
-                status = steady_state(
-                    order, n, t, p, event_slots, cmt, amount, rate, dose_interval[dose],
-                    rates, jacobian, hessian, output, structure, settings, steady,
+                status = steady(
+                    order, n, t, p, event_slots, dose_kind[dose], cmt, amount, rate, dose_interval[dose],
+                    rates, jacobian, hessian, output, structure, coefficients, settings, settled,
                 )  # fmt: skip
                 if status != OK:
                     return status
@@ -157,7 +161,7 @@ def solve_ode(
                     y[:, :] = 0.0
                     r[:] = 0.0
                     rp[:, :] = 0.0
-                y += steady
+                y += settled
                 if rate != 0.0 and dose_interval[dose] > 0.0:
                     running = running_infusions(p, event_slots, cmt, amount, rate, dose_interval[dose])
                     speed, slot, factor = infusion_rate(p, event_slots, cmt, amount, rate)
@@ -169,7 +173,9 @@ def solve_ode(
             at += 1
             continue
         if obs_time[done] <= t:
-            if not record(order, n, slots, done, obs_endpoint[done], t, p, y, output, out, d_out, d2_out, f, f_p, f_pp):
+            if not record(
+                order, n, slots, done, obs_endpoint[done], t, p, y, output, out, d_out, d2_out, f, f_p, f_pp
+            ):
                 return NOT_FINITE
             done += 1
             continue

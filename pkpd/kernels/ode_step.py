@@ -119,9 +119,28 @@ def integrate(
         step = stop - t if ends else h
         for stage in range(2, 8):
             combine(columns, n, y, step, k, stage, new)
-            c = C2 if stage == 2 else (C3 if stage == 3 else (C4 if stage == 4 else (C5 if stage == 5 else 1.0)))
+            c = (
+                C2
+                if stage == 2
+                else (C3 if stage == 3 else (C4 if stage == 4 else (C5 if stage == 5 else 1.0)))
+            )
             slope(
-                order, n, slots, forced, t + c * step, new, p, r, rp, rates, jacobian, hessian, table, j, values, k[stage - 1]
+                order,
+                n,
+                slots,
+                forced,
+                t + c * step,
+                new,
+                p,
+                r,
+                rp,
+                rates,
+                jacobian,
+                hessian,
+                table,
+                j,
+                values,
+                k[stage - 1],
             )
         error = error_norm(n, y, new, step, k, rtol, atol)
         if not math.isfinite(error):
@@ -139,7 +158,21 @@ def integrate(
         while done < wanted and obs_time[done] < end:
             interpolate(columns, n, y, step, k, (obs_time[done] - t) / step, seen)
             if not record(
-                order, n, slots, done, obs_endpoint[done], obs_time[done], p, seen, output, out, d_out, d2_out, f, f_p, f_pp
+                order,
+                n,
+                slots,
+                done,
+                obs_endpoint[done],
+                obs_time[done],
+                p,
+                seen,
+                output,
+                out,
+                d_out,
+                d2_out,
+                f,
+                f_p,
+                f_pp,
             ):
                 return NOT_FINITE, done
             done += 1

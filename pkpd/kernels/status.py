@@ -7,9 +7,10 @@ STEP_TOO_SMALL = 3
 INNER_NOT_CONVERGED = 4
 HESSIAN_NOT_POSITIVE = 5
 VARIANCE_NOT_POSITIVE = 6
-NO_STEADY_STATE = 7
-LAG_TOO_LONG = 8
-INFUSION_NOT_POSITIVE = 9
+EVENT_TIME_NEGATIVE = 7
+NO_STEADY_STATE = 8
+LAG_TOO_LONG = 9
+INFUSION_NOT_POSITIVE = 10
 
 MESSAGES = {
     OK: "solved",
@@ -20,6 +21,8 @@ MESSAGES = {
     HESSIAN_NOT_POSITIVE: "the second derivative at the empirical Bayes estimate is not positive definite",
     VARIANCE_NOT_POSITIVE: "the residual variance is zero, e.g. a proportional error where the prediction is 0: "
     "add an additive error, or exclude such records with MDV=1",
+    EVENT_TIME_NEGATIVE: "a lag time, or the bioavailability of an infusion, is negative at these parameters: bound it below "
+    "by 0, or make its random effect multiplicative",
     NO_STEADY_STATE: "a steady-state dose has no steady state: some compartment is never emptied, or the doses exceed what the "
     "system can eliminate",
     LAG_TOO_LONG: "the lag of a steady-state dose is longer than its interval II: shorten the lag, or write the doses out",

@@ -121,6 +121,21 @@ class Problem:
         return solve_ode
 
     @property
+    def steady(self) -> Any:
+        """The compiled function that finds steady states; it is loaded only for data that have such doses."""
+        if not np.any(np.isin(self.doses.kind, (1, 2))):
+            from pkpd.kernels.events import no_steady_state
+
+            return no_steady_state
+        if self.structure.linear:
+            from pkpd.kernels.linear_steady import steady_linear
+
+            return steady_linear
+        from pkpd.kernels.ode_steady import steady_ode
+
+        return steady_ode
+
+    @property
     def settings(self) -> np.ndarray:
         """Tolerances as the kernels read them: rtol, atol, most steps."""
         return np.array([self.solver.rtol, self.solver.atol, float(self.solver.max_steps)])
@@ -130,7 +145,7 @@ class Problem:
         """The arguments that every kernel takes for the model: solver, compiled functions and tables."""
         f, s = self.functions, self.structure
         return (
-            self.solve, f["parameters"], f["rates"], f["jacobian"], f["hessian"], f["output"],
+            self.solve, f["parameters"], f["rates"], f["jacobian"], f["hessian"], f["output"], self.steady,
             len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings,
         )  # fmt: skip
 
@@ -146,6 +161,10 @@ class Problem:
     def with_records(self, doses: Doses, records: Records) -> Problem:
         """Give the same subjects other doses and observation times."""
         return replace(self, doses=doses, records=records)
+
+
+_DERIVED: dict[tuple[Any, ...], tuple[Structure, str]] = {}
+_MOST_DERIVED = 64
 
 
 def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
@@ -193,22 +212,29 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
                 symbols.append(indicator)
                 total = total + theta.symbol * indicator
         definitions[effect.symbol] = total if total != 0 else _zero()
-    structure = analyse(model, solver.kind)
-    if np.any(np.isin(doses.kind, (1, 2))) and any(model.time in r.free_symbols for r in structure.rates):
+    # what SymPy derives depends on the model and its levels alone: repeated fits and exposure grids find it here
+    key = (model.fingerprint(), solver.kind, tuple(indicators))
+    if key not in _DERIVED:
+        while len(_DERIVED) >= _MOST_DERIVED:
+            _DERIVED.pop(next(iter(_DERIVED)))
+        structure = analyse(model, solver.kind)
+        individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
+        source = model_source(
+            structure,
+            definitions,
+            individual,
+            [e.symbol for e in model.etas],
+            [t.symbol for t in thetas],
+            symbols,
+        )
+        _DERIVED[key] = structure, source
+    structure, source = _DERIVED[key]
+    if np.any(np.isin(doses.kind, (1, 2))) and any(structure.time in r.free_symbols for r in structure.rates):
         raise ModelError(
             "E_STEADY_TIME",
             f"the data have steady-state doses, but the equations of {model.name} depend on time itself.",
             "Write the doses that led to the steady state out with ADDL and II.",
         )
-    individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
-    source = model_source(
-        structure,
-        definitions,
-        individual,
-        [e.symbol for e in model.etas],
-        [t.symbol for t in thetas],
-        symbols,
-    )
     sigma = {s.name: i for i, s in enumerate(model.sigmas)}
     residual = [
         [sigma.get(o.additive or "", -1), sigma.get(o.proportional or "", -1)] for o in model.observations
@@ -288,7 +314,9 @@ def _doses(model: Model, data: Dataset, frame: pd.DataFrame) -> Doses:
     )
 
 
-def _check_modelled(model: Model, frame: pd.DataFrame, source: np.ndarray, compartment: np.ndarray, rate: np.ndarray) -> None:
+def _check_modelled(
+    model: Model, frame: pd.DataFrame, source: np.ndarray, compartment: np.ndarray, rate: np.ndarray
+) -> None:
     """RATE -1 and -2 need a rate or duration in the model."""
     for code, what in ((-1.0, "rate"), (-2.0, "duration")):
         lacks = np.array([getattr(c, what) is None for c in model.compartments], dtype=bool)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pkpd.errors import InputError
 from pkpd.language.binding import Problem
+from pkpd.language.declarations import Theta
 
 __all__ = ["Scales", "Values", "parameter_values"]
 
@@ -68,6 +70,12 @@ class Scales:
             fixed.append(s.fixed)
         self.fixed = np.array(fixed, dtype=bool)
         self.free = np.flatnonzero(~self.fixed)
+        # units in which unbounded quantities are searched: a step of one is then a large step for all of them
+        self._theta_unit = np.array([_unit(t) for t in self.thetas])
+        start_omega = self.initial(problem).omega
+        self._factor_unit = np.array(
+            [1.0 if i == j else max(1.0, math.sqrt(start_omega[i, i])) for i, j in self.omega_index]
+        )
 
     def initial(self, problem: Problem) -> Values:
         """Starting values of the model."""
@@ -94,6 +102,8 @@ class Scales:
             ``E_PARAMETER_VALUE`` if OMEGA is not positive definite, or an SD not positive.
         """
         nt, no = len(self.thetas), len(self.omega_index)
+        if not np.all(np.isfinite(natural)):
+            raise InputError("E_PARAMETER_VALUE", "a value is not finite.", "Check the values.")
         omega = np.zeros((self.n_eta, self.n_eta))
         for (i, j), v in zip(self.omega_index, natural[nt : nt + no], strict=True):
             omega[i, j] = omega[j, i] = v
@@ -106,12 +116,8 @@ class Scales:
                 "Check variances and covariances.",
             ) from None
         sigma = np.array(natural[nt + no :], dtype=float)  # a copy: pandas hands out read-only arrays
-        if np.any(sigma <= 0) or not np.all(np.isfinite(natural)):
-            raise InputError(
-                "E_PARAMETER_VALUE",
-                "a residual SD is not positive, or a value is not finite.",
-                "Check the values.",
-            )
+        if np.any(sigma <= 0):
+            raise InputError("E_PARAMETER_VALUE", "a residual SD is not positive.", "Check the values.")
         return Values(np.array(natural[:nt], dtype=float), omega, sigma)
 
     def free_values(self, values: Values) -> np.ndarray:
@@ -119,11 +125,13 @@ class Scales:
         return self._unconstrained(values)[self.free]
 
     def _unconstrained(self, values: Values) -> np.ndarray:
-        out = [_to_line(v, t.lower, t.upper) for v, t in zip(values.theta, self.thetas, strict=True)]
+        theta = [_to_line(v, t.lower, t.upper) for v, t in zip(values.theta, self.thetas, strict=True)]
         lower = np.linalg.cholesky(values.omega) if self.n_eta else np.zeros((0, 0))
-        out += [math.log(lower[i, j]) if i == j else lower[i, j] for i, j in self.omega_index]
-        out += [math.log(s) for s in values.sigma]
-        return np.array(out)
+        omega = [math.log(lower[i, j]) if i == j else lower[i, j] for i, j in self.omega_index]
+        sigma = [math.log(s) for s in values.sigma]
+        return np.concatenate(
+            [np.array(theta) / self._theta_unit, np.array(omega) / self._factor_unit, sigma]
+        )
 
     def from_free(self, x: np.ndarray, base: Values) -> Values:
         """Population parameters at unconstrained ``x``; fixed ones are those of ``base``."""
@@ -133,12 +141,13 @@ class Scales:
         theta = np.array(
             [
                 b if t.fixed else _from_line(v, t.lower, t.upper)
-                for v, t, b in zip(full[:nt], self.thetas, base.theta, strict=True)
+                for v, t, b in zip(full[:nt] * self._theta_unit, self.thetas, base.theta, strict=True)
             ]
         )
         lower = np.zeros((self.n_eta, self.n_eta))
         with np.errstate(over="ignore"):
-            for (i, j), v in zip(self.omega_index, full[nt : nt + no], strict=True):
+            factor = full[nt : nt + no] * self._factor_unit
+            for (i, j), v in zip(self.omega_index, factor, strict=True):
                 lower[i, j] = np.exp(v) if i == j else v
             sigma = np.exp(full[nt + no :])
             omega = lower @ lower.T
@@ -163,10 +172,13 @@ class Scales:
         slopes = np.array(
             [_slope(v, t.lower, t.upper) for v, t in zip(values.theta, self.thetas, strict=True)]
         )
-        theta = g_theta * slopes
+        theta = g_theta * (slopes * self._theta_unit)
         lower = np.linalg.cholesky(values.omega) if self.n_eta else np.zeros((0, 0))
         to_factor = 2.0 * g_omega @ lower
-        omega = [to_factor[..., i, j] * (lower[i, i] if i == j else 1.0) for i, j in self.omega_index]
+        omega = [
+            to_factor[..., i, j] * (lower[i, i] if i == j else unit)
+            for (i, j), unit in zip(self.omega_index, self._factor_unit, strict=True)
+        ]
         stacked = np.stack(omega, axis=-1) if omega else np.zeros((*theta.shape[:-1], 0))
         return np.concatenate([theta, stacked, g_sigma * values.sigma], axis=-1)[..., self.free]
 
@@ -175,17 +187,22 @@ class Scales:
         nt, no = len(self.thetas), len(self.omega_index)
         full = np.zeros((len(self.names), len(self.names)))
         for i, (v, t) in enumerate(zip(values.theta, self.thetas, strict=True)):
-            full[i, i] = _slope(v, t.lower, t.upper)
+            full[i, i] = _slope(v, t.lower, t.upper) * self._theta_unit[i]
         lower = np.linalg.cholesky(values.omega) if self.n_eta else np.zeros((0, 0))
         for col, (a, b) in enumerate(self.omega_index):
             change = np.zeros_like(lower)
-            change[a, b] = lower[a, a] if a == b else 1.0
+            change[a, b] = lower[a, a] if a == b else self._factor_unit[col]
             d_omega = change @ lower.T + lower @ change.T
             for row, (i, j) in enumerate(self.omega_index):
                 full[nt + row, nt + col] = d_omega[i, j]
         for i, s in enumerate(values.sigma):
             full[nt + no + i, nt + no + i] = s
         return full[:, self.free]
+
+
+def _unit(theta: Theta) -> float:
+    bounded = math.isfinite(theta.lower) or math.isfinite(theta.upper)
+    return 1.0 if bounded else max(1.0, abs(theta.initial))
 
 
 def _to_line(value: float, lower: float, upper: float) -> float:
@@ -223,12 +240,42 @@ def _slope(value: float, lower: float, upper: float) -> float:
 def parameter_values(scales: Scales, problem: Problem, parameters: Mapping[str, float] | None) -> Values:
     """Population parameters from the model's initial values, overridden by name."""
     natural = scales.natural(scales.initial(problem))
-    for name, value in dict(parameters or {}).items():
+    # a covariance may be named either way round
+    mirrored = {
+        f"OMEGA({b},{a})": f"OMEGA({a},{b})"
+        for a, b in (n[6:-1].split(",", 1) for n in scales.names if n.startswith("OMEGA("))
+    }
+    for given, value in ({} if parameters is None else dict(parameters)).items():
+        name = given if given in scales.names else mirrored.get(given, given)
         if name not in scales.names:
             raise InputError(
                 "E_PARAMETER_NAME",
-                f"there is no parameter {name!r}.",
+                f"there is no parameter {given!r}.",
                 f"Parameters: {', '.join(scales.names)}.",
             )
-        natural[scales.names.index(name)] = float(value)
+        at = scales.names.index(name)
+        natural[at] = _number(name, value)
+        if at < len(scales.thetas):
+            theta = scales.thetas[at]
+            inside = theta.lower <= natural[at] <= theta.upper
+            if not (inside if theta.fixed else theta.lower < natural[at] < theta.upper):
+                raise InputError(
+                    "E_PARAMETER_VALUE",
+                    f"{name} = {natural[at]:g} is not inside its bounds ({theta.lower:g}, {theta.upper:g}).",
+                    "Give a value between them.",
+                )
+        elif scales.scales[at] in ("variance", "SD") and not natural[at] > 0:
+            raise InputError(
+                "E_PARAMETER_VALUE", f"{name} = {natural[at]:g} is not positive.", "Give a positive value."
+            )
     return scales.values(natural)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError("E_PARAMETER_VALUE", f"{name} = {value!r} is not a finite number.", "Give a number.")
+    return number

@@ -30,12 +30,16 @@ class CovarianceStep:
     condition_number : float
         Ratio of the largest to the smallest eigenvalue of the correlation matrix of the estimates; NaN without one.
     warnings : tuple of str
+    downhill : (free,) array or None
+        Where R is not positive definite, the unconstrained direction along which it is least so, its largest
+        component 1: the point is no minimum, or its minimum is flat.
     """
 
     matrix: np.ndarray | None
     status: str
     condition_number: float
     warnings: tuple[str, ...]
+    downhill: np.ndarray | None = None
 
 
 def covariance_step(
@@ -71,16 +75,17 @@ def covariance_step(
             f"W_COVARIANCE_S: {len(point.gradients)} subjects cannot determine S for {len(x)} parameters; R alone is used."
         )
         kind = "R"
+    downhill = None
     if kind == "S":
-        free, why = _inverse(s, names)
+        free, why, _ = _inverse(s, names)
         status = "S⁻¹"
     else:
         r = _half_hessian(evaluate, x, point, s)
-        inverse, why = (
-            (None, "the objective is not finite near the optimum") if r is None else _inverse(r, names)
+        inverse, why, downhill = (
+            (None, "the objective is not finite near the optimum", None) if r is None else _inverse(r, names)
         )
         if inverse is None:
-            free, second = _inverse(s, names)
+            free, second, _ = _inverse(s, names)
             warnings.append(
                 f"W_COVARIANCE_R: the R matrix gives no covariance ({why}); "
                 + ("S⁻¹ is reported instead." if free is not None else f"nor does S ({second}).")
@@ -91,7 +96,7 @@ def covariance_step(
             free = inverse @ s @ inverse if kind == "sandwich" else inverse
             status = "sandwich R⁻¹SR⁻¹" if kind == "sandwich" else "R⁻¹"
     if free is None:
-        return CovarianceStep(None, f"failed: {why}", float("nan"), tuple(warnings))
+        return CovarianceStep(None, f"failed: {why}", float("nan"), tuple(warnings), downhill)
     jacobian = scales.jacobian(point.values)
     matrix = jacobian @ (0.5 * (free + free.T)) @ jacobian.T
     sd = np.sqrt(np.diag(free))
@@ -102,7 +107,7 @@ def covariance_step(
             f"W_CONDITION_NUMBER: the correlation matrix of the estimates has condition number {condition:.0f}: "
             "parameters are hard to tell apart; consider a simpler model."
         )
-    return CovarianceStep(matrix, status, condition, tuple(warnings))
+    return CovarianceStep(matrix, status, condition, tuple(warnings), downhill)
 
 
 def _half_hessian(
@@ -123,16 +128,21 @@ def _half_hessian(
     return 0.5 * (r + r.T)
 
 
-def _inverse(m: np.ndarray, names: list[str]) -> tuple[np.ndarray | None, str]:
-    """Inverse of a matrix that should be positive definite, or the parameters along which it is not."""
+def _inverse(m: np.ndarray, names: list[str]) -> tuple[np.ndarray | None, str, np.ndarray | None]:
+    """Inverse of a matrix that should be positive definite; or the parameters and direction along which it is not."""
     scale = np.sqrt(np.abs(np.diag(m)))
     flat = [n for n, v in zip(names, scale, strict=True) if not v > 0]
     if flat:
-        return None, f"the data say nothing about {', '.join(flat)}"
+        return None, f"the data say nothing about {', '.join(flat)}", None
     values, vectors = np.linalg.eigh(m / np.outer(scale, scale))
     if values[0] <= 1e-12 * values[-1]:
         weights = np.abs(vectors[:, 0])
         involved = [names[i] for i in np.argsort(-weights) if weights[i] > 0.3 * weights.max()]
-        return None, f"not positive definite along {', '.join(involved)}"
+        direction = vectors[:, 0] / scale
+        return (
+            None,
+            f"not positive definite along {', '.join(involved)}",
+            direction / direction[np.argmax(np.abs(direction))],
+        )
     inverse = (vectors / values) @ vectors.T
-    return inverse / np.outer(scale, scale), ""
+    return inverse / np.outer(scale, scale), "", None

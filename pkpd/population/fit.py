@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings as python_warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from pkpd.simulation.prediction import individual_parameters
 __all__ = ["evaluate", "fit"]
 
 _LOG_2PI = math.log(2 * math.pi)
+_SADDLES = 3  # how often a search may be continued from where R shows that it is no minimum
 
 
 def fit(
@@ -62,14 +64,7 @@ def fit(
     FitError
         ``E_FIT_SUBJECT`` if the objective cannot be computed at the starting values; names the subjects.
     """
-    method = method or FOCEI()
-    if not isinstance(method, FOCEI):
-        raise InputError("E_METHOD", f"method {method!r} is not an estimation method.", "Use pkpd.FOCEI(…).")
-    problem = bind(model, data, method.solver)
-    if not problem.records.used.any():
-        raise FitError(
-            "E_NO_OBSERVATIONS", f"{data.source} has no observation that counts.", "Check EVID, MDV and DV."
-        )
+    method, problem = _bound(model, data, method)
     scales = Scales(problem)
     objective = Objective(problem, scales)
     start = scales.initial(problem)
@@ -89,9 +84,35 @@ def fit(
         tolerance=method.tolerance,
         progress=progress,
     )
-    search = _from_better_modes(at, search, method, progress)
+    search = _honest(_from_better_modes(at, search, method, progress), scales)
     step = covariance_step(method.covariance, at, search.x, search.point, scales)
+    for _ in range(_SADDLES):
+        further = _past_saddle(at, search, step.downhill, method, progress)
+        if further is None:
+            break
+        search = _honest(further, scales)
+        step = covariance_step(method.covariance, at, search.x, search.point, scales)
     return _result(problem, scales, method, seed, search, step, data)
+
+
+def _bound(model: Model, data: Dataset, method: FOCEI | None) -> tuple[FOCEI, Problem]:
+    method = method or FOCEI()
+    if not isinstance(method, FOCEI):
+        raise InputError("E_METHOD", f"method {method!r} is not an estimation method.", "Use pkpd.FOCEI(…).")
+    for value, kind, source in (
+        (model, Model, "pkpd.load_model(…)"),
+        (data, Dataset, "pkpd.read_dataset(…)"),
+    ):
+        if not isinstance(value, kind):
+            raise InputError(
+                "E_ARGUMENT", f"expected a {kind.__name__}, got {type(value).__name__}.", f"Use {source}."
+            )
+    problem = bind(model, data, method.solver)
+    if not problem.records.used.any():
+        raise FitError(
+            "E_NO_OBSERVATIONS", f"{data.source} has no observation that counts.", "Check EVID, MDV and DV."
+        )
+    return method, problem
 
 
 def _from_better_modes(
@@ -114,7 +135,52 @@ def _from_better_modes(
         tolerance=method.tolerance,
         progress=progress,
     )
-    return again if again.point.ofv < search.point.ofv else search
+    return _continued(search, again) if again.point.ofv < search.point.ofv else search
+
+
+def _past_saddle(
+    at: Callable[[np.ndarray, np.ndarray | None], Point],
+    search: Search,
+    downhill: np.ndarray | None,
+    method: FOCEI,
+    progress: Callable[[int, float], None] | None,
+) -> Search | None:
+    """Search on from a point with a vanishing gradient that R shows to be no minimum; None where nothing lies lower."""
+    if downhill is None or not search.converged:
+        return None
+    trials = [(length, at(search.x + length * downhill, None)) for length in (-4, -2, -1, -0.5, 0.5, 1, 2, 4)]
+    length, point = min(trials, key=lambda t: t[1].ofv)
+    if not point.ofv < search.point.ofv - 1e-6:
+        return None
+    again = minimise(
+        at,
+        search.x + length * downhill,
+        etas=point.etas,
+        max_iterations=method.max_iterations,
+        tolerance=method.tolerance,
+        progress=progress,
+    )
+    return _continued(search, again)
+
+
+def _continued(first: Search, second: Search) -> Search:
+    count = first.history[-1][0]
+    later = tuple((count + 1 + k, ofv, gradient) for k, ofv, gradient in second.history)
+    return replace(second, history=first.history + later)
+
+
+def _honest(search: Search, scales: Scales) -> Search:
+    """A search has not converged where the objective no longer moves with a parameter: it only ran onto a plain."""
+    gradients = search.point.gradients
+    if gradients is None or not search.converged or not len(search.x):
+        return search
+    flat = [
+        scales.names[i] for i, g in zip(scales.free, np.abs(gradients).max(axis=0), strict=True) if g < 1e-12
+    ]
+    if not flat:
+        return search
+    cause = f"the objective does not change with {', '.join(flat)} there: start elsewhere, or fix what the data cannot tell"
+    return replace(search, converged=False, cause=cause)
 
 
 def _result(
@@ -185,10 +251,10 @@ def _notes(scales: Scales, values: Values, eta_shrinkage: pd.Series) -> list[str
             near = 1e-4 * span if math.isfinite(span) else 1e-6 * max(abs(theta.initial - bound), 1e-300)
             if not theta.fixed and math.isfinite(bound) and abs(value - bound) < near:
                 notes.append(f"W_BOUND: theta {theta.name} = {value:.4g} lies at its bound {bound:g}.")
-    for i, row in enumerate(values.omega):
-        if values.omega[i, i] < 1e-6:
+    for name, variance in zip(eta_shrinkage.index, np.diag(values.omega), strict=True):
+        if variance < 1e-6:
             notes.append(
-                f"W_OMEGA_ZERO: the variance of eta {i + 1} is practically zero ({row[i]:.1e}); consider leaving it out."
+                f"W_OMEGA_ZERO: the variance of eta {name} is practically zero ({variance:.1e}); consider leaving it out."
             )
     return notes
 
@@ -213,8 +279,7 @@ def evaluate(
     FitError
         ``E_FIT_SUBJECT`` if the objective cannot be computed.
     """
-    method = method or FOCEI()
-    problem = bind(model, data, method.solver)
+    method, problem = _bound(model, data, method)
     scales = Scales(problem)
     values = parameter_values(scales, problem, parameters)
     objective = Objective(problem, scales)

@@ -36,6 +36,8 @@ class FOCEI:
             raise InputError(
                 "E_METHOD", f"covariance={self.covariance!r} is unknown.", 'Use "sandwich", "R", "S" or None.'
             )
+        if not isinstance(self.solver, Solver):
+            raise InputError("E_METHOD", f"solver={self.solver!r} is not a solver.", "Use pkpd.Solver(…).")
         if self.max_iterations < 0 or not self.tolerance > 0:
             raise InputError(
                 "E_METHOD", "max_iterations must be 0 or more and tolerance positive.", "Correct them."

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 import re
 import textwrap
+import warnings
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.errors import PkpdWarning
 from pkpd.report.palette import GREY, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SMALL", "TEXT", "box", "grid", "log_ticks", "panel", "png", "settle", "svg", "wrapped"]
+__all__ = ["SMALL", "TEXT", "box", "grid", "literal", "log_ticks", "panel", "png", "settle", "svg", "wrapped"]
 
 TEXT, SMALL = (
     8.5,
@@ -64,6 +68,8 @@ def log_ticks(ax: Axes, axis: str = "x") -> None:
 
     which = ax.xaxis if axis == "x" else ax.yaxis
     low, high = sorted(ax.get_xlim() if axis == "x" else ax.get_ylim())
+    if not 0 < low < high < np.inf:
+        return
     exponents = range(int(np.floor(np.log10(low))) - 1, int(np.ceil(np.log10(high))) + 1)
     ticks: list[float] = []
     for steps in (
@@ -113,6 +119,55 @@ def box(ax: Axes, values: np.ndarray, at: float, width: float, colour: str, fill
         solid_capstyle="butt",
         label="median",
     )
+
+
+# fonts with Chinese, Japanese and Korean letters, by the beginning of the file that systems ship them in
+_WIDE = {
+    "NotoSansCJK": "Noto Sans CJK SC", "NotoSansSC": "Noto Sans SC", "SourceHanSans": "Source Han Sans SC",
+    "msyh": "Microsoft YaHei", "simhei": "SimHei", "PingFang": "PingFang SC", "Hiragino": "Hiragino Sans GB",
+    "wqy-microhei": "WenQuanYi Micro Hei", "wqy-zenhei": "WenQuanYi Zen Hei", "ARIALUNI": "Arial Unicode MS",
+}  # fmt: skip
+
+
+@functools.cache
+def _wide_fonts() -> list[str]:
+    """Names of the installed ones; those installed since matplotlib listed the fonts are made known to it."""
+    from matplotlib import font_manager
+
+    for path in sorted(font_manager.findSystemFonts()):
+        stem = os.path.basename(path).lower()
+        known = {font.fname for font in font_manager.fontManager.ttflist}
+        if path not in known and any(stem.startswith(start.lower()) for start in _WIDE):
+            font_manager.fontManager.addfont(path)
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return [name for name in _WIDE.values() if name in installed]
+
+
+def literal(owner: Any) -> None:
+    """Show every text of axes or a figure as it is written: "$" is no formula, and letters find a font.
+
+    Warns
+    -----
+    PkpdWarning
+        ``W_FONT`` if no installed font has the letters; they are then drawn as empty boxes.
+    """
+    from matplotlib import font_manager
+    from matplotlib.text import Text
+
+    own = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
+    for text in owner.findobj(Text):
+        text.set_parse_math(False)
+        missing = {c for c in text.get_text() if not c.isspace() and not own.get_char_index(ord(c))}
+        if missing:
+            wide = _wide_fonts()
+            text.set_fontfamily([*text.get_fontfamily(), *wide])
+            if not wide:
+                warnings.warn(
+                    f"W_FONT: no installed font draws {''.join(sorted(missing))!r}; install one with these letters, "
+                    "e.g. Noto Sans CJK SC.",
+                    PkpdWarning,
+                    stacklevel=3,
+                )
 
 
 def wrapped(name: str, width: int = 24) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from pkpd.errors import InputError
@@ -228,7 +229,10 @@ class Builder:
         blocks += [Heading("estimates", w["pk.estimates"]), evidence.parameter_table(pk, w)]
         if pk.warnings:
             blocks += [Text(w["pk.warnings"] + ":", "lead"), Points(tuple(pk.warnings))]
-        if len(pk.diagnostics):
+        if (
+            len(pk.diagnostics)
+            and np.isfinite(pk.diagnostics[["DV", "CWRES"]].astype(float)).all(axis=1).any()
+        ):
             from pkpd.report.goodness_of_fit import gof
 
             axes = gof(self.a)
@@ -267,7 +271,7 @@ class Builder:
                 w["forest.alt"].format(rows=rows),
             ),
         ]
-        if not len(subjects):
+        if not (subjects[exposure.metric] > 0).any():
             return [*blocks, self._absent("by_dose")]
         spoken = w["by_dose.alt"].format(n=len(subjects), k=k)
         drawn = exposure_by_dose(self.a)
@@ -288,8 +292,11 @@ class Builder:
                 Heading(f"endpoint-{i}", f"{label} ({w.get(f'endpoint.{endpoint.kind}', endpoint.kind)})"),
                 Text(w.get(f"shape.{endpoint.shape}", endpoint.shape), "lead"),
             ]
-            if events in (0, n):
+            if n and events in (0, n):
                 blocks.append(Text(w["no_events" if events == 0 else "all_events"], "warning"))
+            if len(endpoint.counts) == 0:
+                blocks.append(self._absent("response"))
+                continue
             said = {"label": label, "k": k, "reference": self.reference}
             curves, forest = exposure_response(self.a, endpoint), response_forest(self.a, endpoint)
             blocks += [
@@ -307,7 +314,7 @@ class Builder:
 
         w = self.w
         found = self.a.exchangeability
-        if not found or len(found.get("table", ())) == 0:
+        if not found or len(found.get("table", ())) == 0 or not found["table"]["estimate"].notna().any():
             return [self._absent("differences")]
         k = len(found["table"])
         return [
@@ -375,8 +382,6 @@ class Builder:
         return Text(self.w["absent"].format(what=title[0].lower() + title[1:]), "absent")
 
     def _figure(self, key: str, axes: Any, caption: str, description: str, note: str = "") -> Figure:
-        import numpy as np
-
         from pkpd.report.canvas import svg
 
         figure = np.asarray(axes).flat[0].figure

@@ -317,7 +317,8 @@ def tau_table(assessment: Assessment, words: Mapping) -> Table:
             shown = Number(form(tau[name]), f"exchangeability.tau.{name}")
             rows.append(Row((heading(words[f"tau.{name}"]), cell(shown, kind="number"))))
     prior = assessment.exchangeability.get("prior")
-    note = f"{words['tau.prior']}: {prior}." if prior else ""
+    parts = [words["tau.note"]] if tau.get("threshold") is not None else []
+    note = " ".join([*parts, f"{words['tau.prior']}: {prior}."] if prior else parts)
     columns = (Column(words["column.quantity"]), Column(words["column.value"], "number"))
     return table("tau", words["tau.caption"], columns, rows, note=note)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pkpd.report.canvas import SMALL, TEXT, box, grid, log_ticks, panel, wrapped
+from pkpd.report.canvas import SMALL, TEXT, box, grid, literal, log_ticks, panel, wrapped
 from pkpd.report.numbers import ratio, significant
 from pkpd.report.palette import GREY, INK, SHADE, histologies, looks, reference_histology
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["exposure_by_dose", "exposure_forest", "shrinkage_forest"]
 
+_Z90 = 1.6448536269514722  # normal quantile of a two-sided 90 % interval
 _NAMES = {"AUC": "AUC", "CMAX": "Cmax", "CTROUGH": "Ctrough", "CAVG": "Cavg"}
 
 
@@ -101,6 +102,7 @@ def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
         np.sqrt(exposure.bounds[0] * exposure.bounds[1]), 1.0, f"no-effect area {_bounds(exposure.bounds)}",
         transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL, color=GREY,
     )  # fmt: skip
+    literal(ax)
     return ax
 
 
@@ -163,8 +165,8 @@ def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
     rows = sum(len(d) for d in doses.values())
     ax = panel(ax, (6.7, 0.9 + 0.24 * rows + 0.1 * len(names)))
     at, labels, ends = 0.0, [], []
-    values = subjects[exposure.metric].to_numpy(float)
-    positive = values[np.isfinite(values) & (values > 0)]
+    seen = np.append(subjects[exposure.metric].to_numpy(float), exposure.reference_exposure)
+    positive = seen[np.isfinite(seen) & (seen > 0)]
     for name in names:
         first = at
         for dose in doses[name]:
@@ -204,6 +206,7 @@ def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
         fontsize=TEXT,
         color=INK,
     )
+    literal(ax)
     return ax
 
 
@@ -238,17 +241,14 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Per histology the raw estimate (hollow) above the shrunken one (filled), with intervals of equal
-        coverage.
+        Per histology the raw estimate (hollow) above the shrunken one (filled), each with its
+        90 % interval.
     """
     names = histologies(assessment)
     table = assessment.exchangeability["table"].set_index("histology")
     table = table.loc[[n for n in names if n in table.index]].reset_index()
     ax = panel(ax, (6.7, 1.0 + 0.46 * len(table)))
     look = looks(names)
-    # the raw interval is drawn with the coverage of the shrunken one, so that their lengths compare
-    widths = (table["upper"] - table["lower"]) / (2 * table["shrunken_sd"])
-    coverage = float(widths.median()) if widths.notna().any() else 1.0
     for row, name in enumerate(table["histology"]):
         colour, marker = look[name]
         raw, se, mean, lower, upper = (
@@ -256,7 +256,7 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
         )
         if np.isfinite(se):
             ax.plot(
-                np.exp([raw - coverage * se, raw + coverage * se]),
+                np.exp([raw - _Z90 * se, raw + _Z90 * se]),
                 [row - 0.17] * 2,
                 color=colour,
                 linewidth=0.9,
@@ -290,6 +290,7 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
         fontsize=TEXT,
         color=INK,
     )
+    literal(ax)
     return ax
 
 

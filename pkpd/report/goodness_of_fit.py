@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, box, grid, log_ticks
+from pkpd.report.canvas import SMALL, TEXT, box, grid, literal, log_ticks
 from pkpd.report.palette import GREY, INK, TREND, histologies, looks
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def gof(fit: Any) -> np.ndarray:
         _by_group(axes[1, 2], table, names)
     else:
         axes[1, 2].set_axis_off()
+    literal(axes[0, 0].figure)
     return axes
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, log_ticks, wrapped
+from pkpd.report.canvas import SMALL, TEXT, grid, literal, log_ticks, wrapped
 from pkpd.report.exposure_figures import _with_unit, metric_name, response_axes
 from pkpd.report.palette import GREY, INK, SHADE, histologies, looks, reference_histology
 
@@ -59,7 +59,7 @@ def exposure_response(assessment: Assessment, endpoint: str | int | EndpointResu
     ]
     reference = reference_histology(assessment)
     look = looks(histologies(assessment))
-    axes = response_axes(len(names))
+    axes = response_axes(max(len(names), 1))
     home = result.curves[result.curves["histology"] == reference]
     for ax, name in zip(axes.flat, names, strict=False):
         colour, marker = look[name]
@@ -103,6 +103,7 @@ def exposure_response(assessment: Assessment, endpoint: str | int | EndpointResu
             f"{wrapped(name, 30)}\n{total}", fontsize=TEXT, color=INK, loc="left", pad=3, linespacing=1.15
         )
     _response_scales(assessment, result, axes, names)
+    literal(axes[0, 0].figure)
     return axes
 
 
@@ -131,9 +132,11 @@ def _response_scales(
         ax.grid(axis="y", color="#ececec", linewidth=0.6)
         # a panel with nothing below it carries the labels of the axis that all share
         ax.tick_params(labelbottom=i + columns >= len(names))
+    reference = assessment.exposure.reference_exposure
+    left = np.log(reference / low) < np.log(high / reference) if log else reference < (low + high) / 2
     axes[0, 0].text(
-        assessment.exposure.reference_exposure, 1.0, " reference",
-        transform=axes[0, 0].get_xaxis_transform(), va="top", ha="left", fontsize=6.5, color=GREY,
+        reference, 0.99, " ref. exposure" if left else "ref. exposure ", fontsize=6.5, color=GREY,
+        transform=axes[0, 0].get_xaxis_transform(), va="top", ha="left" if left else "right",
     )  # fmt: skip
     figure = axes[0, 0].figure
     exposure = assessment.exposure
@@ -199,6 +202,7 @@ def response_forest(assessment: Assessment, endpoint: str | int | EndpointResult
         fontsize=TEXT,
         color=INK,
     )
+    literal(left.figure)
     return axes
 
 

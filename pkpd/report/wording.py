@@ -316,13 +316,14 @@ _ENGLISH: dict = {
     "tau.p_above": "P(τ > τ_0)",
     "tau.threshold": "τ_0",
     "tau.prior": "Prior",
+    "tau.note": "τ_0: the standard deviation at which 90 % of histologies lie within the no-effect bounds.",
     "shrunken.caption": "Raw and shrunken log exposure of typical subjects, relative to the reference",
-    "shrunken.note": "Interval of the shrunken value; the pooled mean and τ are estimated together.",
+    "shrunken.note": "90 % credible interval of the shrunken value; mean and τ are estimated together.",
     "column.raw": "Raw",
     "column.shrunken": "Shrunken",
     "column.sd": "SD",
-    "column.interval": "Interval",
-    "shrinkage.caption": "Raw (hollow) and shrunken (filled) exposure per histology",
+    "column.interval": "90 % interval",
+    "shrinkage.caption": "Raw (hollow) and shrunken (filled) exposure per histology, with 90 % intervals",
     "shrinkage.alt": (
         "Forest plot of raw and shrunken exposure for {k} histologies; the numbers stand in the table above."
     ),

@@ -37,32 +37,34 @@ def profile_interval(
     best = top.coefficients
     drop = float(ndtri(0.5 + level / 2)) ** 2 / 2
     se = float(np.sqrt(np.linalg.inv(top.information)[j, j]))
-    free = np.arange(len(best)) != j
+    moving = np.arange(len(best)) != j
+    free = np.flatnonzero(np.arange(len(best)) != j)
 
     def height(optimum: BinaryOptimum) -> float:
         return optimum.penalised_log_likelihood if firth else optimum.log_likelihood
 
-    # warm starts: the last constrained optimum is close to the next one
-    warm = {"at": best}
+    # the last constrained optimum, moved along the profile's tangent, is close to the next one
+    last = {"optimum": top}
 
     def excess(value: float) -> float:
-        start = warm["at"].copy()
+        known = last["optimum"]
+        start = known.coefficients.copy()
+        tangent = -np.linalg.solve(known.information[np.ix_(free, free)], known.information[free, j])
+        start[free] += (value - start[j]) * tangent
         start[j] = value
-        held = maximise(x, y, firth=firth, free=free, start=start)
-        if not held.converged:
-            start = np.zeros_like(best)
-            start[j] = value
-            held = maximise(x, y, firth=firth, free=free, start=start)
-        warm["at"] = held.coefficients
-        return height(held) - height(top) + drop
+        found = maximise(x, y, firth=firth, free=moving, start=start)
+        if found.converged:
+            last["optimum"] = found
+        # where the information underflows the profile is −inf, which a root finder cannot use
+        return max(height(found) - height(top) + drop, -1e6)
 
     def end(sign: float) -> float:
-        warm["at"] = best
+        last["optimum"] = top
         inside, width = best[j], se
         for _ in range(40):
             outside = inside + sign * width
             if excess(outside) < 0:
-                warm["at"] = best
+                last["optimum"] = top
                 return float(brentq(excess, inside, outside, xtol=1e-10 * se, rtol=1e-12))
             inside, width = outside, 1.5 * width
         return sign * np.inf

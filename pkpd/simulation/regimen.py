@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -63,6 +64,10 @@ class Regimen:
         return Regimen(tuple(doses))
 
 
+def _positive(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+
+
 def dose(
     amount: float,
     every: float | None = None,
@@ -102,18 +107,21 @@ def dose(
     def refuse(what: str) -> InputError:
         return InputError("E_REGIMEN", what, "See pkpd.dose.")
 
-    if not (math.isfinite(amount) and amount > 0):
+    if not _positive(amount):
         raise refuse(f"amount {amount!r} is not a positive number.")
-    if infusion is not None and not (math.isfinite(infusion) and infusion > 0):
+    if infusion is not None and not _positive(infusion):
         raise refuse(f"infusion {infusion!r} is not a positive duration.")
     if (every is None) != (until is None) or (every is not None and times is not None):
         raise refuse("give every= together with until=, or times=, or neither.")
     if every is not None and until is not None:
-        if not (math.isfinite(every) and every > 0 and math.isfinite(until) and until > 0):
+        if not (_positive(every) and _positive(until)):
             raise refuse(f"every={every!r} and until={until!r} must be positive numbers.")
         at = tuple((every * np.arange(math.ceil(until / every - 1e-9))).tolist())
     else:
-        at = (0.0,) if times is None else tuple(float(t) for t in times)
+        try:
+            at = (0.0,) if times is None else tuple(float(t) for t in times)
+        except (TypeError, ValueError):
+            raise refuse(f"dose times {times!r} are not numbers.") from None
     if not at or not all(math.isfinite(t) and t >= 0 for t in at):
         raise refuse(f"dose times {at!r} must be numbers, not negative.")
     return Regimen((Dose(float(amount), tuple(sorted(at)), infusion, compartment, per),))

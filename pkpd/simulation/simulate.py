@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -52,13 +53,20 @@ def predict(
         names = [e.name for e in model.etas]
         missing = [n for n in names if n not in etas.columns]
         unknown = [s for s in problem.subjects if s not in etas.index]
-        if missing or unknown:
-            raise InputError(
-                "E_ETAS",
-                f"etas lack {', '.join(map(str, (missing + unknown)[:5]))}.",
-                "Give one column per eta and one row per ID.",
+        foreign = [c for c in etas.columns if c not in names]
+        if missing or unknown or foreign or not etas.index.is_unique:
+            wrong = (
+                f"lack {', '.join(map(str, (missing + unknown)[:5]))}"
+                if missing or unknown
+                else "repeat an ID"
             )
+            if foreign:
+                wrong = f"have a column {foreign[0]!r}, which is no eta of {model.name}"
+            raise InputError("E_ETAS", f"etas {wrong}.", "Give one column per eta and one row per ID.")
         at = etas.loc[problem.subjects, names].to_numpy(float)
+        if not np.all(np.isfinite(at)):
+            who = problem.subjects[np.flatnonzero(~np.isfinite(at).all(axis=1))[0]]
+            raise InputError("E_ETAS", f"an eta of ID {who} is not a finite number.", "Give numbers.")
     f, _, status = predictions(problem, values, at)
     _check(problem, status)
     owner = np.repeat(problem.subjects, np.diff(problem.records.offsets))
@@ -119,11 +127,16 @@ def simulate(
     elif isinstance(regimen_or_data, Regimen):
         if times is None or not len(times):
             raise InputError("E_SIMULATE", "no sampling times were given.", "Give times=[…].")
-        data = _subjects(n, covariates, seed)
+        pick = _drawn_rows(n, covariates, seed)
+        everyone, data = _subjects(None, covariates), _subjects(pick, covariates)
         grid = np.sort(np.asarray(times, dtype=float))
         if not np.all(np.isfinite(grid)) or grid[0] < 0:
             raise InputError("E_SIMULATE", "sampling times must be numbers, not negative.", "Check times=.")
-        problem = bind(model, data, solver)
+        # levels of factors are those of the whole table, whoever is drawn from it
+        problem = bind(model, everyone, solver)
+        problem = replace(
+            problem, subjects=data.subjects, covariates=np.ascontiguousarray(problem.covariates[pick])
+        )
         endpoints = np.arange(len(model.observations))
         all_times = np.repeat(grid, len(endpoints))
         problem = problem.with_records(
@@ -176,12 +189,27 @@ def _draw_etas(problem: Problem, values: Values, seed: int) -> np.ndarray:
     return np.array(draws).reshape(problem.n_subjects, problem.n_eta) @ factor.T
 
 
-def _subjects(n: int | None, covariates: pd.DataFrame | None, seed: int) -> Dataset:
-    """A data set of subjects that only carry covariates."""
+def _drawn_rows(n: int | None, covariates: pd.DataFrame | None, seed: int) -> np.ndarray:
+    """Row of the covariate table (which may be absent) that each simulated subject takes."""
     available = 1 if covariates is None else len(covariates)
-    count = available if n is None else int(n)
-    if count < 1:
-        raise InputError("E_SIMULATE", f"n={n!r} subjects cannot be simulated.", "Give a positive number.")
+    whole = n is None or (not isinstance(n, bool) and isinstance(n, (int, np.integer)))
+    count = available if n is None else int(n) if whole else 0
+    if count < 1 or available < 1:
+        raise InputError(
+            "E_SIMULATE",
+            f"n={n!r} subjects cannot be simulated from {available} row(s) of covariates.",
+            "Give a positive whole number, and at least one row.",
+        )
+    if count == available:
+        return np.arange(count)
+    return _stream(seed, _COVARIATES, 0).integers(available, size=count)
+
+
+def _subjects(rows: np.ndarray | None, covariates: pd.DataFrame | None) -> Dataset:
+    """A data set of subjects that only carry covariates: the given rows of the table, all of them by default."""
+    if rows is None:
+        rows = np.arange(1 if covariates is None else len(covariates))
+    count = len(rows)
     frame = pd.DataFrame({"ID": np.arange(1, count + 1), "ROW": np.arange(1, count + 1)})
     for column, value in {
         "TIME": 0.0,
@@ -197,18 +225,13 @@ def _subjects(n: int | None, covariates: pd.DataFrame | None, seed: int) -> Data
         frame[column] = value
     frame["CMT"] = np.full(count, np.nan)
     if covariates is not None:
-        pick = (
-            np.arange(count)
-            if count == available
-            else _stream(seed, _COVARIATES, 0).integers(available, size=count)
-        )
-        rows = covariates.iloc[pick].reset_index(drop=True)
-        clash = [c for c in rows.columns if c in frame.columns]
+        taken = covariates.iloc[rows].reset_index(drop=True)
+        clash = [c for c in taken.columns if c in frame.columns]
         if clash:
             raise InputError(
                 "E_SIMULATE", f"covariate columns {', '.join(clash)} are reserved names.", "Rename them."
             )
-        frame = pd.concat([frame, rows], axis=1)
+        frame = pd.concat([frame, taken], axis=1)
     return Dataset(
         frame=frame,
         subjects=frame["ID"].to_numpy(),

@@ -94,7 +94,9 @@ def test_covariates_can_be_restricted(frame: pd.DataFrame) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # SEX and WT, which have gaps, are not read
         data = pkpd.read_dataset(frame, covariates=[])
+        some = pkpd.load_dataset("pantumor", covariates=["WT"])
     assert data.covariates == () and "WT" not in data.frame and data.histology == "TUMOR"
+    assert some.units == {"TIME": "h", "AMT": "mg", "DV": "ng/mL", "II": "h", "WT": "kg"}
 
 
 def test_select_keeps_order_and_records(data: pkpd.Dataset) -> None:

@@ -206,7 +206,14 @@ def test_finding_names_where_it_is(tmp_path: Path, code: str, text: str, options
 
 
 # findings that need more than the text of a file; each has its own test below
-ELSEWHERE = {"E_FILE_NOT_FOUND", "E_FILE_UNREADABLE", "E_ENCODING"}
+ELSEWHERE = {
+    "E_FILE_NOT_FOUND",
+    "E_FILE_UNREADABLE",
+    "E_ENCODING",
+    "E_NEEDS_PACKAGE",
+    "E_ADAM_ANALYTES",
+    "E_ADAM_DOSE",
+}
 
 
 def test_every_rule_has_a_case() -> None:
@@ -289,6 +296,7 @@ def test_remedies_name_the_likely_column() -> None:
         {"allow": ["E_TIME_NEGATIVE"]},
         {"units": ["h"]},
         {"columns": {"DV": 3}},
+        {"columns": "SDTM"},
         {"histology": 5},
     ],
 )

@@ -16,14 +16,12 @@ import pytest
 import pkpd
 from pkpd import shipped
 
-OURS = ("indometh", "phenobarbital", "quinidine", "theophylline")
-
 
 def provenance(name: str) -> dict:
     return tomllib.loads(shipped.dataset_path(name).with_name("provenance.toml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", shipped.dataset_names())
 def test_data_sets_are_what_their_provenance_says(name: str) -> None:
     about, path = provenance(name), shipped.dataset_path(name)
     assert about["name"] == name and about["file"] == path.name

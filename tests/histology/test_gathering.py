@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from pkpd.errors import InputError
-from pkpd.histology import gather
+from pkpd.histology import decide, gather
 from pkpd.results import from_json, to_json
 
 from .pantumor import COLUMNS, EXPECTED, MARGINS, evidence_of, exposure_ratios, fits, simulate
@@ -165,6 +165,20 @@ def test_endpoints_may_be_missing_and_shrinkage_may_be_per_histology():
     assert found["toxic"].shrinkage == 0.3 and math.isnan(found["same"].shrinkage)
     assert found["toxic"].own_data().dose == 0.5
     assert call(shrinkage=0.1)["same"].shrinkage == 0.1
+
+
+def test_histology_without_any_response_is_row_0():
+    frame = trial()[0].astype({"ORR": float})
+    frame.loc[frame["TUMOR"] == "toxic", "ORR"] = math.nan
+    efficacy = fits(frame.dropna(subset="ORR"))[0]
+    found = gather(frame, efficacy, trial()[2], exposure_ratios(frame), MARGINS, **COLUMNS, n_draws=200)[
+        "toxic"
+    ]
+    assert found.n_response == 0 and math.isnan(found.effect.above(0.0))
+    assert found.safety.above(0.10) > 0.9
+    verdict = decide(found, MARGINS)
+    assert (verdict.verdict, verdict.rule, verdict.n_needed) == ("insufficient data", "0", None)
+    assert math.isnan(verdict.p_effect_kept) and math.isnan(verdict.response_at_dose)
 
 
 def test_json_round_trip():

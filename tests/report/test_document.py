@@ -271,3 +271,50 @@ def test_qualifiers_may_be_missing_text(without_drawings):
     verdicts = made.verdicts.assign(qualifiers=pd.Series([None] * len(made.verdicts), dtype=object))
     page = Page(report_html(dataclasses.replace(made, verdicts=verdicts)))
     assert not [t for t in page.root.find("table") if t.attributes["id"] == "table-qualifiers"]
+
+
+def _strange(case: str) -> Assessment:
+    made = assessment([("lung", 12, 1.0, 0.0, 2.5, 0.0), ("liver", 12, 1.2, 0.0, 2.5, 1.0)])
+    exposure, pk, table = made.exposure, made.pk, made.exchangeability["table"]
+    first, second = made.endpoints
+    if case == "no exposure":
+        exposure.subjects["AUCSS"] = np.nan
+    elif case == "zero exposures":
+        exposure.subjects.loc[:5, "AUCSS"] = 0.0
+    elif case == "equal exposures":
+        exposure.subjects["AUCSS"] = 300.0
+    elif case == "one dose":
+        exposure.subjects["dose"] = 2.0
+    elif case == "infinite interval":
+        exposure.ratios.loc[1, ["lower", "upper"]] = [0.0, np.inf]
+        pk.parameters.loc["CL", ["se", "rse_percent", "upper"]] = np.inf
+    elif case == "no residuals":
+        pk.diagnostics["CWRES"] = np.nan
+    elif case == "negative observations":
+        pk.diagnostics["DV"] -= 20.0
+    elif case == "nothing shrunken":
+        table.loc[:, table.columns != "histology"] = np.nan
+    elif case == "no curves":
+        first = dataclasses.replace(first, curves=first.curves.iloc[:0], observed=first.observed.iloc[:0])
+    elif case == "no counts":
+        none = {name: getattr(first, name).iloc[:0] for name in ("counts", "curves", "observed", "contrasts")}
+        first = dataclasses.replace(first, **none)
+    elif case == "linear":
+        first = dataclasses.replace(first, shape="linear")
+    elif case == "reference alone":
+        return assessment([("lung", 12, 1.0, 0.0, 2.5, 0.0)])
+    elif case == "no plan":
+        return dataclasses.replace(made, plan={})
+    return dataclasses.replace(made, endpoints=(first, second))
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["no exposure", "zero exposures", "equal exposures", "one dose", "infinite interval", "no residuals",
+     "negative observations", "nothing shrunken", "no curves", "no counts", "linear", "reference alone", "no plan"],
+)  # fmt: skip
+@pytest.mark.filterwarnings("error")
+def test_strange_evidence_still_makes_a_whole_page(case):
+    page = Page(report_html(_strange(case)))
+    assert page.faults == [] and len(page.root.find("section")) == 12
+    assert not re.search(r"\b(nan|NaN|None)\b", page.root.text)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from pkpd.errors import InputError
+from pkpd.errors import InputError, PkpdWarning
 from pkpd.report import figures
 from pkpd.report.canvas import png, svg
 from pkpd.report.goodness_of_fit import trend
@@ -167,6 +167,29 @@ def test_trend_of_a_line_is_the_line():
     x = np.random.default_rng(0).uniform(0, 10, 200)
     at, fitted = trend(x, 3 - 2 * x)
     np.testing.assert_allclose(fitted, 3 - 2 * at, atol=1e-9)
+
+
+def test_names_are_drawn_as_they_are_written():
+    names = ["$x$ \\frac{", "a_b $ & <c>"]
+    made = assessment([(name, 30, 1.0, 0.0, 2.5, 0.0) for name in names])
+    for draw in (figures.exposure_forest, figures.exposure_by_dose, figures.shrinkage_forest, figures.gof):
+        ax = np.asarray(draw(made)).flat[-1]
+        texts = [t for t in ax.get_yticklabels() if any(name in t.get_text() for name in names)]
+        assert len(texts) == 2 and not any(t.get_parse_math() for t in texts)
+        assert svg(ax.figure, prefix="f", title="t", description="d")
+    for ax, name in zip(figures.exposure_response(made, 0).flat, names, strict=True):
+        assert ax.get_title(loc="left").startswith(name)
+        png(ax.figure, 50)
+
+
+def test_letters_without_a_font_are_told(monkeypatch):
+    made = assessment([("肺癌", 30, 1.0, 0.0, 2.5, 0.0)])
+    monkeypatch.setattr("pkpd.report.canvas._wide_fonts", lambda: [])
+    with pytest.warns(PkpdWarning, match="W_FONT.*肺"):
+        figures.exposure_forest(made)
+    monkeypatch.setattr("pkpd.report.canvas._wide_fonts", lambda: ["Some Font"])
+    label = figures.exposure_forest(made).get_yticklabels()[0]
+    assert label.get_fontfamily()[-1] == "Some Font"
 
 
 def test_colours_are_distinct_and_the_same_in_any_subset():

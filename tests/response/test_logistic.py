@@ -14,7 +14,9 @@ from scipy.optimize import minimize
 
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response import fit_logistic
+from pkpd.response.firth import _penalised
 from pkpd.results import from_json, to_json
+from tests.response.differences import assert_exact_derivatives
 
 REFERENCE = os.environ.get("PKPD_REFERENCE")
 needs_reference = pytest.mark.skipif(REFERENCE is None, reason="PKPD_REFERENCE is not set")
@@ -366,3 +368,35 @@ def test_names_of_histologies_and_order_of_rows_do_not_matter(seed, names):
     for old, new in rename.items():
         same = two.coefficients[f"intercept[{new}]"]
         assert one.coefficients[f"intercept[{old}]"] == pytest.approx(same, abs=1e-7)
+
+
+def test_as_many_parameters_as_patients_have_the_closed_form():
+    # two patients, two parameters: every leverage is 1 and Firth's score gives π = (y + 1/2) / 2
+    frame = pd.DataFrame({"AUC": [1.0, 2.0], "ORR": [1, 0]})
+    fit = fit_logistic(frame, "ORR", "AUC", shape="log")
+    assert fit.converged
+    np.testing.assert_allclose(fit.probability(None, [1.0, 2.0]), [0.75, 0.25], rtol=1e-12)
+
+
+def test_penalised_likelihood_has_exact_derivatives():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([np.ones(30), rng.normal(size=(30, 2))])
+    y = (rng.random(30) < 0.4).astype(float)
+    assert_exact_derivatives(lambda b: _penalised(x, y, b), np.array([0.3, -0.7, 1.1]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_any_small_trial_is_fitted_with_an_interval_around_each_slope(seed):
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(2, 25, rng.integers(1, 5))
+    tumour = np.repeat([f"h{k}" for k in range(len(sizes))], sizes)
+    auc = rng.lognormal(rng.normal(0, 3), rng.uniform(0.05, 1), len(tumour))
+    rate = np.repeat(rng.choice([0, 0.03, 0.3, 0.97, 1], len(sizes)), sizes)
+    frame = pd.DataFrame({"TUMOR": tumour, "AUC": auc, "ORR": (rng.random(len(tumour)) < rate).astype(int)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PkpdWarning)
+        fit = fit_logistic(frame, "ORR", "AUC", "TUMOR", shape=rng.choice(["log", "linear"]))
+    assert fit.converged
+    lower, upper = fit.profile_interval("slope[h0]")
+    assert lower < fit.coefficients["slope[h0]"] < upper
