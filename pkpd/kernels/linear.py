@@ -36,6 +36,8 @@ from pkpd.kernels.linear_step import (
     in_eigenbasis,
     linear_system,
     rotate,
+    set_input,
+    set_state,
 )
 from pkpd.kernels.status import EVENT_TIME_NEGATIVE, INFUSION_NOT_POSITIVE, NOT_FINITE, OK
 
@@ -116,7 +118,8 @@ def solve_linear(
     x2, xp2, xpp2 = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
     y, yp, ypp = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
     z, zp, zpp = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
-    r, rp = base.copy(), base_p.copy()
+    r, rp = np.zeros(n), np.zeros((first, n))
+    set_input(base, base_p, r, rp)
     rho, rhop = np.zeros(n), np.zeros((first, n))
     e, phi, gz, gzp = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((n, first))
     d, g = np.zeros((n, n)), np.zeros((n, n))
@@ -201,9 +204,7 @@ def solve_linear(
                 return NOT_FINITE
             done += 1
             continue
-        x[:] = x2
-        xp[:] = xp2
-        xpp[:] = xpp2
+        set_state(x2, xp2, xpp2, x, xp, xpp)
         tau = target
         for s in range(first):
             tau_p[s] = next_p[s]
@@ -225,8 +226,7 @@ def solve_linear(
         elif kind == RESET:
             cancelled_before = dose_row[dose]
             _initial(order, p, event_slots, x, xp, xpp)
-            r[:] = base
-            rp[:, :] = base_p
+            set_input(base, base_p, r, rp)
         elif kind == STEADY:
             status = steady(
                 order, n, target, p, event_slots, dose_kind[dose], cmt, amount, rate, dose_interval[dose],
@@ -239,8 +239,7 @@ def solve_linear(
                 x[:] = 0.0
                 xp[:, :] = 0.0
                 xpp[:, :, :] = 0.0
-                r[:] = base
-                rp[:, :] = base_p
+                set_input(base, base_p, r, rp)
             for i in range(n):
                 x[i] += columns[0, i]
                 for s in range(first):

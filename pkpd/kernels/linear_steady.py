@@ -31,6 +31,7 @@ from pkpd.kernels.linear_step import (
     in_eigenbasis,
     linear_system,
     rotate,
+    set_state,
 )
 from pkpd.kernels.status import INFUSION_NOT_POSITIVE, LAG_TOO_LONG, NO_STEADY_STATE, OK
 
@@ -188,12 +189,7 @@ def steady_linear(
                 )  # fmt: skip
             else:
                 advance_exponential(now, h, hp, k, kp, moves, x, xp, xpp, r, rp, u, up, upp)
-                for i in range(n):
-                    x[i] = u[i]
-                    for s in range(first):
-                        xp[i, s] = up[i, s]
-                        for q in range(second):
-                            xpp[i, s, q] = upp[i, s, q]
+                set_state(u, up, upp, x, xp, xpp)
         if lap < 0:
             for i in range(n):
                 phi[i, n + lap] = (1.0 if i == n + lap else 0.0) - x[i]
@@ -220,12 +216,7 @@ def steady_linear(
                         for j in range(n):
                             best_pp[i, s, q] += inverse[i, j] * xpp[j, s, q]
         if lap == order + 1:
-            for i in range(n):
-                best[i] = x[i]
-                for s in range(first):
-                    best_p[i, s] = xp[i, s]
-                    for q in range(second):
-                        best_pp[i, s, q] = xpp[i, s, q]
+            set_state(x, xp, xpp, best, best_p, best_pp)
     for i in range(n):
         y[0, i] = best[i]
         for s in range(first):

@@ -110,6 +110,28 @@ def in_eigenbasis(usable, vec, inv, kp, moves):
 
 
 @kernel()
+def set_state(x2, xp2, xpp2, x, xp, xpp):
+    """Copy a state and its derivatives (written out: see :mod:`pkpd.kernels.exponential`)."""
+    n, first, second = xp.shape[0], xp.shape[1], xpp.shape[1]
+    for i in range(n):
+        x[i] = x2[i]
+        for s in range(first):
+            xp[i, s] = xp2[i, s]
+        for s in range(second):
+            for q in range(second):
+                xpp[i, s, q] = xpp2[i, s, q]
+
+
+@kernel()
+def set_input(base, base_p, r, rp):
+    """Copy an input and its derivatives."""
+    for i in range(base.shape[0]):
+        r[i] = base[i]
+        for s in range(base_p.shape[0]):
+            rp[s, i] = base_p[s, i]
+
+
+@kernel()
 def rotate(order, a, y, yp, ypp, x, xp, xpp):
     """X = A y for the state and both orders of derivatives."""
     n = a.shape[0]
@@ -238,11 +260,14 @@ def advance_exponential(order, h, hp, k, kp, moves, x0, x0p, x0pp, r, rp, x, xp,
         count = 0
     a = np.zeros((n + 1, n + 1))
     ap = np.zeros((count, n + 1, n + 1))
-    a[:n, :n] = k * h
-    a[:n, n] = r * h
-    for c in range(count):
-        ap[c, :n, :n] = kp[movers[c]] * h
-        ap[c, :n, n] = rp[movers[c]] * h
+    for i in range(n):
+        a[i, n] = r[i] * h
+        for c in range(count):
+            ap[c, i, n] = rp[movers[c], i] * h
+        for j in range(n):
+            a[i, j] = k[i, j] * h
+            for c in range(count):
+                ap[c, i, j] = kp[movers[c], i, j] * h
     e, ep, epp = exponential(order, a, ap)
     for i in range(n):
         total = e[i, n]

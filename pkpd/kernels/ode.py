@@ -161,7 +161,9 @@ def solve_ode(
                     y[:, :] = 0.0
                     r[:] = 0.0
                     rp[:, :] = 0.0
-                y += settled
+                for c in range(columns):
+                    for i in range(n):
+                        y[c, i] += settled[c, i]
                 if rate != 0.0 and dose_interval[dose] > 0.0:
                     running = running_infusions(p, event_slots, cmt, amount, rate, dose_interval[dose])
                     speed, slot, factor = infusion_rate(p, event_slots, cmt, amount, rate)

@@ -177,7 +177,9 @@ def integrate(
                 return NOT_FINITE, done
             done += 1
         t = end
-        y[:, :] = new
-        k[0] = k[6]
+        for c in range(columns):
+            for i in range(n):
+                y[c, i] = new[c, i]
+                k[0, c, i] = k[6, c, i]
         h = step * min(5.0, max(0.2, factor))
     return OK, done
