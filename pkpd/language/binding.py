@@ -229,12 +229,7 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
         )
         _DERIVED[key] = structure, source
     structure, source = _DERIVED[key]
-    if np.any(np.isin(doses.kind, (1, 2))) and any(structure.time in r.free_symbols for r in structure.rates):
-        raise ModelError(
-            "E_STEADY_TIME",
-            f"the data have steady-state doses, but the equations of {model.name} depend on time itself.",
-            "Write the doses that led to the steady state out with ADDL and II.",
-        )
+    _check_steady(model, structure, doses)
     sigma = {s.name: i for i, s in enumerate(model.sigmas)}
     residual = [
         [sigma.get(o.additive or "", -1), sigma.get(o.proportional or "", -1)] for o in model.observations
@@ -312,6 +307,25 @@ def _doses(model: Model, data: Dataset, frame: pd.DataFrame) -> Doses:
         interval=merged(0.0, np.where(steady > 0, interval, 0.0)),
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
     )
+
+
+def _check_steady(model: Model, structure: Structure, doses: Doses) -> None:
+    """What the stepper finds a steady state of: equations without time, and none of their own input where states are added."""
+    if np.any(np.isin(doses.kind, (1, 2))) and any(structure.time in r.free_symbols for r in structure.rates):
+        raise ModelError(
+            "E_STEADY_TIME",
+            f"the data have steady-state doses, but the equations of {model.name} depend on time itself.",
+            "Write the doses that led to the steady state out with ADDL and II.",
+        )
+    if np.any(doses.kind == 2) and structure.rates:
+        empty = dict.fromkeys(structure.states, 0)
+        if any(r.subs(empty) != 0 for r in structure.rates):
+            raise ModelError(
+                "E_STEADY_ADD",
+                f"the data have doses with SS = 2, whose steady state is added to what is there, but {model.name} makes "
+                "amounts of its own, which would be added twice.",
+                "Use SS = 1, or write the doses that led to the steady state out with ADDL and II.",
+            )
 
 
 def _check_modelled(
