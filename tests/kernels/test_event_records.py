@@ -60,9 +60,7 @@ def define(structure: str, input_rate: bool):
 
 def saturable(m):
     p = {n: m.parameter(n, m.eta(n, variance=1)) for n in ("VM", "KM", "V", "LAG", "F", "D", "R")}
-    central = m.compartment(
-        "central", lag=p["LAG"], bioavailability=p["F"], duration=p["D"], rate=p["R"]
-    )
+    central = m.compartment("central", lag=p["LAG"], bioavailability=p["F"], duration=p["D"], rate=p["R"])
     m.ode(central, -p["VM"] * central / (p["KM"] * p["V"] + central))
     m.observe("cp", central / p["V"], additive=m.sigma("ADD", 1.0))
 
@@ -74,7 +72,8 @@ def traced(structure: str, input_rate: bool = True):
 
 # ------------------------------------------------------------------------------------------------- records
 
-OBSERVED = (1.0, 4.0, 6.9, 8.2, 9.7, 13.0, 20.0, 22.5, 26.0, 40.0)
+# none of them where some case has an event: there are no derivatives
+OBSERVED = (1.1, 4.3, 6.9, 8.23, 9.71, 13.13, 20.17, 22.64, 26.37, 40.09)
 
 
 def record(time, event=1, **given):
@@ -208,20 +207,28 @@ def other_cases():
     for style, dose in STYLES.items():
         for lag in (0.0, 2.5):
             after = [record(7.0, 3), record(8.0, **dose)]
-            yield pytest.param(next(structures), [*BEFORE, *after], {"LAG": lag}, id=f"reset-{style}-lag{lag:g}")
+            yield pytest.param(
+                next(structures), [*BEFORE, *after], {"LAG": lag}, id=f"reset-{style}-lag{lag:g}"
+            )
             four = record(7.0, 4, II=12.0, ADDL=1, **dose)
-            yield pytest.param(next(structures), [*BEFORE, four], {"LAG": lag}, id=f"reset and {style}-lag{lag:g}")
+            yield pytest.param(
+                next(structures), [*BEFORE, four], {"LAG": lag}, id=f"reset and {style}-lag{lag:g}"
+            )
         four = record(7.0, 4, SS=1, II=12.0, **dose)
         yield pytest.param(next(structures), [*BEFORE, four], {"LAG": 1.0}, id=f"reset and {style} at SS")
         long = {"LAG": 1.5, "D": 30.0, "R": 2.9}
         steady = record(7.0, SS=1, II=12.0, ADDL=1, **dose)
         yield pytest.param(next(structures), [steady], long, id=f"{style}, longer than II")
         whole = {"D": 24.0, "F": 1.0, "R": 100 / 24.0}  # the infusion ends as another begins
-        steady = record(7.0, SS=1, II=12.0, **(dose | ({"RATE": 100 / 24} if dose.get("RATE", 0) > 0 else {})))
+        steady = record(
+            7.0, SS=1, II=12.0, **(dose | ({"RATE": 100 / 24} if dose.get("RATE", 0) > 0 else {}))
+        )
         yield pytest.param(next(structures), [steady], whole, id=f"{style}, twice II")
     for structure, ss, rate in itertools.product(NAMES, (1, 2), (8.0, -1.0)):
         constant = record(7.0, SS=ss, RATE=rate)
-        yield pytest.param(structure, [*BEFORE, constant], {"LAG": 0.5}, id=f"constant-{structure}-SS{ss}-{rate:g}")
+        yield pytest.param(
+            structure, [*BEFORE, constant], {"LAG": 0.5}, id=f"constant-{structure}-SS{ss}-{rate:g}"
+        )
     again = [record(0.0, SS=1, II=8.0, AMT=40.0), record(7.0, SS=2, II=24.0, AMT=90.0, RATE=-2.0)]
     yield pytest.param("oral2", again, {"LAG": 2.0}, id="two regimens at steady state")
     lag = {"LAG": 12.0}
@@ -264,7 +271,7 @@ def test_saturable_elimination_at_steady_state(style, lag):
     dose = {"RATE": 7.0} if style == "constant" else {"II": 12.0, "ADDL": 1} | STYLES[style]
     if style == "long infusion":
         dose["RATE"] = 5.0
-    frame = table([record(7.0, SS=1, **dose)], (8.2, 9.7, 13.0, 20.0, 22.5, 26.0, 40.0))
+    frame = table([record(7.0, SS=1, **dose)], OBSERVED[3:])
     code, f, *_ = solve(bind(traced("mm"), pkpd.read_dataset(frame)), values)
     assert code == status.OK
     rows = np.flatnonzero(frame["EVID"] == 0)
@@ -278,15 +285,15 @@ def test_saturable_elimination_at_steady_state(style, lag):
         [0.0], [naive.Dose(t, a, 0, r) for t, a, r in given], times[1:], start=-401.0,
     )  # fmt: skip
     assert f[0] == 0.0  # before the record there is nothing
-    assert f[1:] == pytest.approx(state[:, 0] / values["V"], rel=1e-6)
+    assert f[1:] == pytest.approx(state[:, 0] / values["V"], rel=1e-6, abs=1e-10)  # atol of the stepper
 
 
 # --------------------------------------------------------------------------------------------- derivatives
 
 DERIVED = [
     ("oral2", "bolus", 1, 2.5, 1), ("oral1", "infusion", 1, 2.5, 0), ("iv2", "long infusion", 1, 1.5, 0),
-    ("iv1", "long infusion", 2, 4.0, 1), ("oral2", "modelled rate", 1, 2.0, 1), ("iv2", "modelled rate", 0, 2.0, 1),
-    ("oral1", "modelled duration", 1, 2.0, 1), ("iv1", "modelled duration", 0, 1.0, 0),
+    ("iv1", "long infusion", 2, 4.2, 1), ("oral2", "modelled rate", 1, 2.1, 1), ("iv2", "modelled rate", 0, 2.1, 1),
+    ("oral1", "modelled duration", 1, 2.1, 1), ("iv1", "modelled duration", 0, 1.0, 0),
     ("oral2", "modelled duration", 2, 1.0, 0), ("iv2", "constant", 1, 0.5, 0), ("oral1", "constant", 2, 0.5, 0),
 ]  # fmt: skip
 
@@ -295,15 +302,21 @@ def check_derivatives(problem, values, step, first, second):
     code, f, gradient, hessian = solve(problem, values, 2)
     assert code == status.OK
     assert solve(problem, values)[1] == pytest.approx(f, rel=1e-12)
-    assert solve(problem, values, 1)[2] == pytest.approx(gradient, rel=1e-9, abs=1e-9 * np.abs(gradient).max())
+    assert solve(problem, values, 1)[2] == pytest.approx(
+        gradient, rel=1e-9, abs=1e-9 * np.abs(gradient).max()
+    )
     for column, eta in enumerate(problem.model.etas):
         h = step * max(abs(values[eta.name]), 0.1)
         above, below = (solve(problem, values | {eta.name: values[eta.name] + s * h}, 1) for s in (1, -1))
         slope = (above[1] - below[1]) / (2 * h)
         # differences cannot see less than the rounding of f over the step: hence the absolute part
-        assert gradient[:, column] == pytest.approx(slope, rel=first, abs=first * max(1e-3, np.abs(slope).max()))
+        assert gradient[:, column] == pytest.approx(
+            slope, rel=first, abs=first * max(1e-3, np.abs(slope).max())
+        )
         curve = (above[2] - below[2]) / (2 * h)
-        assert hessian[:, column] == pytest.approx(curve, rel=second, abs=second * max(1e-3, np.abs(curve).max()))
+        assert hessian[:, column] == pytest.approx(
+            curve, rel=second, abs=second * max(1e-3, np.abs(curve).max())
+        )
 
 
 @pytest.mark.parametrize(("structure", "style", "ss", "lag", "addl"), DERIVED)
@@ -329,7 +342,9 @@ def test_derivatives_where_eigenvectors_are_no_use(ka):
     frame = table([dose])
     problem = bind(traced("oral1"), pkpd.read_dataset(frame))
     values = VALUES | {"KA": ka, "LAG": 1.0}
-    assert solve(problem, values)[1] == pytest.approx(expected_linear("oral1", frame, values, True), rel=1e-8, abs=1e-11)
+    assert solve(problem, values)[1] == pytest.approx(
+        expected_linear("oral1", frame, values, True), rel=1e-8, abs=1e-11
+    )
     check_derivatives(problem, values, 1e-5, 1e-6, 1e-5)
 
 
@@ -338,7 +353,7 @@ def test_derivatives_of_the_stepper(style):
     dose = {"RATE": -1.0} if style == "constant" else {"II": 12.0, "ADDL": 1} | STYLES[style]
     if style == "long infusion":
         dose["RATE"] = 5.0
-    frame = table([record(7.0, SS=1, **dose)], (8.2, 13.0, 20.0, 26.0))
+    frame = table([record(7.0, SS=1, **dose)], OBSERVED[3::2])
     problem = bind(traced("mm"), pkpd.read_dataset(frame), Solver(rtol=1e-11, atol=1e-13))
     check_derivatives(problem, MM | {"LAG": 1.0, "R": 7.0 if style == "constant" else 20.0}, 1e-4, 1e-6, 1e-5)
 
@@ -393,7 +408,9 @@ def test_a_modelled_infusion_needs_a_model():
 def test_steady_states_of_systems_driven_by_time_are_refused():
     def model(m):
         central = m.compartment("central")
-        m.ode(central, -m.theta("K", 1.0, lower=0) * pkpd.exp(m.eta("K", variance=1)) * central * (2 + m.time))
+        m.ode(
+            central, -m.theta("K", 1.0, lower=0) * pkpd.exp(m.eta("K", variance=1)) * central * (2 + m.time)
+        )
         m.observe("cp", central, additive=m.sigma("ADD", 1.0))
 
     for _ in range(2):  # also where the model's derivations are remembered
