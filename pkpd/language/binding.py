@@ -171,6 +171,7 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     frame = data.frame
     doses = _doses(model, data, frame)
     records = _records(model, data, frame)
+    _check_units(model, data, doses)
     columns, symbols = [], []
     for c in model.covariates:
         columns.append(_numeric_covariate(c.name, data, frame))
@@ -229,6 +230,17 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
         solver=solver,
         source=source,
     )
+
+
+def _check_units(model: Model, data: Dataset, doses: Doses) -> None:
+    """Units that the data declare against those of the model: ng/mL read as mg/L is the classic silent error."""
+    wanted_by = f"model {model.name}"
+    for c in model.covariates:
+        data.require_unit(c.name, c.unit, wanted_by)
+    for i in np.unique(doses.compartment):
+        data.require_unit("AMT", model.compartments[i].unit, wanted_by)
+    if len({o.unit for o in model.observations}) == 1:  # one column cannot declare the units of several endpoints
+        data.require_unit("DV", model.observations[0].unit, wanted_by)
 
 
 def _zero() -> Any:
