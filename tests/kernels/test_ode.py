@@ -177,10 +177,6 @@ def test_stiff_reference_agrees_where_the_explicit_stepper_is_slow():
     np.testing.assert_allclose(f, exact, rtol=1e-6)
 
 
-def nothing_given(case_kind):
-    return mammillary_case(1, True, case_kind)
-
-
 @pytest.mark.parametrize("kind", ["linear", "ode"])
 def test_observations_before_the_first_dose_and_doses_after_the_last_observation(kind):
     case = mammillary_case(1, True, kind)
