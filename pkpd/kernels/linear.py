@@ -317,7 +317,7 @@ def solve_linear(
     event_slots : (3, n) int array
         Slots of lag, bioavailability and initial state of each compartment; -1 where there is none.
     settings : array
-        Tolerances of the steppers; unused here.
+        rtol, atol, most steps, then times at which the rates switch; unused here.
     dose_time, dose_cmt, dose_amt, dose_rate, dose_row : arrays (D,)
         Doses with additional doses written out; a rate of 0 is a bolus; row is the record's place in the data.
     obs_time, obs_endpoint, obs_row : arrays (O,)

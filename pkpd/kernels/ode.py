@@ -1,9 +1,9 @@
 """Adaptive solution of x' = rates(t, x, p) between dosing events, with variational equations for the derivatives.
 
 The state and its first and second sensitivities are one array (columns, n): the state, one column per slot, one per pair of
-slots. Samples are read off the interpolant; steps stop only at events. At an event whose time τ depends on the parameters the
-sensitivities are turned into total derivatives at τ, the event is applied, and they are turned back with the rates after it:
-S⁺ = S⁻ + (f⁻ - f⁺)·∂τ/∂p, and the corresponding terms of second order.
+slots. Samples are read off the interpolant; steps stop only at events and where the rates switch in time. At an event whose
+time τ depends on the parameters the sensitivities are turned into total derivatives at τ, the event is applied, and they are
+turned back with the rates after it: S⁺ = S⁻ + (f⁻ - f⁺)·∂τ/∂p, and the corresponding terms of second order.
 """
 
 from __future__ import annotations
@@ -146,6 +146,7 @@ def solve_ode(
     """
     slots = p.shape[0]
     rtol, atol, most = settings[0], settings[1], int(settings[2])
+    switches, turn = settings[3:], 0
     first, second = (slots if order >= 1 else 0), (slots if order >= 2 else 0)
     columns = 1 + first + second * (second + 1) // 2
     for i in range(slots):
@@ -266,8 +267,14 @@ def solve_ode(
             done += 1
             continue
         stop = ev_time[at] if at < events and ev_time[at] < last else last
+        while turn < switches.shape[0] and switches[turn] <= t:
+            turn += 1
+        if turn < switches.shape[0] and switches[turn] < stop:
+            stop = switches[turn]
+        # on the near side of a switch at either end
+        begin, edge = np.nextafter(t, stop), np.nextafter(stop, t)
         if fresh:
-            _slope(order, n, slots, t, y, p, r, rates, jacobian, hessian, structure, j, values, k[0])
+            _slope(order, n, slots, begin, y, p, r, rates, jacobian, hessian, structure, j, values, k[0])
             h = _first_step(n, y, k[0], rtol, atol, stop - t)
             fresh = False
         steps += 1
@@ -286,7 +293,7 @@ def solve_ode(
                 order,
                 n,
                 slots,
-                t + c * step,
+                min(t + c * step, edge),
                 new,
                 p,
                 r,
@@ -323,6 +330,7 @@ def solve_ode(
         t = end
         y[:, :] = new
         k[0] = k[6]
+        fresh = turn < switches.shape[0] and t == switches[turn]
         # a step cut short by an event says nothing against the step size before it
         h = max(step * min(5.0, max(0.2, factor)), h if ends else 0.0)
     return OK

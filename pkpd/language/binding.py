@@ -119,8 +119,9 @@ class Problem:
 
     @property
     def settings(self) -> np.ndarray:
-        """Tolerances as the kernels read them: rtol, atol, most steps."""
-        return np.array([self.solver.rtol, self.solver.atol, float(self.solver.max_steps)])
+        """What the stepper reads: rtol, atol, most steps, then the times at which the rates switch."""
+        solver = self.solver
+        return np.array([solver.rtol, solver.atol, float(solver.max_steps), *self.structure.switches])
 
     @property
     def system(self) -> tuple[Any, ...]:
@@ -239,7 +240,9 @@ def _check_units(model: Model, data: Dataset, doses: Doses) -> None:
         data.require_unit(c.name, c.unit, wanted_by)
     for i in np.unique(doses.compartment):
         data.require_unit("AMT", model.compartments[i].unit, wanted_by)
-    if len({o.unit for o in model.observations}) == 1:  # one column cannot declare the units of several endpoints
+    if (
+        len({o.unit for o in model.observations}) == 1
+    ):  # one column cannot declare the units of several endpoints
         data.require_unit("DV", model.observations[0].unit, wanted_by)
 
 
