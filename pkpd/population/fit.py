@@ -248,7 +248,7 @@ def _notes(scales: Scales, values: Values, eta_shrinkage: pd.Series) -> list[str
     for theta, value in zip(scales.thetas, values.theta, strict=True):
         span = theta.upper - theta.lower
         for bound in (theta.lower, theta.upper):
-            near = 1e-4 * span if math.isfinite(span) else 1e-6 * max(abs(theta.initial - bound), 1e-300)
+            near = 1e-4 * (span if math.isfinite(span) else abs(theta.initial - bound))
             if not theta.fixed and math.isfinite(bound) and abs(value - bound) < near:
                 notes.append(f"W_BOUND: theta {theta.name} = {value:.4g} lies at its bound {bound:g}.")
     for name, variance in zip(eta_shrinkage.index, np.diag(values.omega), strict=True):
