@@ -42,7 +42,9 @@ def test_the_sandwich_is_too_sure_of_one_subject_and_says_so(data):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         sandwich = pkpd.fit(bolus, data)
-    assert any("W_COVARIANCE_SMALL_GROUP" in str(w.message) and "CL(TUMOR=b) (1)" in str(w.message) for w in caught)
+    assert any(
+        "W_COVARIANCE_SMALL_GROUP" in str(w.message) and "CL(TUMOR=b) (1)" in str(w.message) for w in caught
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error", pkpd.PkpdWarning)
         model_based = pkpd.fit(bolus, data, pkpd.FOCEI(covariance="R"))
