@@ -23,8 +23,8 @@ import numba
 from numba import njit, prange, types
 
 __all__ = [
-    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "STEADY", "SUBJECTS", "SYSTEM",
-    "cache_folder", "compile_generated", "f8", "i8", "kernel", "prange", "set_threads", "threads", "void",
+    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "STEADY", "SUBJECTS",
+    "SYSTEM", "cache_folder", "compile_generated", "f8", "i8", "kernel", "prange", "set_threads", "threads", "void",
 ]  # fmt: skip
 
 f8, i8, void = types.float64, types.int64, types.void

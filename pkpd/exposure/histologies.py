@@ -65,7 +65,8 @@ class HistologyExposure:
         Raises
         ------
         InputError
-            ``E_REFERENCE`` if the reference is not among the levels, ``E_BOUNDS`` for bounds that are not 0 < L < 1 < U.
+            ``E_REFERENCE`` if the reference is not among the levels, ``E_BOUNDS`` for bounds that are not 0 < L < 1 < U,
+            ``E_LEVEL`` for a level that is no probability.
         """
         from scipy.special import ndtr, ndtri
 
@@ -82,6 +83,8 @@ class HistologyExposure:
                 f"no-effect bounds {low:g} to {high:g} do not enclose 1.",
                 "Give 0 < lower < 1 < upper.",
             )
+        if not 0 < level < 1:
+            raise InputError("E_LEVEL", f"level {level!r} is not a probability.", "Give e.g. 0.90.")
         r = self.levels.index(reference)
         log_ratio = self.log_mean - self.log_mean[r]
         variance = np.diag(self.covariance) + self.covariance[r, r] - 2 * self.covariance[:, r]

@@ -22,10 +22,10 @@ __all__ = ["METRICS", "ExposureProblem", "exposure_metrics"]
 METRICS = ("AUC1", "CMAX1", "CTROUGH1", "CAVG1", "AUCSS", "CMAXSS", "CTROUGHSS", "CAVGSS")
 
 _GRID = 121  # points over an interval in the search for Cmax, besides those around each dose
-_FINER = 31  # points in each finer search around the largest
+_FINER = 61  # points in each finer search around the largest
 _SEARCHES = 6
 _STEADY = 1e-10  # relative change of AUC between one interval and one twice as late that counts as steady
-_MOST_INTERVALS = 4096
+_MOST_INTERVALS = {True: 16384, False: 4096}  # of a linear system, of one that is stepped through
 
 
 class ExposureProblem:
@@ -143,7 +143,7 @@ class ExposureProblem:
             moving = np.abs(after - before) > tolerance * np.abs(after)
             if not moving.any():
                 return interval
-            if 2 * interval > _MOST_INTERVALS:
+            if 2 * interval > _MOST_INTERVALS[self.problem.structure.linear]:
                 break
             interval, before = 2 * interval, after
         who = self.problem.subjects[np.flatnonzero(moving)[:8]]
@@ -171,7 +171,7 @@ class ExposureProblem:
                 for length in (0.0, d.infusion or 0.0)
             }
             near = [turn + close * (1.0 - turn) for turn in sorted(turns)]
-            rows[id(regimen)] = np.sort(np.concatenate([even, sorted(turns), *near]))
+            rows[id(regimen)] = np.unique(np.concatenate([even, sorted(turns), *near]))
         width = max(len(r) for r in rows.values())
         padded = {k: np.pad(r, (0, width - len(r)), constant_values=1.0) for k, r in rows.items()}
         return np.array([padded[id(r)] for r in self.regimens])
@@ -189,7 +189,8 @@ class ExposureProblem:
             c = self.at(interval + 1, grid, np.full(width, self.output), values, etas)
             top = c.argmax(axis=1)
             best = np.maximum(best, c[rows, top])
-            low, high = grid[rows, np.maximum(top - 1, 0)], grid[rows, np.minimum(top + 1, width - 1)]
+            # two points away: the next one may be so close that rounding alone decides which of them is larger
+            low, high = grid[rows, np.maximum(top - 2, 0)], grid[rows, np.minimum(top + 2, width - 1)]
             grid = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, _FINER)
         return best
 

@@ -67,7 +67,7 @@ def infusion_rate(p, event_slots, cmt, amount, rate):
 @kernel()
 def whole_intervals(length, interval):
     """How many whole intervals an infusion of steady-state doses lasts: the rest of it is in (0, interval]."""
-    return max(int(math.ceil(min(length / interval, MOST_RUNNING + 1.0))) - 1, 0)
+    return max(math.ceil(min(length / interval, MOST_RUNNING + 1.0)) - 1, 0)
 
 
 @kernel()

@@ -203,7 +203,8 @@ def _objective_gradient(
 )
 def evaluate_focei(
     gradient_wanted, optimise, etas, theta, omega, omega_inv, log_det_omega, sigma,
-    solver, parameters, rates, jacobian, hessian, output, steady, n, slots, table, coefficients, event_slots, settings,
+    solver, parameters, rates, jacobian, hessian, output, steady,
+    n, slots, table, coefficients, event_slots, settings,
     cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
     obs_offsets, obs_time, obs_endpoint, obs_row,
     value, used, residual,
@@ -246,7 +247,8 @@ def evaluate_focei(
             iteration += 1
             trial_status = predict_subject(
                 i, 1, ne, trial, theta,
-                solver, parameters, rates, jacobian, hessian, output, steady, n, slots, table, coefficients, event_slots, settings,
+                solver, parameters, rates, jacobian, hessian, output, steady,
+                n, slots, table, coefficients, event_slots, settings,
                 cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
                 obs_offsets, obs_time, obs_endpoint, obs_row, p, dp, d2p, f, f_p, f_pp, fz, fez,
             )  # fmt: skip
@@ -340,7 +342,8 @@ def evaluate_focei(
             continue
         status[i] = predict_subject(
             i, 2, nz, eta, theta,
-            solver, parameters, rates, jacobian, hessian, output, steady, n, slots, table, coefficients, event_slots, settings,
+            solver, parameters, rates, jacobian, hessian, output, steady,
+            n, slots, table, coefficients, event_slots, settings,
             cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
             obs_offsets, obs_time, obs_endpoint, obs_row, p, dp, d2p, f, f_p, f_pp, fz, fez,
         )  # fmt: skip

@@ -82,7 +82,7 @@ def solve_linear(
     event_slots : (7, n) int array
         Slots of the event properties of each compartment (see :mod:`pkpd.kernels.events`); -1 where there is none.
     settings : array
-        Tolerances of the steppers; unused here.
+        rtol, atol, most steps, then times at which the rates switch; unused here.
     dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval : arrays (D,)
         Dose records with additional doses written out; a rate of 0 is a bolus, row the record's place in the data, kind and
         interval (II) as in :mod:`pkpd.kernels.events`.
@@ -217,7 +217,7 @@ def solve_linear(
             x[cmt] += amount * (p[slot] if slot >= 0 else 1.0)
             if order >= 1 and slot >= 0:
                 xp[cmt, slot] += amount
-        elif kind == START or kind == STOP:
+        elif kind in (START, STOP):
             sign = 1.0 if kind == START else -1.0
             speed, slot, factor = infusion_rate(p, event_slots, cmt, amount, rate)
             r[cmt] += sign * speed

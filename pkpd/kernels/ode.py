@@ -87,9 +87,10 @@ def solve_ode(
     """Outputs of one subject at its observation records; arguments as in :func:`pkpd.kernels.linear.solve_linear`.
 
     ``structure`` (S, 3) holds rows (i, a, b) of the second derivatives that ``hessian`` fills, over states and then slots;
-    ``settings`` rtol, atol and the most steps between two events.
+    ``settings`` rtol, atol, the most steps, and the times at which the rates switch: steps stop there and at events.
     """
     slots = p.shape[0]
+    switches, turn, steps = settings[3:], 0, 0
     first, second = (slots if order >= 1 else 0), (slots if order >= 2 else 0)
     columns = 1 + first + second * (second + 1) // 2
     for i in range(slots):
@@ -138,7 +139,7 @@ def solve_ode(
                 y[0, cmt] += amount * (p[slot] if slot >= 0 else 1.0)
                 if order >= 1 and slot >= 0:
                     y[1 + slot, cmt] += amount
-            elif kind == START or kind == STOP:
+            elif kind in (START, STOP):
                 sign = 1.0 if kind == START else -1.0
                 speed, slot, factor = infusion_rate(p, event_slots, cmt, amount, rate)
                 r[cmt] += sign * speed
@@ -182,9 +183,13 @@ def solve_ode(
             done += 1
             continue
         stop = ev_time[at] if at < events and ev_time[at] < last else last
-        status, done = integrate(
+        while turn < switches.shape[0] and switches[turn] <= t:
+            turn += 1
+        if turn < switches.shape[0] and switches[turn] < stop:
+            stop = switches[turn]
+        status, done, steps = integrate(
             order, n, slots, True, t, stop, p, r, rp, rates, jacobian, hessian, output, structure, settings,
-            obs_time, obs_endpoint, done, wanted, y, out, d_out, d2_out, f, f_p, f_pp,
+            obs_time, obs_endpoint, done, wanted, steps, y, out, d_out, d2_out, f, f_p, f_pp,
         )  # fmt: skip
         if status != OK:
             return status

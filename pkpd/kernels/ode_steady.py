@@ -52,9 +52,9 @@ def _lap(
         if speed_slot >= 0:
             rp[speed_slot, cmt] = (running - part) * speed_factor
         if h > 0.0:
-            status, _ = integrate(
+            status, _, _ = integrate(
                 order, n, slots, forced, t, t + h, p, r, rp, rates, jacobian, hessian, output, table, settings,
-                nothing, none, 0, 0, y, nothing, nothing, none_p, nothing, none_p, none_pp,
+                nothing, none, 0, 0, 0, y, nothing, nothing, none_p, nothing, none_p, none_pp,
             )  # fmt: skip
             if status != OK:
                 return status

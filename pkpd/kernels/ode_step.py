@@ -93,28 +93,29 @@ def record(order, n, slots, done, endpoint, t, p, y, output, out, d_out, d2_out,
 @kernel()
 def integrate(
     order, n, slots, forced, t, stop, p, r, rp, rates, jacobian, hessian, output, table, settings,
-    obs_time, obs_endpoint, done, wanted, y, out, d_out, d2_out, f, f_p, f_pp,
+    obs_time, obs_endpoint, done, wanted, steps, y, out, d_out, d2_out, f, f_p, f_pp,
 ):  # fmt: skip
     """Advance ``y`` from ``t`` to ``stop`` in place, recording observations before ``stop``.
 
     Returns
     -------
-    status, done : int
-        A status of :mod:`pkpd.kernels.status`, and the number of observations recorded so far.
+    status, done, steps : int
+        A status of :mod:`pkpd.kernels.status`, the number of observations recorded and of steps taken so far.
     """
     rtol, atol, most = settings[0], settings[1], int(settings[2])
     columns = y.shape[0]
     new, seen = np.zeros((columns, n)), np.zeros((columns, n))
     k = np.zeros((7, columns, n))
     j, values = np.zeros((n, p.shape[0] + n + 1)), np.zeros(table.shape[0])
-    slope(order, n, slots, forced, t, y, p, r, rp, rates, jacobian, hessian, table, j, values, k[0])
+    # on the near side of a switch in time at either end
+    begin, edge = np.nextafter(t, stop), np.nextafter(stop, t)
+    slope(order, n, slots, forced, begin, y, p, r, rp, rates, jacobian, hessian, table, j, values, k[0])
     h = _first_step(n, y, k[0], rtol, atol, stop - t)
     smallest = 1e-14 * max(abs(t), abs(stop))
-    steps = 0
     while t < stop:
         steps += 1
         if steps > most:
-            return TOO_MANY_STEPS, done
+            return TOO_MANY_STEPS, done, steps
         ends = t + 1.0000001 * h >= stop
         step = stop - t if ends else h
         for stage in range(2, 8):
@@ -129,7 +130,7 @@ def integrate(
                 n,
                 slots,
                 forced,
-                t + c * step,
+                min(t + c * step, edge),
                 new,
                 p,
                 r,
@@ -146,13 +147,13 @@ def integrate(
         if not math.isfinite(error):
             h = 0.1 * step
             if h < smallest:
-                return NOT_FINITE, done
+                return NOT_FINITE, done, steps
             continue
         factor = 0.9 * error**-0.2 if error > 1e-10 else 5.0
         if error > 1.0:
             h = step * max(0.2, factor)
             if h < smallest:
-                return STEP_TOO_SMALL, done
+                return STEP_TOO_SMALL, done, steps
             continue
         end = stop if ends else t + step
         while done < wanted and obs_time[done] < end:
@@ -174,7 +175,7 @@ def integrate(
                 f_p,
                 f_pp,
             ):
-                return NOT_FINITE, done
+                return NOT_FINITE, done, steps
             done += 1
         t = end
         for c in range(columns):
@@ -182,4 +183,4 @@ def integrate(
                 y[c, i] = new[c, i]
                 k[0, c, i] = k[6, c, i]
         h = step * min(5.0, max(0.2, factor))
-    return OK, done
+    return OK, done, steps

@@ -43,7 +43,8 @@ def chain_to_effects(order, columns, dp, d2p, f_p, f_pp, fz, fez):
 @kernel()
 def predict_subject(
     i, order, columns, eta, theta,
-    solver, parameters, rates, jacobian, hessian, output, steady, n, slots, table, coefficients, event_slots, settings,
+    solver, parameters, rates, jacobian, hessian, output, steady,
+    n, slots, table, coefficients, event_slots, settings,
     cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
     obs_offsets, obs_time, obs_endpoint, obs_row,
     p, dp, d2p, f, f_p, f_pp, fz, fez,
@@ -68,7 +69,8 @@ def predict_subject(
 @kernel(void(i8, A2, A1, *SYSTEM, *SUBJECTS, A1, A2, I1), parallel=True)
 def predict_all(
     order, etas, theta,
-    solver, parameters, rates, jacobian, hessian, output, steady, n, slots, table, coefficients, event_slots, settings,
+    solver, parameters, rates, jacobian, hessian, output, steady,
+    n, slots, table, coefficients, event_slots, settings,
     cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
     obs_offsets, obs_time, obs_endpoint, obs_row,
     f_all, f_eta_all, status,
@@ -87,7 +89,8 @@ def predict_all(
         p, dp, d2p = np.zeros(slots), np.zeros((slots, ne + nt)), np.zeros((slots, ne, ne + nt))
         status[i] = predict_subject(
             i, order, ne, etas[i], theta,
-            solver, parameters, rates, jacobian, hessian, output, steady, n, slots, table, coefficients, event_slots, settings,
+            solver, parameters, rates, jacobian, hessian, output, steady,
+            n, slots, table, coefficients, event_slots, settings,
             cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
             obs_offsets, obs_time, obs_endpoint, obs_row,
             p, dp, d2p, f, f_p, f_pp, fz, fez,

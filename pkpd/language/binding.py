@@ -137,8 +137,9 @@ class Problem:
 
     @property
     def settings(self) -> np.ndarray:
-        """Tolerances as the kernels read them: rtol, atol, most steps."""
-        return np.array([self.solver.rtol, self.solver.atol, float(self.solver.max_steps)])
+        """What the stepper reads: rtol, atol, most steps, then the times at which the rates switch."""
+        solver = self.solver
+        return np.array([solver.rtol, solver.atol, float(solver.max_steps), *self.structure.switches])
 
     @property
     def system(self) -> tuple[Any, ...]:
@@ -189,6 +190,7 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     frame = data.frame
     doses = _doses(model, data, frame)
     records = _records(model, data, frame)
+    _check_units(model, data, doses)
     columns, symbols = [], []
     for c in model.covariates:
         columns.append(_numeric_covariate(c.name, data, frame))
@@ -248,6 +250,19 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
         solver=solver,
         source=source,
     )
+
+
+def _check_units(model: Model, data: Dataset, doses: Doses) -> None:
+    """Units that the data declare against those of the model: ng/mL read as mg/L is the classic silent error."""
+    wanted_by = f"model {model.name}"
+    for c in model.covariates:
+        data.require_unit(c.name, c.unit, wanted_by)
+    for i in np.unique(doses.compartment):
+        data.require_unit("AMT", model.compartments[i].unit, wanted_by)
+    if (
+        len({o.unit for o in model.observations}) == 1
+    ):  # one column cannot declare the units of several endpoints
+        data.require_unit("DV", model.observations[0].unit, wanted_by)
 
 
 def _zero() -> Any:
@@ -334,7 +349,9 @@ def _check_modelled(
     """RATE -1 and -2 need a rate or duration in the model."""
     for code, what in ((-1.0, "rate"), (-2.0, "duration")):
         lacks = np.array([getattr(c, what) is None for c in model.compartments], dtype=bool)
-        bad = np.flatnonzero((rate == code) & lacks[compartment]) if len(lacks) else []
+        if not len(lacks):
+            continue
+        bad = np.flatnonzero((rate == code) & lacks[compartment])
         if len(bad):
             record = frame.iloc[source[bad[0]]]
             name = model.compartments[compartment[bad[0]]].name

@@ -44,6 +44,8 @@ class Structure:
     event_slots : (7, n) int array
         Slots of lag, bioavailability, initial amount, duration, bioavailability/duration, rate, bioavailability/rate of
         each compartment (the rows of :mod:`pkpd.kernels.events`); -1 where there is none.
+    switches : tuple of float
+        Times at which a branch of the right-hand sides switches, in order.
     """
 
     linear: bool
@@ -56,6 +58,7 @@ class Structure:
     event_slots: np.ndarray
     states: tuple[Any, ...]
     time: Any
+    switches: tuple[float, ...] = ()
 
 
 def branched(e: Any) -> Any:
@@ -183,7 +186,19 @@ def analyse(model: Model, kind: str = "auto") -> Structure:
         event_slots=event_slots,
         states=tuple(states),
         time=model.time,
+        switches=_switches(rates, model.time),
     )
+
+
+def _switches(rates: tuple[Any, ...], time: Any) -> tuple[float, ...]:
+    """Where conditions on time alone change their truth; a step must end there, or it may leap over a short branch."""
+    found: set[float] = set()
+    for condition in {c for r in rates for c in r.atoms(sympy.core.relational.Relational)}:
+        if condition.free_symbols == {time}:
+            roots = sympy.solveset(condition.lhs - condition.rhs, time, sympy.S.Reals)
+            if isinstance(roots, sympy.FiniteSet):
+                found.update(float(root) for root in roots)
+    return tuple(sorted(found))
 
 
 def _second_derivatives(rates: tuple[Any, ...], z: list[Any]) -> list[tuple[int, int, int]]:

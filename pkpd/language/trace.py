@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import sympy
 
-from pkpd.errors import ModelError
+from pkpd.errors import ModelError, PkpdWarning
 from pkpd.language.declarations import (
     Compartment,
     Covariate,
@@ -183,8 +184,15 @@ class Builder:
         ``duration`` and ``rate`` are those of doses whose RATE in the data is -2 and -1.
         """
         self._new(name, self._compartments, "compartment")
-        given = (None if v is None else number(v) for v in (initial, lag, bioavailability, duration, rate))
-        self._compartments.append(Compartment(name, unit, *given, _dummy(name)))  # type: ignore[misc]
+        given = {
+            "initial": initial,
+            "lag": lag,
+            "bioavailability": bioavailability,
+            "duration": duration,
+            "rate": rate,
+        }
+        values = {k: None if v is None else number(v) for k, v in given.items()}
+        self._compartments.append(Compartment(name, unit, **values, symbol=_dummy(name)))
         return Quantity(self._compartments[-1].symbol)
 
     def ode(self, compartment: Quantity, rate: Any) -> None:
@@ -289,6 +297,7 @@ class Builder:
             tuple(self._observations), self._time,
         )  # fmt: skip
         _check_use(result)
+        _check_switches(result)
         return result
 
 
@@ -345,6 +354,23 @@ def _check_use(model: Model) -> None:
             f"model {model.name} declares but never uses: {', '.join(unused)}.",
             "Use or remove them.",
         )
+
+
+def _check_switches(model: Model) -> None:
+    """Warn of branches in the equations whose switch moves with the parameters: sensitivities do not see the switch."""
+    states = {c.symbol for c in model.compartments}
+    for c, rate in zip(model.compartments, model.rates, strict=True):
+        for condition in rate.atoms(sympy.core.relational.Relational):
+            used = condition.free_symbols
+            if used & states or (model.time in used and used - {model.time}):
+                shown = str(condition.xreplace({s: sympy.Symbol(s.name) for s in used}))
+                warnings.warn(
+                    f"W_MODEL_SWITCH: model {model.name}: the rate of {c.name} switches where {shown}, at a time that depends "
+                    "on the parameters. Predictions are right; derivatives, and with them gradients of a fit, are exact only "
+                    "if both branches meet smoothly there.",
+                    PkpdWarning,
+                    stacklevel=4,
+                )
 
 
 def model(function: Callable[[Builder], Any]) -> Model:

@@ -14,7 +14,7 @@ from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.language import Model, Problem, bind
 from pkpd.language.scales import Scales, Values, parameter_values
-from pkpd.population.covariance import covariance_step
+from pkpd.population.covariance import CovarianceStep, covariance_step
 from pkpd.population.methods import FOCEI
 from pkpd.population.objective import Evaluation, Objective, Point
 from pkpd.population.quasi_newton import Search, minimise
@@ -202,7 +202,7 @@ def _result(
     )
     predicted, residual = residuals(problem, values, point.etas)
     eta_shrinkage, eps_shrinkage = shrinkage(values, point.etas, residual["IWRES"].to_numpy(), etas)
-    notes = [*step.warnings, *_notes(scales, values, eta_shrinkage)]
+    notes = [*step.warnings, *_notes(scales, values, eta_shrinkage), *_small_groups(problem, step)]
     if not search.converged:
         notes.insert(0, f"W_NOT_CONVERGED: {search.cause}.")
     for note in notes:
@@ -248,7 +248,7 @@ def _notes(scales: Scales, values: Values, eta_shrinkage: pd.Series) -> list[str
     for theta, value in zip(scales.thetas, values.theta, strict=True):
         span = theta.upper - theta.lower
         for bound in (theta.lower, theta.upper):
-            near = 1e-4 * span if math.isfinite(span) else 1e-6 * max(abs(theta.initial - bound), 1e-300)
+            near = 1e-4 * (span if math.isfinite(span) else abs(theta.initial - bound))
             if not theta.fixed and math.isfinite(bound) and abs(value - bound) < near:
                 notes.append(f"W_BOUND: theta {theta.name} = {value:.4g} lies at its bound {bound:g}.")
     for name, variance in zip(eta_shrinkage.index, np.diag(values.omega), strict=True):
@@ -257,6 +257,26 @@ def _notes(scales: Scales, values: Values, eta_shrinkage: pd.Series) -> list[str
                 f"W_OMEGA_ZERO: the variance of eta {name} is practically zero ({variance:.1e}); consider leaving it out."
             )
     return notes
+
+
+def _small_groups(problem: Problem, step: CovarianceStep) -> list[str]:
+    """Name the factor effects whose sandwich standard error is too small because few subjects carry them.
+
+    S estimates the variance of a group's mean score from the group itself: one subject, whose score is zero at the
+    optimum, would get a standard error of zero (MacKinnon & White, J Econom 1985;29:305-325).
+    """
+    if step.matrix is None or "S" not in step.status:
+        return []
+    effects = [t.name for t in problem.thetas[len(problem.model.thetas) :]]
+    first = problem.covariates.shape[1] - len(effects)
+    counts = problem.covariates[:, first:].sum(axis=0).astype(int)
+    few = [f"{name} ({n})" for name, n in zip(effects, counts, strict=True) if n < 10]
+    if not few:
+        return []
+    return [
+        f"W_COVARIANCE_SMALL_GROUP: the standard errors of {', '.join(few)} rest on fewer than 10 subjects and are too small "
+        'by the sandwich; use covariance="R" for them.'
+    ]
 
 
 def evaluate(

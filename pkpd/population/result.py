@@ -123,8 +123,11 @@ class PopulationFit:
         return self.summary()
 
     def _repr_html_(self) -> str:
-        method = type(self.method).__name__
+        from html import escape
+
         head = (
-            f"<p>{method} fit of <b>{self.model.name}</b>: OFV {self.ofv:.4f}; {self.termination_cause}</p>"
+            f"<p>{type(self.method).__name__} fit of <b>{escape(self.model.name)}</b>: OFV {self.ofv:.4f}; "
+            f"{escape(self.termination_cause)}</p>"
         )
-        return head + self.parameters.to_html(float_format=lambda v: f"{v:.4g}")
+        notes = "".join(f"<p>{escape(w)}</p>" for w in self.warnings)
+        return head + self.parameters.to_html(float_format=lambda v: f"{v:.4g}") + notes

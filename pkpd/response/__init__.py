@@ -1,13 +1,14 @@
 """Exposure-response families: effect at a stated exposure, per histology."""
 
+from pkpd.response.competing_incidence import cumulative_incidence
 from pkpd.response.competing_risks import CompetingRisksFit, fit_competing_risks
 from pkpd.response.count import CountFit, fit_count
 from pkpd.response.cox import CoxFit, fit_cox
-from pkpd.response.cumulative_incidence import cumulative_incidence
 from pkpd.response.emax import EmaxFit, fit_emax
 from pkpd.response.likelihood_ratio import LikelihoodRatio, bootstrap_likelihood_ratio
 from pkpd.response.logistic import LogisticFit, fit_logistic
 from pkpd.response.logistic_emax import LogisticEmaxFit
+from pkpd.response.multiple_contrasts import McpModResult, mcp_mod
 from pkpd.response.observed import clopper_pearson, counts, observed_proportions
 from pkpd.response.ordinal import OrdinalFit, fit_ordinal
 from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_parametric_survival
@@ -22,6 +23,7 @@ __all__ = [
     "LikelihoodRatio",
     "LogisticEmaxFit",
     "LogisticFit",
+    "McpModResult",
     "OrdinalFit",
     "ParametricSurvivalFit",
     "QtcFit",
@@ -38,5 +40,6 @@ __all__ = [
     "fit_ordinal",
     "fit_parametric_survival",
     "fit_qtc",
+    "mcp_mod",
     "observed_proportions",
 ]

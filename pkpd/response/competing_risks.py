@@ -11,7 +11,7 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError
 from pkpd.response.columns import named_subjects, numbers_of
-from pkpd.response.cumulative_incidence import causes_of, cumulative_incidence
+from pkpd.response.competing_incidence import causes_of, cumulative_incidence
 from pkpd.response.estimates import Estimates, delta_interval, labelled
 from pkpd.response.newton import climb
 from pkpd.response.regressors import Regressors, design_of, read_regressors

@@ -33,7 +33,7 @@ def predictions(
     status = np.zeros(problem.n_subjects, dtype=np.int64)
     predict_all(
         order,
-        np.ascontiguousarray(etas),
+        np.array(etas, dtype=float, order="C"),  # a copy: pandas hands out read-only arrays
         values.theta,
         *problem.system,
         *problem.subject_data,
@@ -50,7 +50,13 @@ def individual_parameters(problem: Problem, values: Values, etas: np.ndarray) ->
 
     names = [p.name for p in (*problem.model.parameters, *problem.model.derived)]
     out = np.zeros((problem.n_subjects, len(names)))
-    fill(np.ascontiguousarray(etas), values.theta, problem.covariates, problem.functions["individual"], out)
+    fill(
+        np.array(etas, dtype=float, order="C"),
+        values.theta,
+        problem.covariates,
+        problem.functions["individual"],
+        out,
+    )
     return pd.DataFrame(out, columns=names, index=pd.Index(problem.subjects, name="ID"))
 
 

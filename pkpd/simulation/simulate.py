@@ -218,7 +218,8 @@ def _subjects(rows: np.ndarray | None, covariates: pd.DataFrame | None) -> Datas
         "AMT": 0.0,
         "RATE": 0.0,
         "II": 0.0,
-        "ADDL": 0, "SS": 0,
+        "ADDL": 0,
+        "SS": 0,
         "DVID": 1,
         "DV": np.nan,
     }.items():

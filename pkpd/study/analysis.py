@@ -22,7 +22,7 @@ from pkpd.study.pharmacokinetics import (
     shrinkage_per_histology,
 )
 from pkpd.study.plan import Plan, read_plan
-from pkpd.study.responses import endpoint_result, fit_endpoint, histology_test
+from pkpd.study.responses import endpoint_result, evaluable, fit_endpoint, flat_histologies, histology_test
 from pkpd.study.subjects import counts_per_dose, read_data, subject_table
 from pkpd.study.verdicts import (
     exchangeability,
@@ -107,7 +107,9 @@ def _silent(stage: str, detail: str) -> None:
 def _fit_both(plan: Plan, model: Any, data: Dataset, say: Progress) -> tuple[Any, Any]:
     """Fit with and without histology effects."""
     column = plan.data.histology
-    full = _fit(plan, model, data, f"population PK with {column} on {', '.join(plan.model.tested)}", say)
+    # the sandwich is too sure of a histology with few subjects: R⁻¹ is the model's own statement
+    stage = f"population PK with {column} on {', '.join(plan.model.tested)}"
+    full = _fit(plan, model, data, stage, say, covariance="R")
     # of the smaller model the test needs the objective alone
     smaller = reduced_model(model, full, column)
     reduced = _fit(plan, smaller, data, f"population PK without {column}", say, covariance=None)
@@ -153,6 +155,8 @@ def _assumptions(
         f"{plan.exposure.metric} enters the exposure-response as each subject's empirical Bayes estimate, "
         "from the fit that contains the histology effect.",
         "Exposure at another dose is exposure at the reference dose in proportion to the dose.",
+        "Standard errors of the population PK fit are those of the R matrix: the sandwich estimate is too small for "
+        "histologies with few subjects.",
         "Doses were randomised within histologies, so exposure-response may be read as an effect of the dose."
         if plan.dosing.randomised
         else "Doses were not randomised, so exposure-response may carry confounding.",
@@ -167,6 +171,11 @@ def _assumptions(
         if missing:
             lines.append(f"{endpoint.label}: {missing} subjects without an outcome are left out.")
         lines.append(f"{endpoint.label}: {fits[endpoint.kind].firth_reason}.")
+        flat = flat_histologies(plan, evaluable(frame, endpoint))
+        if flat:
+            lines.append(
+                f"{endpoint.label}: no exposure-response in {', '.join(flat)}, where all exposures are equal."
+            )
     return tuple(line.replace("..", ".") for line in lines)
 
 

@@ -24,12 +24,24 @@ def evaluable(frame: pd.DataFrame, endpoint: EndpointPlan) -> pd.DataFrame:
     return frame[frame[endpoint.name].notna()].reset_index(drop=True)
 
 
+def flat_histologies(plan: Plan, known: pd.DataFrame) -> list[str]:
+    """Histologies other than the reference in which the exposure takes a single value."""
+    values = known.groupby("histology", sort=False)[plan.exposure.metric].nunique()
+    return [str(h) for h, n in values.items() if n < 2 and h != plan.data.reference]
+
+
 def fit_endpoint(
     plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan, reference_exposure: float
 ) -> LogisticFit:
-    """Fit intercept and slope of every histology; intercepts are logits at the reference exposure."""
+    """Fit intercept and slope of every histology; intercepts are logits at the reference exposure.
+
+    A histology whose patients share one exposure (a single patient, say) has no slope and is left out: its verdict is
+    "insufficient data" whatever its outcomes.
+    """
+    known = evaluable(frame, endpoint)
+    without = flat_histologies(plan, known)
     return fit_logistic(
-        evaluable(frame, endpoint),
+        known[~known["histology"].isin(without)].reset_index(drop=True),
         response=endpoint.name,
         exposure=plan.exposure.metric,
         histology="histology",
@@ -88,6 +100,8 @@ def endpoint_result(
 def _curves(plan: Plan, known: pd.DataFrame, fit: LogisticFit, endpoint: EndpointPlan) -> pd.DataFrame:
     pieces = []
     for histology, own in known.groupby("histology", sort=False):
+        if histology not in fit.histologies:
+            continue
         low, high = own[plan.exposure.metric].min(), own[plan.exposure.metric].max()
         grid = np.geomspace if endpoint.shape == "log" else np.linspace
         pieces.append(fit.curve(str(histology), grid(low, high, CURVE_POINTS), level=0.90))

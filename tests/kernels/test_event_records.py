@@ -126,7 +126,7 @@ def solve(problem, values, order=0):
 
 
 def administrations(frame, at, v):
-    """Start of the system, whether it starts with its initial amounts, and what was given (start, amount, rate or 0) to row ``at``."""
+    """Start of the system, whether with its initial amounts, and what was given (start, amount, rate or 0) to row ``at``."""
     start, initial, given = frame["TIME"].iloc[0], True, []
     for i in range(at):
         r = frame.iloc[i]

@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import pkpd
-from pkpd import exp
+from pkpd import exp, where
 from pkpd.kernels import status
 from tests import naive
 from tests.kernels import twins
@@ -177,10 +177,6 @@ def test_stiff_reference_agrees_where_the_explicit_stepper_is_slow():
     np.testing.assert_allclose(f, exact, rtol=1e-6)
 
 
-def nothing_given(case_kind):
-    return mammillary_case(1, True, case_kind)
-
-
 @pytest.mark.parametrize("kind", ["linear", "ode"])
 def test_observations_before_the_first_dose_and_doses_after_the_last_observation(kind):
     case = mammillary_case(1, True, kind)
@@ -245,3 +241,26 @@ def test_what_cannot_be_solved_ends_with_a_status():
     assert (
         lagged.solve(VALUES | {"LAG": -0.1}, [(0.0, 100.0, 1, 0.0)], TIMES)[0] == status.EVENT_TIME_NEGATIVE
     )
+
+
+@pkpd.model
+def pulsed(m):
+    """An input that a branch switches on for half an hour, and one that a dose record gives."""
+    k, speed = etas(m, "K", "SPEED")
+    x = m.compartment("x")
+    m.ode(x, where((m.time >= 100) & (m.time < 100.5), speed, 0) - k * x)
+    m.observe("y", x, additive=m.sigma("SD", 1.0))
+
+
+def test_a_step_ends_where_the_rates_switch_in_time():
+    """A stepper at rest takes ever longer steps: it would leap over the pulse and never know."""
+    case, times = Case(pulsed), [50.0, 100.0, 100.2, 100.5, 130.0, 400.0]
+    assert case.problem.structure.switches == (100.0, 100.5)
+    code, f, gradient, hessian = case.solve([0.1, 20.0], [], [0.0, *times], 2)
+    assert code == status.OK
+    expected = naive.concentration(times, [(100.0, 10.0)], 0.1, (1.0,), duration=0.5)
+    np.testing.assert_allclose(f[1:], expected, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(gradient[1:, 1], expected / 20, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(hessian[:, 1, 1], 0, atol=1e-12)
+    # as many steps as for an infusion by a dose record: no search for the switch in the dark
+    assert Case(pulsed, max_steps=150).solve([0.1, 20.0], [], [0.0, *times])[0] == status.OK

@@ -64,9 +64,9 @@ def test_derivatives_to_etas_are_those_of_differences(kind):
 
 
 def test_default_tolerances_leave_an_error_in_the_objective_far_below_what_matters():
-    # a likelihood-ratio test reads the objective to 0.01; the published one is given to 0.0001
+    # measured: 1.4e-7 at the default tolerance 1e-8, 2e-5 at 1e-6; a likelihood-ratio test reads the objective to 0.01
     ofv = {}
     for kind in ("linear", "ode"):
         problem, scales, values = theophylline(kind)
         ofv[kind] = Objective(problem, scales).at(values).ofv
-    assert ofv["ode"] == pytest.approx(ofv["linear"], abs=1e-5)
+    assert ofv["ode"] == pytest.approx(ofv["linear"], abs=1e-6)

@@ -18,6 +18,9 @@ from pkpd.language import Solver
 from pkpd.language.generate import _PRINTER, model_source
 from pkpd.language.structure import analyse
 
+# some of these systems switch by state on purpose
+pytestmark = pytest.mark.filterwarnings("ignore:W_MODEL_SWITCH")
+
 
 def system(rates, count=1):
     """A model whose compartments have ``rates(m, p, x)``; its parameters A, B, C, D are thetas."""

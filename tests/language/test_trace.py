@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
 import pkpd
@@ -123,3 +125,28 @@ def test_symbols_of_another_model_are_refused():
 def test_a_whole_name_may_be_shared_by_things_of_different_kinds():
     model = declared(lambda m, p: (m.derived("HALF", m.theta("CL", 2.0) * p["cl"]), None)[1])
     assert [t.name for t in model.thetas] == ["TV_CL", "CL"]
+
+
+def switching(condition):
+    def define(m):
+        at = m.parameter("AT", m.theta("AT", 2.0))
+        c = m.compartment("central")
+        m.ode(c, pkpd.where(condition(m, at, c), 1.0, 0.0) - at * c)
+        m.observe("cp", pkpd.where(c > 0, c, 0), additive=m.sigma("ADD", 1.0))
+
+    return pkpd.model(define)
+
+
+@pytest.mark.parametrize(
+    "condition", [lambda m, at, c: m.time < at, lambda m, at, c: c > 1, lambda m, at, c: c > at]
+)
+def test_a_switch_that_moves_with_the_parameters_is_said_to_spoil_derivatives(condition):
+    with pytest.warns(pkpd.errors.PkpdWarning, match="W_MODEL_SWITCH.*rate of central"):
+        switching(condition)
+
+
+@pytest.mark.parametrize("condition", [lambda m, at, c: m.time < 2, lambda m, at, c: at > 1])
+def test_a_switch_that_stays_put_is_no_news(condition):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        switching(condition)

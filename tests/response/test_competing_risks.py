@@ -10,8 +10,8 @@ import pytest
 
 from pkpd.errors import FitError, InputError
 from pkpd.response import cumulative_incidence, fit_competing_risks, fit_cox
+from pkpd.response.competing_incidence import aalen_johansen
 from pkpd.response.competing_risks import _WeightedRisk
-from pkpd.response.cumulative_incidence import aalen_johansen
 from pkpd.results import from_json, to_json
 from tests.response.differences import assert_exact_derivatives
 

@@ -196,7 +196,7 @@ def test_levels_are_those_of_the_whole_table():
         )
         for row in found.itertuples():
             expected = 5 * np.exp(-0.1 * np.exp(effects[row.TUMOR]) * 10)
-            assert row.IPRED == pytest.approx(expected, rel=1e-8)
+            np.testing.assert_allclose(row.IPRED, expected, rtol=1e-8)
 
 
 # ------------------------------------------------------------------------------------ records of a data set

@@ -1,0 +1,309 @@
+"""MCP-Mod: is there a dose-response, and what shape has it, without choosing the shape by eye.
+
+Bretz F, Pinheiro JC, Branson M. Biometrics 2005;61:738-748; in the general form of Pinheiro J, et al. Stat Med
+2014;33:1646-1661: estimates per dose with their covariance are all that is used, so proportions go the same way as means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pkpd.errors import InputError
+from pkpd.response.columns import binary_of, numbers_of, subjects_of
+from pkpd.response.dose_shapes import SHAPES, profile_grid, standard_shape
+from pkpd.response.estimates import coverage
+from pkpd.results import result
+
+__all__ = ["McpModResult", "max_contrast_p", "mcp_mod", "optimal_contrasts"]
+
+PURPOSE = 0x4D43  # keeps these random numbers apart from those of other tasks with the same seed
+
+
+@result
+@dataclass(frozen=True)
+class McpModResult:
+    """Outcome of the multiple contrast test and of modelling.
+
+    Attributes
+    ----------
+    estimates : DataFrame
+        dose, n, estimate, se: means, or log-odds for a binary response.
+    covariance : ndarray, shape (k, k)
+        Of the estimates.
+    degrees_of_freedom : float
+        Of the t distribution; infinite for a binary response.
+    contrasts : DataFrame
+        One row per candidate, one column per dose: optimal contrast coefficients of length 1.
+    tests : DataFrame
+        Indexed by candidate: model, statistic, p_value (adjusted for the maximum over candidates), significant.
+    alpha : float
+        One-sided level.
+    fits : DataFrame
+        One row per shape among the significant candidates: model, e0, e1, parameters of the shape (NaN where it has
+        none), gaic, weight (exp(−ΔgAIC/2), summing to 1). Empty where nothing is significant.
+    family : str
+        ``"normal"`` or ``"binomial"``.
+    seed : int
+        Of the draws behind the interval of the averaged curve.
+    """
+
+    estimates: pd.DataFrame
+    covariance: np.ndarray
+    degrees_of_freedom: float
+    contrasts: pd.DataFrame
+    tests: pd.DataFrame
+    alpha: float
+    fits: pd.DataFrame
+    family: str
+    seed: int
+
+    def curve(self, doses, level: float = 0.90, n_draws: int = 500) -> pd.DataFrame:
+        """Model-averaged response along doses: predictions are averaged, not parameters.
+
+        Intervals are percentiles over estimates drawn from their normal distribution, every shape refitted and the
+        weights computed anew in each draw (so that they include what choosing among shapes costs).
+
+        Returns
+        -------
+        DataFrame
+            dose, estimate, lower, upper (log-odds for a binary response).
+        """
+        if self.fits.empty:
+            raise InputError(
+                "E_NO_DOSE_RESPONSE",
+                f"no candidate is significant at one-sided {self.alpha}; there is no curve to draw.",
+                "Report the multiple contrast test.",
+            )
+        tail = (1 - coverage(level)) / 2
+        d = np.atleast_1d(np.asarray(doses, dtype=float))
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(PURPOSE,))
+        normal = np.random.Generator(np.random.Philox(sequence)).standard_normal(
+            (n_draws, len(self.estimates))
+        )
+        centre = self.estimates["estimate"].to_numpy()
+        drawn = centre + np.einsum("ij,kj->ik", normal, np.linalg.cholesky(self.covariance))
+        known = self.estimates["dose"].to_numpy()
+        models = self.fits["model"].tolist()
+        middle = _averaged(models, known, np.vstack([centre, drawn]), self.covariance, d)
+        lower, upper = np.quantile(middle[1:], [tail, 1 - tail], axis=0)
+        return pd.DataFrame({"dose": d, "estimate": middle[0], "lower": lower, "upper": upper})
+
+
+def mcp_mod(
+    frame: pd.DataFrame,
+    response: str,
+    dose: str,
+    *,
+    models: Mapping[str, Sequence[float] | None],
+    family: str = "normal",
+    alpha: float = 0.025,
+    increasing: bool = True,
+    seed: int = 0,
+) -> McpModResult:
+    """Test for a dose-response over candidate shapes, then average the shapes that carry it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per subject.
+    response, dose : str
+        Columns: continuous or 0/1 response; dose, 0 for placebo.
+    models : mapping
+        Candidates, name to parameters of the shape: ``{"linear": None, "emax": [20], "sigmoid_emax": [50, 3],
+        "exponential": [60], "logistic": [50, 10], "loglinear": None}``. A name may carry a suffix after a space
+        (``"emax 2"``) so that one shape can be there twice.
+    family : {"normal", "binomial"}
+        Means with a pooled variance, or log-odds of (events + ½)/(others + ½) (finite for groups of zero events).
+    alpha : float
+        One-sided level of the maximum.
+    increasing : bool
+        Direction of benefit.
+    seed : int
+        Of the draws behind intervals of the averaged curve.
+
+    Returns
+    -------
+    McpModResult
+
+    Raises
+    ------
+    InputError
+        ``E_MODEL_UNKNOWN``, ``E_MODEL_PARAMETERS``, ``E_TOO_FEW_DOSES`` and column errors.
+    """
+    if family not in ("normal", "binomial"):
+        raise InputError("E_OPTION", f"family={family!r}.", "Choose normal or binomial.")
+    if not 0 < alpha < 0.5 or seed < 0:
+        raise InputError(
+            "E_OPTION", f"alpha={alpha!r}, seed={seed!r}.", "Give 0 < alpha < 0.5 and a seed >= 0."
+        )
+    ids = subjects_of(frame)
+    d = numbers_of(frame, dose, ids, "E_DOSE", "dose")
+    if (d < 0).any():
+        raise InputError("E_DOSE_NEGATIVE", f"column {dose} has negative doses.", "Correct them.")
+    y = (
+        binary_of(frame, response, ids)
+        if family == "binomial"
+        else numbers_of(frame, response, ids, "E_RESPONSE", "response")
+    )
+    doses, at, n = np.unique(d, return_inverse=True, return_counts=True)
+    if len(doses) < 3 or (family == "normal" and len(y) <= len(doses)):
+        raise InputError(
+            "E_TOO_FEW_DOSES",
+            f"{len(doses)} doses with {len(y)} subjects.",
+            "Shapes need three doses and replicates.",
+        )
+    total = np.bincount(at, weights=y)
+    if family == "normal":
+        estimate = total / n
+        df = float(len(y) - len(doses))
+        variance = float(np.sum((y - estimate[at]) ** 2)) / df / n
+    else:
+        estimate = np.log((total + 0.5) / (n - total + 0.5))
+        df, variance = np.inf, 1 / (total + 0.5) + 1 / (n - total + 0.5)
+    covariance = np.diag(variance)
+    shapes = _candidates(models, doses)
+    contrasts = optimal_contrasts(np.array(list(shapes.values())), covariance) * (1 if increasing else -1)
+    statistic = contrasts @ estimate / np.sqrt(np.einsum("mi,ij,mj->m", contrasts, covariance, contrasts))
+    p_value = max_contrast_p(statistic, contrasts, covariance, df)
+    tests = pd.DataFrame(
+        {
+            "model": [name.split(" ")[0] for name in shapes],
+            "statistic": statistic,
+            "p_value": p_value,
+            "significant": p_value < alpha,
+        },
+        index=pd.Index(list(shapes), name="candidate"),
+    )
+    chosen = list(dict.fromkeys(tests.loc[tests["significant"], "model"]))
+    return McpModResult(
+        estimates=pd.DataFrame({"dose": doses, "n": n, "estimate": estimate, "se": np.sqrt(variance)}),
+        covariance=covariance,
+        degrees_of_freedom=df,
+        contrasts=pd.DataFrame(contrasts, index=list(shapes), columns=[f"{v:g}" for v in doses]),
+        tests=tests,
+        alpha=float(alpha),
+        fits=_fits(chosen, doses, estimate, covariance),
+        family=family,
+        seed=int(seed),
+    )
+
+
+def optimal_contrasts(means: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Contrasts with the largest power for given mean vectors: c ∝ S⁻¹ (μ − μ'S⁻¹1 / 1'S⁻¹1), of length 1.
+
+    Parameters
+    ----------
+    means : ndarray, shape (m, k)
+        Standardised means of each candidate at the doses.
+    covariance : ndarray, shape (k, k)
+
+    Returns
+    -------
+    ndarray, shape (m, k)
+    """
+    inverse = np.linalg.inv(covariance)
+    weight = inverse.sum(axis=0) / inverse.sum()
+    raw = (means - (means @ weight)[:, None]) @ inverse
+    return raw / np.sqrt(np.sum(raw**2, axis=1, keepdims=True))
+
+
+def max_contrast_p(
+    statistic: np.ndarray, contrasts: np.ndarray, covariance: np.ndarray, df: float
+) -> np.ndarray:
+    """One-sided p-values adjusted for the maximum: P(max T ≥ t) under the multivariate t (or normal) distribution.
+
+    Accurate to about 1e-4 (randomised quasi-Monte-Carlo with a fixed seed).
+    """
+    from scipy import stats
+
+    normal: Any = stats.multivariate_normal
+    student: Any = stats.multivariate_t
+    inner = contrasts @ covariance @ contrasts.T
+    scale = np.sqrt(np.diag(inner))
+    correlation = inner / np.outer(scale, scale)
+    m = len(statistic)
+    out = np.empty(m)
+    for i, t in enumerate(statistic):
+        limit = np.full(m, t)
+        if np.isinf(df):
+            below = normal(
+                np.zeros(m), correlation, allow_singular=True, maxpts=20000 * m, abseps=1e-5, seed=1
+            ).cdf(limit)
+        else:
+            below = student(np.zeros(m), correlation, df=df, allow_singular=True).cdf(
+                limit, maxpts=20000 * m, random_state=1
+            )
+        out[i] = min(max(1 - float(below), 0.0), 1.0)
+    return out
+
+
+def _candidates(models: Mapping[str, Sequence[float] | None], doses: np.ndarray) -> dict[str, np.ndarray]:
+    if not models:
+        raise InputError(
+            "E_MODEL_UNKNOWN", "no candidate model was given.", f"Choose among {', '.join(SHAPES)}."
+        )
+    out = {}
+    for name, parameters in models.items():
+        shape = str(name).split(" ")[0]
+        if shape not in SHAPES:
+            raise InputError(
+                "E_MODEL_UNKNOWN", f"there is no shape {shape!r}.", f"Choose among {', '.join(SHAPES)}."
+            )
+        values = np.atleast_1d(np.asarray([] if parameters is None else parameters, dtype=float))
+        if len(values) != len(SHAPES[shape]) or not np.all(values > 0):
+            raise InputError(
+                "E_MODEL_PARAMETERS",
+                f"candidate {name!r} needs {len(SHAPES[shape])} positive parameters"
+                f" ({', '.join(SHAPES[shape]) or 'none'}), not {list(values)}.",
+                "Give a guess in the unit of dose.",
+            )
+        out[str(name)] = standard_shape(shape, doses, values[None, :], doses.max())[0]
+    return out
+
+
+def _profile(model: str, doses: np.ndarray, estimates: np.ndarray, covariance: np.ndarray):
+    """Best generalised least-squares fit of one shape to each row of estimates, over a grid of its parameters."""
+    inverse = np.linalg.inv(covariance)
+    grid = profile_grid(model, doses.max())
+    shape = standard_shape(model, doses, grid, doses.max())
+    weight = inverse.sum(axis=0) / inverse.sum()
+    f = shape - (shape @ weight)[:, None]
+    y = estimates - (estimates @ weight)[:, None]
+    cross = f @ inverse @ y.T  # (grid, draws)
+    square = np.einsum("gi,ij,gj->g", f, inverse, f)
+    gain = cross**2 / square[:, None]
+    best = np.argmax(gain, axis=0)
+    column = np.arange(len(estimates))
+    e1 = cross[best, column] / square[best]
+    e0 = estimates @ weight - e1 * (shape @ weight)[best]
+    rss = np.einsum("di,ij,dj->d", y, inverse, y) - gain[best, column]
+    return e0, e1, grid[best], rss + 2 * (2 + grid.shape[1])
+
+
+def _fits(models: list[str], doses, estimate, covariance) -> pd.DataFrame:
+    rows = []
+    for model in models:
+        e0, e1, parameters, gaic = _profile(model, doses, estimate[None, :], covariance)
+        values = dict(zip(SHAPES[model], parameters[0], strict=True))
+        rows.append({"model": model, "e0": e0[0], "e1": e1[0]} | values | {"gaic": gaic[0]})
+    table = pd.DataFrame(rows)
+    if len(table):
+        raw = np.exp(-(table["gaic"] - table["gaic"].min()) / 2)
+        table["weight"] = raw / raw.sum()
+    return table
+
+
+def _averaged(models, known, estimates, covariance, doses) -> np.ndarray:
+    predictions, gaics = [], []
+    for model in models:
+        e0, e1, parameters, gaic = _profile(model, known, estimates, covariance)
+        predictions.append(e0[:, None] + e1[:, None] * standard_shape(model, doses, parameters, known.max()))
+        gaics.append(gaic)
+    criterion = np.array(gaics)
+    weight = np.exp(-(criterion - criterion.min(axis=0)) / 2)
+    return np.einsum("md,mdi->di", weight / weight.sum(axis=0), np.array(predictions))
