@@ -69,8 +69,16 @@ def fit(
     objective = Objective(problem, scales)
     start = scales.initial(problem)
 
+    lowest = False  # follow each subject's mode until the objective is seen to jump, then take the lowest of several
+
     def at(x: np.ndarray, etas: np.ndarray | None) -> Point:
-        return objective.at(scales.from_free(x, start), etas)
+        values = scales.from_free(x, start)
+        return objective.at_lowest_modes(values, etas) if lowest else objective.at(values, etas)
+
+    def on_jump() -> bool:
+        nonlocal lowest
+        changed, lowest = not lowest, True
+        return changed
 
     x = scales.free_values(start)
     first = objective.at(start)
@@ -83,6 +91,7 @@ def fit(
         max_iterations=method.max_iterations,
         tolerance=method.tolerance,
         progress=progress,
+        on_jump=on_jump,
     )
     search = _honest(_from_better_modes(at, search, method, progress), scales)
     step = covariance_step(method.covariance, at, search.x, search.point, scales)

@@ -135,6 +135,20 @@ class Objective:
         natural = self.scales.natural_gradient(g_theta.sum(0), g_omega.sum(0), g_sigma.sum(0))
         return Point(values, modes, ofv, rows, natural, h, status)
 
+    def at_lowest_modes(self, values: Values, etas: np.ndarray | None) -> Point:
+        """Evaluate where each subject's mode is the lower of those found from ``etas`` and from zero.
+
+        A mode that is followed from one set of parameters to the next may cease to exist, and the objective then jumps; the
+        lowest mode does not cease to exist. Costs about twice an evaluation that follows modes.
+        """
+        followed = self.at(values, etas, gradient=False)
+        anew = self.at(values, None, gradient=False)
+        # the subject's -2 log posterior at its mode: the objective without log|Ω|, equal for both, and log|H|
+        with np.errstate(invalid="ignore"):
+            depth = [p.individual - np.linalg.slogdet(p.precision)[1] for p in (followed, anew)]
+            lower = np.where(np.isfinite(depth[0]), depth[1] < depth[0], np.isfinite(depth[1]))
+        return self.at(values, np.where(lower[:, None], anew.etas, followed.etas))
+
     def explain(self, point: Point) -> FitError:
         """Say which subjects failed, and why."""
         from pkpd.kernels.status import MESSAGES

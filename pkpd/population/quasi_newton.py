@@ -19,6 +19,8 @@ __all__ = ["Search", "minimise"]
 
 _LONGEST_STEP = 1.0  # on log scales: no parameter moves by more than a factor e in one iteration
 _HALVINGS = 30
+_CROSSINGS = 5  # of edges where the objective jumps
+_STAGNANT = 25  # iterations without gain that end a search
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,25 @@ def _outer_product(point: Point) -> np.ndarray:
     return b + np.diag(1e-3 * scale + 1e-8 * scale.max())
 
 
+def _jump(point: Point, trial: Point, step: np.ndarray) -> tuple[float, np.ndarray] | None:
+    """Say whether a trial failed only because the modes of some subjects jumped.
+
+    Returns
+    -------
+    (size, gradient) or None
+        Sum of the jumps, and the gradient of the subjects that did not jump.
+    """
+    if not math.isfinite(trial.ofv) or point.gradients is None:
+        return None
+    change, predicted = trial.individual - point.individual, point.gradients @ step
+    jumped = np.abs(change - predicted) > 0.02 + 5.0 * np.abs(predicted)
+    size = float(np.sum(np.abs(change[jumped])))
+    # a jump of a whole unit is no matter of two nearby modes
+    if not jumped.any() or size > 1.0 or np.sum(change[~jumped]) > 1e-4 * np.sum(predicted[~jumped]):
+        return None
+    return size, point.gradients[~jumped].sum(axis=0)
+
+
 def minimise(
     evaluate: Callable[[np.ndarray, np.ndarray | None], Point],
     x: np.ndarray,
@@ -59,6 +80,7 @@ def minimise(
     max_iterations: int,
     tolerance: float,
     progress: Callable[[int, float], None] | None = None,
+    on_jump: Callable[[], bool] | None = None,
 ) -> Search:
     """Minimise the objective from ``x``.
 
@@ -73,6 +95,9 @@ def minimise(
         Stop when the expected fall of the objective, ½ gᵀB⁻¹g, is below this.
     progress : callable, optional
         Called with (iteration, ofv).
+    on_jump : callable, optional
+        Called when a line search meets a jump of the objective; returns whether ``evaluate`` has changed, so that the
+        search goes on from a new evaluation of the same parameters. Otherwise the search crosses the edge, a few times.
     """
     point = evaluate(x, etas)
     if not math.isfinite(point.ofv):
@@ -83,6 +108,7 @@ def minimise(
         return Search(x, point, len(x) == 0, cause, tuple(history))
     b = _outer_product(point)
     fresh = True  # b is an outer product, not an update
+    crossings = 0
     for iteration in range(1, max_iterations + 1):
         if progress is not None:
             progress(iteration, point.ofv)
@@ -105,13 +131,16 @@ def minimise(
         if longest > _LONGEST_STEP:
             step *= _LONGEST_STEP / longest
         slope = float(g @ step)
-        length, accepted = 1.0, None
+        length, accepted, jump = 1.0, None, None
         for _ in range(_HALVINGS):
             trial = evaluate(x + length * step, point.etas)
             if math.isfinite(trial.ofv) and trial.ofv <= point.ofv + 1e-4 * length * slope + 1e-12 * abs(
                 point.ofv
             ):
                 accepted = trial
+                break
+            jump = _jump(point, trial, length * step)
+            if jump is not None:
                 break
             if math.isfinite(trial.ofv):
                 # minimum of the parabola through both values and the slope
@@ -123,6 +152,24 @@ def minimise(
                 )
             else:
                 length *= 0.25
+        if jump is not None and on_jump is not None and on_jump():
+            point = evaluate(x, point.etas)
+            b, fresh = _outer_product(point), True
+            continue
+        if jump is not None:
+            size, rest = jump
+            if crossings == _CROSSINGS:
+                remaining = 0.5 * float(rest @ np.linalg.solve(_outer_product(point), rest))
+                cause = (
+                    f"the objective jumps by {size:.2g} where a subject's conditional mode changes, and is lowest at that edge; "
+                    f"the other subjects would gain {remaining:.1e}"
+                )
+                return Search(x, point, remaining < 1e-2, cause, tuple(history))
+            # on the other side the objective is smooth again
+            crossings += 1
+            x, point = x + length * step, trial
+            b, fresh = _outer_product(point), True
+            continue
         if accepted is None:
             if fresh:
                 cause = f"no descent along the search direction; one more step should gain {expected:.1e}"
@@ -140,4 +187,7 @@ def minimise(
         fresh = False
         x, point = x + s, accepted
         history.append((iteration, point.ofv, float(np.max(np.abs(point.gradient)))))
+        if len(history) > _STAGNANT and history[-1 - _STAGNANT][1] - point.ofv < 1e-4:
+            cause = f"the objective fell by less than 0.0001 in {_STAGNANT} iterations"
+            return Search(x, point, expected < 1e-3, cause, tuple(history))
     return Search(x, point, False, f"stopped after {max_iterations} iterations", tuple(history))
