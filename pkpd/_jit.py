@@ -23,8 +23,8 @@ import numba
 from numba import njit, prange, types
 
 __all__ = [
-    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "SUBJECTS", "SYSTEM",
-    "cache_folder", "compile_generated", "f8", "i8", "kernel", "prange", "set_threads", "threads", "void",
+    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "STEADY", "SUBJECTS",
+    "SYSTEM", "cache_folder", "compile_generated", "f8", "i8", "kernel", "prange", "set_threads", "threads", "void",
 ]  # fmt: skip
 
 f8, i8, void = types.float64, types.int64, types.void
@@ -49,17 +49,23 @@ JACOBIAN = types.FunctionType(JACOBIAN_SIGNATURE)
 HESSIAN = types.FunctionType(HESSIAN_SIGNATURE)
 OUTPUT = types.FunctionType(OUTPUT_SIGNATURE)
 
+# The one signature of what finds steady states (see kernels/linear_steady.py for what each argument is).
+STEADY_SIGNATURE = i8(
+    i8, i8, f8, A1, I2, i8, i8, f8, f8, f8, RATES, JACOBIAN, HESSIAN, OUTPUT, I2, A1, A1, A2
+)
+STEADY = types.FunctionType(STEADY_SIGNATURE)
+
 # The one signature of every solver (see kernels/linear.py for what each argument is).
 SOLVER_SIGNATURE = i8(
-    i8, i8, A1, RATES, JACOBIAN, HESSIAN, OUTPUT, I2, A1, I2, A1,
-    A1, I1, A1, A1, I1, A1, I1, I1,
+    i8, i8, A1, RATES, JACOBIAN, HESSIAN, OUTPUT, STEADY, I2, A1, I2, A1,
+    A1, I1, A1, A1, I1, I1, A1, A1, I1, I1,
     A1, A2, A3,
 )  # fmt: skip
 SOLVER = types.FunctionType(SOLVER_SIGNATURE)
 
 # The arguments that every population kernel takes first: Problem.system, then Problem.subject_data.
-SYSTEM = (SOLVER, PARAMETERS, RATES, JACOBIAN, HESSIAN, OUTPUT, i8, i8, I2, A1, I2, A1)
-SUBJECTS = (A2, I1, A1, I1, A1, A1, I1, I1, A1, I1, I1)
+SYSTEM = (SOLVER, PARAMETERS, RATES, JACOBIAN, HESSIAN, OUTPUT, STEADY, i8, i8, I2, A1, I2, A1)
+SUBJECTS = (A2, I1, A1, I1, A1, A1, I1, I1, A1, I1, A1, I1, I1)
 
 _PACKAGE = Path(__file__).parent
 
@@ -138,6 +144,8 @@ def kernel(
     def decorate(function: Callable) -> Any:
         with _cache_here() as writable:
             options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "cache": writable}
+            if signature is None or parallel:
+                options["no_cfunc_wrapper"] = True  # nobody is handed these as a function
             if parallel:
                 options["parallel"] = True
             if inline:

@@ -83,7 +83,7 @@ class Dataset:
 
     @property
     def _doses(self) -> np.ndarray:
-        return np.where(self.frame["EVID"] == 1, self.frame["ADDL"] + 1, 0)
+        return np.where(self.frame["EVID"].isin((1, 4)), self.frame["ADDL"] + 1, 0)
 
     def subject_table(self) -> pd.DataFrame:
         """First value of each covariate, and the histology, per subject.

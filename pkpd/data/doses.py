@@ -44,7 +44,7 @@ def check_doses(event: Event, ledger: Ledger) -> None:
     amount, rate, interval, additional = event.amount, event.rate, event.interval, event.additional
     steady = event.steady != 0
     # the one dose without an amount: an infusion that has been running for ever
-    constant = dose & (amount == 0) & (rate > 0) & steady & (interval == 0)
+    constant = dose & (amount == 0) & ((rate > 0) | (rate == -1)) & steady & (interval == 0)
     empty = dose & (amount == 0) & ~event.unread["AMT"] & ~constant
     ledger.add_rows("E_DOSE_ZERO", empty & (rate == 0), "AMT", amount)
     ledger.add_rows("E_RATE_WITHOUT_AMT", (empty | other) & (rate != 0), "RATE", rate)

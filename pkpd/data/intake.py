@@ -50,8 +50,8 @@ def read_dataset(
     EVID 0 and MDV 1 are kept: predictions are made there. Clock times, points in time and NONMEM's date columns
     become time since the first record of the subject, in the unit declared for TIME or else in hours.
 
-    Well-formed records that cannot be computed yet (EVID 2 to 4, SS, RATE -1 and -2, censored values) are refused
-    by name.
+    EVID 2 changes nothing, 3 resets the system, 4 resets it and gives a dose. Well-formed records that cannot be
+    computed yet (censored values, compartments turned off by a negative CMT) are refused by name.
 
     Parameters
     ----------

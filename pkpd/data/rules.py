@@ -107,14 +107,9 @@ RULES: dict[str, tuple[str, str]] = {
         "there is no column EVID: the {count} records with AMT are doses, the others observations.",
         "Add EVID (1 dose, 0 observation) to say it yourself.",
     ),
-    "E_EVID_NOT_SUPPORTED": (
-        "EVID {value} is not supported yet.",
-        "For now there are doses (EVID 1) and observations (EVID 0): leave the record out.",
-    ),
-    "E_EVID_VALUE": ("there is no event {value}.", "Write 1 for a dose and 0 for an observation."),
-    "E_SS_NOT_SUPPORTED": (
-        "steady-state doses (SS = {value}) are not supported yet.",
-        "Write the doses that led to the steady state, e.g. with ADDL and II, and set SS to 0.",
+    "E_EVID_VALUE": (
+        "there is no event {value}.",
+        "Write 1 for a dose, 0 for an observation, 2 for another event, 3 for a reset, 4 for a reset with a dose.",
     ),
     "E_CENS_NOT_SUPPORTED": (
         "censored values (CENS {value}) are not supported yet.",
@@ -134,11 +129,10 @@ RULES: dict[str, tuple[str, str]] = {
         "a rate ({value}) stands on a record without an amount.",
         "Give AMT, the infusion ends after AMT/RATE; where there is no dose set RATE to 0.",
     ),
-    "E_RATE_NOT_SUPPORTED": (
-        "a modelled rate or duration (RATE {value}) is not supported yet.",
-        "Give the rate of the infusion, or 0 for a bolus.",
+    "E_RATE_NEGATIVE": (
+        "the rate {value} is negative.",
+        "Give the rate of the infusion, 0 for a bolus, -1 for a modelled rate or -2 for a modelled duration.",
     ),
-    "E_RATE_NEGATIVE": ("the rate {value} is negative.", "Give the rate of the infusion, or 0 for a bolus."),
     "E_II_NEGATIVE": ("the dosing interval {value} is negative.", "Give an interval above 0."),
     "E_ADDL_NEGATIVE": ("there cannot be {value} additional doses.", "Give 0 or more."),
     "E_ADDL_WITHOUT_II": (

@@ -18,10 +18,7 @@ def refuse_unsupported(columns: dict[str, np.ndarray], ledger: Ledger) -> None:
         Records as the rules left them.
     ledger : Ledger
     """
-    event, rate, compartment = columns["EVID"], columns["RATE"], columns["CMT"]
-    ledger.add_rows("E_EVID_NOT_SUPPORTED", np.isin(event, (2, 3, 4)), "EVID", event)
-    ledger.add_rows("E_SS_NOT_SUPPORTED", np.isin(columns["SS"], (1, 2)), "SS", columns["SS"])
-    ledger.add_rows("E_RATE_NOT_SUPPORTED", np.isin(rate, (-1, -2)), "RATE", rate)
+    compartment = columns["CMT"]
     ledger.add_rows("E_CENS_NOT_SUPPORTED", columns["CENS"] != 0, "CENS", columns["CENS"])
     if compartment.dtype != object:
         ledger.add_rows("E_CMT_NEGATIVE", compartment < 0, "CMT", compartment)

@@ -52,6 +52,20 @@ def _multiply(order, a, ap, app, b, bp, bpp, c, cp, cpp):
 
 
 @kernel()
+def _take(divisor, t, tp, tpp, e, ep, epp):
+    # written out: assigning arrays to slices compiles slowly, because its error message does
+    m, q, pairs = t.shape[0], tp.shape[0], tpp.shape[0]
+    for i in range(m):
+        for j in range(m):
+            e[i, j] = t[i, j] / divisor
+            for s in range(q):
+                ep[s, i, j] = tp[s, i, j] / divisor
+            for s in range(pairs):
+                for r in range(pairs):
+                    epp[s, r, i, j] = tpp[s, r, i, j] / divisor
+
+
+@kernel()
 def exponential(order, a, ap):
     """exp(A) and its derivatives for A depending linearly on q numbers.
 
@@ -80,21 +94,23 @@ def exponential(order, a, ap):
     if norm > 0.5 and math.isfinite(norm):
         squarings = math.ceil(math.log2(norm / 0.5))
     scale = 2.0**-squarings
-    sa, sap = a * scale, ap * scale
-    zero = np.zeros((q, q, m, m)) if order > 1 else np.zeros((1, 1, m, m))
-    e, ep, epp = np.eye(m), np.zeros((q, m, m)), np.zeros_like(zero)
-    t, tp, tpp = np.zeros((m, m)), np.zeros((q, m, m)), np.zeros_like(zero)
+    pairs = q if order > 1 else 1
+    sa, sap, zero = np.zeros((m, m)), np.zeros((q, m, m)), np.zeros((pairs, pairs, m, m))
+    e, ep, epp = np.zeros((m, m)), np.zeros((q, m, m)), np.zeros((pairs, pairs, m, m))
+    t, tp, tpp = np.zeros((m, m)), np.zeros((q, m, m)), np.zeros((pairs, pairs, m, m))
+    for i in range(m):
+        e[i, i] = 1.0
+        for j in range(m):
+            sa[i, j] = a[i, j] * scale
+            for s in range(q):
+                sap[s, i, j] = ap[s, i, j] * scale
     # Horner: E = I + A/1 (I + A/2 (I + …))
     for term in range(_TERMS, 0, -1):
         _multiply(order, sa, sap, zero, e, ep, epp, t, tp, tpp)
-        e[:] = t / term
-        ep[:] = tp / term
-        epp[:] = tpp / term
+        _take(float(term), t, tp, tpp, e, ep, epp)
         for i in range(m):
             e[i, i] += 1.0
     for _ in range(squarings):
         _multiply(order, e, ep, epp, e, ep, epp, t, tp, tpp)
-        e[:] = t
-        ep[:] = tp
-        epp[:] = tpp
+        _take(1.0, t, tp, tpp, e, ep, epp)
     return e, ep, epp

@@ -19,6 +19,7 @@ import math
 import numpy as np
 
 from pkpd._jit import A1, A2, A3, I1, I2, SUBJECTS, SYSTEM, f8, i8, kernel, prange, void
+from pkpd.kernels.dense import cholesky, cholesky_solve
 from pkpd.kernels.prediction import predict_subject
 from pkpd.kernels.status import (
     HESSIAN_NOT_POSITIVE,
@@ -33,42 +34,6 @@ _MOST_ITERATIONS = 200
 _TOLERANCE = 1e-16
 # Fisher scoring (Hessian 2H) is quick far from the mode and slow near it when residuals are large: then BFGS takes over.
 _SCORING_STEPS = 4
-
-
-@kernel()
-def cholesky(a, lower):
-    """Lower Cholesky factor of ``a`` into ``lower``; False if ``a`` is not positive definite."""
-    m = a.shape[0]
-    for i in range(m):
-        for j in range(i + 1):
-            total = a[i, j]
-            for k in range(j):
-                total -= lower[i, k] * lower[j, k]
-            if i == j:
-                if not total > 0.0:
-                    return False
-                lower[i, i] = math.sqrt(total)
-            else:
-                lower[i, j] = total / lower[j, j]
-        for j in range(i + 1, m):
-            lower[i, j] = 0.0
-    return True
-
-
-@kernel()
-def cholesky_solve(lower, b, x):
-    """Solve L Lᵀ x = b."""
-    m = b.shape[0]
-    for i in range(m):
-        total = b[i]
-        for k in range(i):
-            total -= lower[i, k] * x[k]
-        x[i] = total / lower[i, i]
-    for i in range(m - 1, -1, -1):
-        total = x[i]
-        for k in range(i + 1, m):
-            total -= lower[k, i] * x[k]
-        x[i] = total / lower[i, i]
 
 
 @kernel()
@@ -238,8 +203,10 @@ def _objective_gradient(
 )
 def evaluate_focei(
     gradient_wanted, optimise, etas, theta, omega, omega_inv, log_det_omega, sigma,
-    solver, parameters, rates, jacobian, hessian, output, n, slots, table, coefficients, event_slots, settings,
-    cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, obs_offsets, obs_time, obs_endpoint, obs_row,
+    solver, parameters, rates, jacobian, hessian, output, steady,
+    n, slots, table, coefficients, event_slots, settings,
+    cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
+    obs_offsets, obs_time, obs_endpoint, obs_row,
     value, used, residual,
     ofv, h_all, g_theta, g_sigma, g_precision, status, iterations,
 ):  # fmt: skip
@@ -280,8 +247,9 @@ def evaluate_focei(
             iteration += 1
             trial_status = predict_subject(
                 i, 1, ne, trial, theta,
-                solver, parameters, rates, jacobian, hessian, output, n, slots, table, coefficients, event_slots, settings,
-                cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row,
+                solver, parameters, rates, jacobian, hessian, output, steady,
+                n, slots, table, coefficients, event_slots, settings,
+                cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
                 obs_offsets, obs_time, obs_endpoint, obs_row, p, dp, d2p, f, f_p, f_pp, fz, fez,
             )  # fmt: skip
             phi_trial = np.inf
@@ -374,8 +342,9 @@ def evaluate_focei(
             continue
         status[i] = predict_subject(
             i, 2, nz, eta, theta,
-            solver, parameters, rates, jacobian, hessian, output, n, slots, table, coefficients, event_slots, settings,
-            cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row,
+            solver, parameters, rates, jacobian, hessian, output, steady,
+            n, slots, table, coefficients, event_slots, settings,
+            cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
             obs_offsets, obs_time, obs_endpoint, obs_row, p, dp, d2p, f, f_p, f_pp, fz, fez,
         )  # fmt: skip
         if status[i] != OK:

@@ -43,8 +43,10 @@ def chain_to_effects(order, columns, dp, d2p, f_p, f_pp, fz, fez):
 @kernel()
 def predict_subject(
     i, order, columns, eta, theta,
-    solver, parameters, rates, jacobian, hessian, output, n, slots, table, coefficients, event_slots, settings,
-    cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, obs_offsets, obs_time, obs_endpoint, obs_row,
+    solver, parameters, rates, jacobian, hessian, output, steady,
+    n, slots, table, coefficients, event_slots, settings,
+    cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
+    obs_offsets, obs_time, obs_endpoint, obs_row,
     p, dp, d2p, f, f_p, f_pp, fz, fez,
 ):  # fmt: skip
     """Predictions of subject ``i`` at ``eta``; fills ``f``, ``fz``, ``fez`` (and the work arrays before them)."""
@@ -54,8 +56,9 @@ def predict_subject(
         if not np.isfinite(p[s]):
             return NOT_FINITE
     status = solver(
-        order, n, p, rates, jacobian, hessian, output, table, coefficients, event_slots, settings,
+        order, n, p, rates, jacobian, hessian, output, steady, table, coefficients, event_slots, settings,
         dose_time[d0:d1], dose_cmt[d0:d1], dose_amt[d0:d1], dose_rate[d0:d1], dose_row[d0:d1],
+        dose_kind[d0:d1], dose_interval[d0:d1],
         obs_time[o0:o1], obs_endpoint[o0:o1], obs_row[o0:o1], f, f_p, f_pp,
     )  # fmt: skip
     if status == OK and order >= 1:
@@ -66,8 +69,10 @@ def predict_subject(
 @kernel(void(i8, A2, A1, *SYSTEM, *SUBJECTS, A1, A2, I1), parallel=True)
 def predict_all(
     order, etas, theta,
-    solver, parameters, rates, jacobian, hessian, output, n, slots, table, coefficients, event_slots, settings,
-    cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, obs_offsets, obs_time, obs_endpoint, obs_row,
+    solver, parameters, rates, jacobian, hessian, output, steady,
+    n, slots, table, coefficients, event_slots, settings,
+    cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
+    obs_offsets, obs_time, obs_endpoint, obs_row,
     f_all, f_eta_all, status,
 ):  # fmt: skip
     """Predictions of all subjects at ``etas`` (N, eta).
@@ -84,8 +89,9 @@ def predict_all(
         p, dp, d2p = np.zeros(slots), np.zeros((slots, ne + nt)), np.zeros((slots, ne, ne + nt))
         status[i] = predict_subject(
             i, order, ne, etas[i], theta,
-            solver, parameters, rates, jacobian, hessian, output, n, slots, table, coefficients, event_slots, settings,
-            cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row,
+            solver, parameters, rates, jacobian, hessian, output, steady,
+            n, slots, table, coefficients, event_slots, settings,
+            cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
             obs_offsets, obs_time, obs_endpoint, obs_row,
             p, dp, d2p, f, f_p, f_pp, fz, fez,
         )  # fmt: skip

@@ -8,6 +8,9 @@ INNER_NOT_CONVERGED = 4
 HESSIAN_NOT_POSITIVE = 5
 VARIANCE_NOT_POSITIVE = 6
 EVENT_TIME_NEGATIVE = 7
+NO_STEADY_STATE = 8
+LAG_TOO_LONG = 9
+INFUSION_NOT_POSITIVE = 10
 
 MESSAGES = {
     OK: "solved",
@@ -20,4 +23,8 @@ MESSAGES = {
     "add an additive error, or exclude such records with MDV=1",
     EVENT_TIME_NEGATIVE: "a lag time, or the bioavailability of an infusion, is negative at these parameters: bound it below "
     "by 0, or make its random effect multiplicative",
+    NO_STEADY_STATE: "a steady-state dose has no steady state: some compartment is never emptied, or the doses exceed what the "
+    "system can eliminate",
+    LAG_TOO_LONG: "the lag of a steady-state dose is longer than its interval II: shorten the lag, or write the doses out",
+    INFUSION_NOT_POSITIVE: "a modelled rate or duration is not positive: check its starting value and bounds",
 }

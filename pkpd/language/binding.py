@@ -22,9 +22,10 @@ __all__ = ["Doses", "Problem", "Records", "bind"]
 
 @dataclass(frozen=True)
 class Doses:
-    """Dose events of all subjects, additional doses written out.
+    """Dose and reset records of all subjects, additional doses written out.
 
     ``time``, ``amount``, ``rate`` (D,) float; ``compartment`` (D,) from 0; ``row`` (D,) place of the record in its subject;
+    ``kind`` (D,) 0 dose, 1 or 2 steady-state dose, 3 reset; ``interval`` (D,) II of steady-state doses;
     ``offsets`` (N+1,): the doses of subject i are ``offsets[i]:offsets[i+1]``.
     """
 
@@ -33,6 +34,8 @@ class Doses:
     amount: np.ndarray
     rate: np.ndarray
     row: np.ndarray
+    kind: np.ndarray
+    interval: np.ndarray
     offsets: np.ndarray
 
 
@@ -118,6 +121,21 @@ class Problem:
         return solve_ode
 
     @property
+    def steady(self) -> Any:
+        """The compiled function that finds steady states; it is loaded only for data that have such doses."""
+        if not np.any(np.isin(self.doses.kind, (1, 2))):
+            from pkpd.kernels.events import no_steady_state
+
+            return no_steady_state
+        if self.structure.linear:
+            from pkpd.kernels.linear_steady import steady_linear
+
+            return steady_linear
+        from pkpd.kernels.ode_steady import steady_ode
+
+        return steady_ode
+
+    @property
     def settings(self) -> np.ndarray:
         """What the stepper reads: rtol, atol, most steps, then the times at which the rates switch."""
         solver = self.solver
@@ -128,7 +146,7 @@ class Problem:
         """The arguments that every kernel takes for the model: solver, compiled functions and tables."""
         f, s = self.functions, self.structure
         return (
-            self.solve, f["parameters"], f["rates"], f["jacobian"], f["hessian"], f["output"],
+            self.solve, f["parameters"], f["rates"], f["jacobian"], f["hessian"], f["output"], self.steady,
             len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings,
         )  # fmt: skip
 
@@ -137,7 +155,7 @@ class Problem:
         """The arguments that every kernel takes for the data."""
         d, r = self.doses, self.records
         return (
-            self.covariates, d.offsets, d.time, d.compartment, d.amount, d.rate, d.row,
+            self.covariates, d.offsets, d.time, d.compartment, d.amount, d.rate, d.row, d.kind, d.interval,
             r.offsets, r.time, r.endpoint, r.row,
         )  # fmt: skip
 
@@ -213,6 +231,7 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
         )
         _DERIVED[key] = structure, source
     structure, source = _DERIVED[key]
+    _check_steady(model, structure, doses)
     sigma = {s.name: i for i, s in enumerate(model.sigmas)}
     residual = [
         [sigma.get(o.additive or "", -1), sigma.get(o.proportional or "", -1)] for o in model.observations
@@ -266,8 +285,10 @@ def _doses(model: Model, data: Dataset, frame: pd.DataFrame) -> Doses:
     offsets = data.offsets
     owner = np.repeat(np.arange(data.n_subjects), np.diff(offsets))
     place = np.arange(len(frame)) - offsets[owner]
-    given = frame["EVID"].to_numpy() == 1
-    index = np.flatnonzero(given)
+    evid = frame["EVID"].to_numpy()
+    # a reset-and-dose record (EVID 4) is a reset followed by a dose of the same record
+    resets = np.flatnonzero(np.isin(evid, (3, 4)))
+    index = np.flatnonzero(np.isin(evid, (1, 4)))
     if len(index) and not model.compartments:
         raise ModelError(
             "E_MODEL_CMT",
@@ -277,18 +298,69 @@ def _doses(model: Model, data: Dataset, frame: pd.DataFrame) -> Doses:
     repeats = frame["ADDL"].to_numpy()[index].astype(np.int64) + 1
     source = np.repeat(index, repeats)
     step = np.arange(len(source)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    time = frame["TIME"].to_numpy(float)[source] + step * frame["II"].to_numpy(float)[source]
-    counts = np.bincount(owner[source], minlength=data.n_subjects)
-    compartments = _compartments(model, data, frame, index)
-    amount = frame["AMT"].to_numpy(float)[source]
+    interval = frame["II"].to_numpy(float)[source]
+    # only the dose of the record itself is a steady-state dose; additional ones carry its pattern on
+    steady = np.where(step == 0, frame["SS"].to_numpy()[source], 0).astype(np.int64)
+    rate = frame["RATE"].to_numpy(float)[source]
+    compartment = np.repeat(_compartments(model, data, frame, index), repeats)
+    _check_modelled(model, frame, source, compartment, rate)
+    every = np.concatenate([resets, source])
+    order = np.lexsort((np.concatenate([np.zeros(len(resets)), np.ones(len(source))]), every))
+    counts = np.bincount(owner[every], minlength=data.n_subjects)
+
+    def merged(of_reset: float, of_dose: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.full(len(resets), of_reset, dtype=of_dose.dtype), of_dose])[order]
+
+    time = frame["TIME"].to_numpy(float)
     return Doses(
-        time=time,
-        compartment=np.repeat(compartments, repeats),
-        amount=amount,
-        rate=frame["RATE"].to_numpy(float)[source],
-        row=place[source].astype(np.int64),
+        time=np.concatenate([time[resets], time[source] + step * interval])[order],
+        compartment=merged(0, compartment),
+        amount=merged(0.0, frame["AMT"].to_numpy(float)[source]),
+        rate=merged(0.0, rate),
+        row=place[every][order].astype(np.int64),
+        kind=merged(3, steady),
+        interval=merged(0.0, np.where(steady > 0, interval, 0.0)),
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
     )
+
+
+def _check_steady(model: Model, structure: Structure, doses: Doses) -> None:
+    """What the stepper finds a steady state of: equations without time, and none of their own input where states are added."""
+    if np.any(np.isin(doses.kind, (1, 2))) and any(structure.time in r.free_symbols for r in structure.rates):
+        raise ModelError(
+            "E_STEADY_TIME",
+            f"the data have steady-state doses, but the equations of {model.name} depend on time itself.",
+            "Write the doses that led to the steady state out with ADDL and II.",
+        )
+    if np.any(doses.kind == 2) and structure.rates:
+        empty = dict.fromkeys(structure.states, 0)
+        if any(r.subs(empty) != 0 for r in structure.rates):
+            raise ModelError(
+                "E_STEADY_ADD",
+                f"the data have doses with SS = 2, whose steady state is added to what is there, but {model.name} makes "
+                "amounts of its own, which would be added twice.",
+                "Use SS = 1, or write the doses that led to the steady state out with ADDL and II.",
+            )
+
+
+def _check_modelled(
+    model: Model, frame: pd.DataFrame, source: np.ndarray, compartment: np.ndarray, rate: np.ndarray
+) -> None:
+    """RATE -1 and -2 need a rate or duration in the model."""
+    for code, what in ((-1.0, "rate"), (-2.0, "duration")):
+        lacks = np.array([getattr(c, what) is None for c in model.compartments], dtype=bool)
+        if not len(lacks):
+            continue
+        bad = np.flatnonzero((rate == code) & lacks[compartment])
+        if len(bad):
+            record = frame.iloc[source[bad[0]]]
+            name = model.compartments[compartment[bad[0]]].name
+            raise ModelError(
+                "E_MODEL_RATE",
+                f"row {record['ROW']}, ID {record['ID']}, column RATE, value {code:g}: the {what} of the dose is modelled, but "
+                f"compartment {name} of {model.name} has no {what}.",
+                f"Declare m.compartment({name!r}, {what}=…), or give the rate in the data.",
+            )
 
 
 def _compartments(model: Model, data: Dataset, frame: pd.DataFrame, index: np.ndarray) -> np.ndarray:

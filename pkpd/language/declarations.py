@@ -97,14 +97,22 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Compartment:
-    """A state; lag, bioavailability and initial amount are expressions or None."""
+    """A state; what a dose into it brings (initial amount, lag, bioavailability, duration, rate) is an expression or None."""
 
     name: str
     unit: str = ""
     initial: Any = None
     lag: Any = None
     bioavailability: Any = None
+    duration: Any = None
+    rate: Any = None
     symbol: Any = None
+
+    @property
+    def event_expressions(self) -> tuple[Any, ...]:
+        """Those of the five that were given."""
+        given = (self.initial, self.lag, self.bioavailability, self.duration, self.rate)
+        return tuple(e for e in given if e is not None)
 
 
 @dataclass(frozen=True)
@@ -362,7 +370,14 @@ class Model:
             parameters=tuple(replace(p, expression=put(p.expression)) for p in self.parameters),
             derived=tuple(replace(p, expression=put(p.expression)) for p in self.derived),
             compartments=tuple(
-                replace(c, initial=put(c.initial), lag=put(c.lag), bioavailability=put(c.bioavailability))
+                replace(
+                    c,
+                    initial=put(c.initial),
+                    lag=put(c.lag),
+                    bioavailability=put(c.bioavailability),
+                    duration=put(c.duration),
+                    rate=put(c.rate),
+                )
                 for c in self.compartments
             ),
             rates=tuple(put(r) for r in self.rates),

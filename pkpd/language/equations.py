@@ -37,7 +37,13 @@ def equations(model: Model) -> tuple[str, ...]:
     lines = [rf"{names[p.symbol]} = {tex(p.expression)}" for p in model.parameters]
     for c, rate in zip(model.compartments, model.rates, strict=True):
         lines.append(rf"\frac{{dA_{{{_escape(c.name)}}}}}{{dt}} = {tex(rate)}")
-        for what, e in (("t_{lag", c.lag), ("F_{", c.bioavailability), ("A(0)_{", c.initial)):
+        for what, e in (
+            ("t_{lag", c.lag),
+            ("F_{", c.bioavailability),
+            ("A(0)_{", c.initial),
+            ("D_{", c.duration),
+            ("R_{", c.rate),
+        ):
             if e is not None:
                 lines.append(rf"{what}{',' if what == 't_{lag' else ''}{_escape(c.name)}}} = {tex(e)}")
     for o in model.observations:

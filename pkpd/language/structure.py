@@ -41,8 +41,9 @@ class Structure:
         Linear: rows (i, j, slot) of K, j = n for inputs. Otherwise: (i, a, b), a >= b, of second derivatives.
     coefficients : (S,) array
         Linear: factor of each row.
-    event_slots : (3, n) int array
-        Slots of lag, bioavailability and initial amount; -1 where there is none.
+    event_slots : (7, n) int array
+        Slots of lag, bioavailability, initial amount, duration, bioavailability/duration, rate, bioavailability/rate of
+        each compartment (the rows of :mod:`pkpd.kernels.events`); -1 where there is none.
     switches : tuple of float
         Times at which a branch of the right-hand sides switches, in order.
     """
@@ -162,11 +163,15 @@ def analyse(model: Model, kind: str = "auto") -> Structure:
     else:
         rates = tuple(slots.abstract(branched(r)) for r in model.rates)
     outputs = tuple(slots.abstract(branched(o.prediction)) for o in model.observations)
-    event_slots = np.full((3, n), -1, dtype=np.int64)
-    for c, compartment in enumerate(model.compartments):
-        for row, e in enumerate((compartment.lag, compartment.bioavailability, compartment.initial)):
+    event_slots = np.full((7, n), -1, dtype=np.int64)
+    for column, c in enumerate(model.compartments):
+        share = 1 if c.bioavailability is None else c.bioavailability
+        # times and rates must be linear in the slots: a quotient is a slot of its own
+        speed = None if c.duration is None else share / c.duration
+        length = None if c.rate is None else share / c.rate
+        for row, e in enumerate((c.lag, c.bioavailability, c.initial, c.duration, speed, c.rate, length)):
             if e is not None:
-                event_slots[row, c] = slots.index(e)
+                event_slots[row, column] = slots.index(e)
     symbols = tuple(slots.found.values())
     if rows is None:
         table = _second_derivatives(rates, [*states, *symbols])

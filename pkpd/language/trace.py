@@ -169,14 +169,30 @@ class Builder:
         return Quantity(self._parameters[-1].symbol)
 
     def compartment(
-        self, name: str, *, unit: str = "", initial: Any = None, lag: Any = None, bioavailability: Any = None
+        self,
+        name: str,
+        *,
+        unit: str = "",
+        initial: Any = None,
+        lag: Any = None,
+        bioavailability: Any = None,
+        duration: Any = None,
+        rate: Any = None,
     ) -> Quantity:
-        """Declare a compartment; doses go to the first one unless CMT says otherwise."""
+        """Declare a compartment; doses go to the first one unless CMT says otherwise.
+
+        ``duration`` and ``rate`` are those of doses whose RATE in the data is -2 and -1.
+        """
         self._new(name, self._compartments, "compartment")
-        initial, lag, bioavailability = (
-            None if v is None else number(v) for v in (initial, lag, bioavailability)
-        )
-        self._compartments.append(Compartment(name, unit, initial, lag, bioavailability, _dummy(name)))
+        given = {
+            "initial": initial,
+            "lag": lag,
+            "bioavailability": bioavailability,
+            "duration": duration,
+            "rate": rate,
+        }
+        values = {k: None if v is None else number(v) for k, v in given.items()}
+        self._compartments.append(Compartment(name, unit, **values, symbol=_dummy(name)))
         return Quantity(self._compartments[-1].symbol)
 
     def ode(self, compartment: Quantity, rate: Any) -> None:
@@ -299,7 +315,7 @@ def _check_use(model: Model) -> None:
         for item in items
     }
     declared |= {e.symbol: f"effect of {e.factor} on {e.parameter}" for e in model.effects}
-    event = [v for c in model.compartments for v in (c.initial, c.lag, c.bioavailability) if v is not None]
+    event = [e for c in model.compartments for e in c.event_expressions]
     static = [p.expression for p in (*model.parameters, *model.derived)] + event
     dynamic = [*model.rates, *(o.prediction for o in model.observations)]
     used = set().union(*(e.free_symbols for e in [*static, *dynamic]))
@@ -323,7 +339,7 @@ def _check_use(model: Model) -> None:
         if e.free_symbols & states:
             raise ModelError(
                 "E_MODEL_STATE",
-                "a lag, bioavailability or initial amount depends on a compartment or on time.",
+                "a lag, bioavailability, duration, rate or initial amount depends on a compartment or on time.",
                 "Use parameters.",
             )
     unused = [what for symbol, what in declared.items() if symbol not in used]

@@ -45,6 +45,8 @@ def doses_for(problem: Problem, data: Dataset | None, regimens: Sequence[Regimen
         amount=np.array(amount, dtype=float),
         rate=np.array(rate, dtype=float),
         row=np.zeros(len(time), dtype=np.int64),
+        kind=np.zeros(len(time), dtype=np.int64),
+        interval=np.zeros(len(time)),
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
     )
 

@@ -219,6 +219,7 @@ def _subjects(rows: np.ndarray | None, covariates: pd.DataFrame | None) -> Datas
         "RATE": 0.0,
         "II": 0.0,
         "ADDL": 0,
+        "SS": 0,
         "DVID": 1,
         "DV": np.nan,
     }.items():

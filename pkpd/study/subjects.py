@@ -41,7 +41,7 @@ def read_data(plan: Plan) -> Dataset:
             columns=dict(section.columns) if section.columns else None,
         )
     for what, absent in (
-        ("dose", not (data.frame["EVID"] == 1).any()),
+        ("dose", not data.frame["EVID"].isin([1, 4]).any()),
         ("observation", data.n_observations == 0),
     ):
         if absent:

@@ -58,16 +58,18 @@ def codes(**columns: list) -> set[str]:
 @pytest.mark.parametrize(
     ("dose", "expected"),
     [
-        ({"AMT": 100, "SS": 1, "II": 12}, {"E_SS_NOT_SUPPORTED"}),
-        ({"AMT": 100, "SS": 2, "II": 12, "ADDL": 3}, {"E_SS_NOT_SUPPORTED"}),
-        ({"AMT": 100, "SS": 1, "II": 12, "RATE": 10}, {"E_SS_NOT_SUPPORTED"}),
-        ({"AMT": 0, "SS": 1, "II": 0, "RATE": 10}, {"E_SS_NOT_SUPPORTED"}),  # constant infusion
-        ({"AMT": 0, "SS": 1, "II": 12, "RATE": 10}, {"E_SS_NOT_SUPPORTED", "E_RATE_WITHOUT_AMT"}),
-        ({"AMT": 100, "SS": 1, "II": 0, "RATE": 10}, {"E_SS_NOT_SUPPORTED", "E_SS_WITHOUT_II"}),
-        ({"AMT": 100, "RATE": -2}, {"E_RATE_NOT_SUPPORTED"}),
-        ({"AMT": 100, "EVID": 4}, {"E_EVID_NOT_SUPPORTED"}),
-        ({"AMT": 0, "EVID": 4}, {"E_EVID_NOT_SUPPORTED", "E_DOSE_ZERO"}),
-        ({"AMT": 0, "EVID": 3}, {"E_EVID_NOT_SUPPORTED"}),
+        ({"AMT": 100, "SS": 1, "II": 12}, set()),
+        ({"AMT": 100, "SS": 2, "II": 12, "ADDL": 3}, set()),
+        ({"AMT": 100, "SS": 1, "II": 12, "RATE": 10}, set()),
+        ({"AMT": 0, "SS": 1, "II": 0, "RATE": 10}, set()),  # constant infusion
+        ({"AMT": 0, "SS": 1, "II": 0, "RATE": -1}, set()),
+        ({"AMT": 0, "SS": 1, "II": 0, "RATE": -2}, {"E_RATE_WITHOUT_AMT", "E_SS_WITHOUT_II"}),
+        ({"AMT": 0, "SS": 1, "II": 12, "RATE": 10}, {"E_RATE_WITHOUT_AMT"}),
+        ({"AMT": 100, "SS": 1, "II": 0, "RATE": 10}, {"E_SS_WITHOUT_II"}),
+        ({"AMT": 100, "RATE": -2}, set()),
+        ({"AMT": 100, "RATE": -3}, {"E_RATE_NEGATIVE"}),
+        ({"AMT": 100, "EVID": 4}, set()),
+        ({"AMT": 0, "EVID": 4}, {"E_DOSE_ZERO"}),
         ({"AMT": 100, "RATE": 50, "ADDL": 4, "II": 24}, set()),
     ],
 )

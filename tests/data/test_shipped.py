@@ -11,10 +11,15 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pkpd
 from pkpd import shipped
+from pkpd.language import bind
+from pkpd.language.scales import Scales
+from pkpd.simulation.prediction import predictions
+from tests import naive
 
 
 def provenance(name: str) -> dict:
@@ -37,7 +42,7 @@ def test_data_sets_are_what_their_provenance_says(name: str) -> None:
     assert all(c["description"] for c in about["columns"].values())
 
 
-@pytest.mark.parametrize("name", ("indometh", "phenobarbital", "theophylline"))
+@pytest.mark.parametrize("name", ("indometh", "phenobarbital", "quinidine", "theophylline"))
 def test_data_sets_are_read_without_a_finding(name: str) -> None:
     about, data = provenance(name), pkpd.load_dataset(name)
     assert pkpd.check(shipped.dataset_path(name)) == []
@@ -56,12 +61,46 @@ def test_theophylline_values() -> None:
     assert one.loc[one["DV"].idxmax(), ["TIME", "DV"]].tolist() == [1.12, 10.5]
 
 
-def test_quinidine_is_refused_by_name_until_steady_state_is_supported() -> None:
-    found = pkpd.check(shipped.dataset_path("quinidine"))
-    counts = {code: sum(f.code == code for f in found) for code in {f.code for f in found}}
-    assert counts == {"E_SS_NOT_SUPPORTED": 249, "E_EVID_NOT_SUPPORTED": 82}
-    with pytest.raises(pkpd.DataError, match="E_SS_NOT_SUPPORTED: row 10, ID 1, column SS, value 1"):
-        pkpd.load_dataset("quinidine")
+def one_compartment(m):
+    cl = m.parameter("CL", m.theta("CL", 12.0, lower=0) * pkpd.exp(m.eta("CL", variance=0.1)))
+    v = m.parameter("V", m.theta("V", 250.0, lower=0))
+    ka = m.parameter("KA", m.theta("KA", 0.8, lower=0))
+    depot, central = m.compartment("depot"), m.compartment("central")
+    m.ode(depot, -ka * depot)
+    m.ode(central, ka * depot - cl / v * central)
+    m.observe("cp", central / v, proportional=m.sigma("PROP", 0.3))
+
+
+def test_quinidine_is_read_and_predicted_with_its_steady_states() -> None:
+    about, data = provenance("quinidine"), pkpd.load_dataset("quinidine")
+    sizes = (data.n_subjects, data.n_observations, len(data.frame))
+    assert sizes == tuple(about[k] for k in ("subjects", "observations", "records"))
+    assert (data.frame["SS"] == 1).sum() == 249 and (data.frame["EVID"] == 2).sum() == 82
+    problem = bind(pkpd.model(one_compartment), data)
+    assert len(problem.records.time) == (data.frame["EVID"] == 0).sum()  # EVID 2 has no row
+    values = Scales(problem).initial(problem)
+    predicted, _, status = predictions(problem, values, np.zeros((data.n_subjects, 1)))
+    assert not status.any()
+    assert np.isfinite(predicted).all() and (predicted > 0).all()
+    # ID 1: 201 mg every 6 h to steady state at 138 h, 201 mg at 145.5 and 150 h, 402 mg every 8 h from 160 h, 193.33 h
+    doses = [(138.0 - 6 * k, 201.0) for k in range(200)] + [(145.5, 201.0), (150.0, 201.0)]
+    doses += [(160.0 + 8 * k, 402.0) for k in range(4)]
+    expected = sum(naive.concentration_oral_1cmt(193.33 - t, d, 0.8, 12.0, 250.0) for t, d in doses)
+    assert predicted[1] == pytest.approx(expected, rel=1e-10)
+
+
+def test_covariates_of_quinidine_that_vary_are_refused() -> None:
+    def model(m):
+        one_compartment_wt(m, m.covariate("GLYCO"))
+
+    def one_compartment_wt(m, glyco):
+        cl = m.parameter("CL", m.theta("CL", 12.0, lower=0) * pkpd.exp(m.eta("CL", variance=0.1)) * glyco)
+        central = m.compartment("central")
+        m.ode(central, -cl * central)
+        m.observe("cp", central, proportional=m.sigma("PROP", 0.3))
+
+    with pytest.raises(pkpd.ModelError, match="E_COVARIATE_VARIES"):
+        bind(pkpd.model(model), pkpd.load_dataset("quinidine"))
 
 
 REFERENCE = Path(os.environ.get("PKPD_REFERENCE", "")) / "data"

@@ -60,11 +60,12 @@ class Case:
         d = np.array(doses, dtype=float).reshape(-1, 4)
         status = problem.solve(
             order, len(structure.states), p,
-            functions["rates"], functions["jacobian"], functions["hessian"], functions["output"],
+            functions["rates"], functions["jacobian"], functions["hessian"], functions["output"], problem.steady,
             structure.table, structure.coefficients, structure.event_slots, problem.settings,
             np.ascontiguousarray(d[:, 0]), d[:, 2].astype(np.int64), np.ascontiguousarray(d[:, 1]),
             np.ascontiguousarray(d[:, 3]),
             np.zeros(len(d), np.int64) if dose_row is None else np.array(dose_row, np.int64),
+            np.zeros(len(d), np.int64), np.zeros(len(d)),
             np.array(times, dtype=float), np.broadcast_to(np.array(endpoint, np.int64), count).copy(),
             np.full(count, 10**6) if obs_row is None else np.array(obs_row, np.int64),
             f, f_p, f_pp,
