@@ -16,6 +16,10 @@ __all__ = ["main"]
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -155,7 +159,7 @@ def _check(options: argparse.Namespace) -> int:
         for finding in findings:
             print(finding)
         errors = sum(f.is_error for f in findings)
-        print(f"{options.file}: {errors} errors, {len(findings) - errors} warnings")
+        print(f"{options.file}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
     return BAD_INPUT if any(f.is_error for f in findings) else OK
 
 
