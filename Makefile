@@ -29,6 +29,7 @@ bench: $(VENV)/installed-test
 
 nightly: $(VENV)/installed-test
 	@$(BIN)/python -m pytest -m nightly
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest
 
 clean:
 	@test ! -f $(VENV)/pyvenv.cfg || rm -rf $(VENV)

@@ -76,6 +76,8 @@ def maximise(
     def objective(point: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         b = held.copy()
         b[move] = point
+        if not np.max(np.abs(b), initial=0.0) < 1e100:  # a step over a plain: no point to stand on
+            return -np.inf, np.zeros(move.size), np.zeros((move.size, move.size))
         value, gradient, hessian = _penalised(xs, y, b) if firth else _plain(xs, y, b)
         return value, gradient[move], hessian[square]
 
@@ -195,6 +197,9 @@ def _penalised(x, y, b) -> tuple[float, np.ndarray, np.ndarray]:
         return -np.inf, np.zeros(p), np.zeros((p, p))
     weight = prob * (1 - prob)
     inverse = np.linalg.inv(info)
+    # an information near the smallest number there is has an inverse beyond the largest
+    if not np.all(np.abs(inverse) < 1e290):
+        return -np.inf, np.zeros(p), np.zeros((p, p))
     leverage = np.einsum("ij,ij->i", np.einsum("ij,jk->ik", x, inverse), x)  # x'I⁻¹x; h = w times this
     gradient = np.einsum("ij,i->j", x, y - prob + weight * leverage * (0.5 - prob))
     curvature = 0.5 * leverage * weight * (1 - 6 * weight) - weight

@@ -53,6 +53,12 @@ def profile_interval(
         start[free] += (value - start[j]) * tangent
         start[j] = value
         found = maximise(x, y, firth=firth, free=moving, start=start)
+        if not found.converged:
+            # the tangent has left the hill for a plain: climb from beside the last optimum, and from the middle
+            beside, middle = known.coefficients.copy(), np.zeros(len(best))
+            beside[j] = middle[j] = value
+            others = [maximise(x, y, firth=firth, free=moving, start=s) for s in (beside, middle)]
+            found = max([found, *others], key=height)
         if found.converged:
             last["optimum"] = found
         # where the information underflows the profile is −inf, which a root finder cannot use
@@ -62,9 +68,9 @@ def profile_interval(
         last["optimum"] = top
         inside, width = best[j], se
         for _ in range(40):
-            outside = inside + sign * width
+            outside, before = inside + sign * width, last["optimum"]
             if excess(outside) < 0:
-                last["optimum"] = top
+                last["optimum"] = before
                 return float(brentq(excess, inside, outside, xtol=1e-10 * se, rtol=1e-12))
             inside, width = outside, 1.5 * width
         return sign * np.inf

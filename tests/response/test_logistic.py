@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -386,6 +386,7 @@ def test_penalised_likelihood_has_exact_derivatives():
 
 
 @settings(max_examples=25, deadline=None)
+@example(6009)  # a profile that meets a plain
 @given(st.integers(0, 10**6))
 def test_any_small_trial_is_fitted_with_an_interval_around_each_slope(seed):
     rng = np.random.default_rng(seed)
