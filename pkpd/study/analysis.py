@@ -148,8 +148,9 @@ def _assumptions(
     plan: Plan, frame: pd.DataFrame, fits: dict[str, Any], exchangeable: dict[str, Any]
 ) -> tuple[str, ...]:
     every = f"{plan.dosing.interval:g} {(plan.data.units or {}).get('TIME', '')}".strip()
+    planned = f"{plan.dosing.reference:g} {plan.dosing.unit}".strip()
     lines = [
-        f"Histologies are compared under {plan.dosing.reference:g} {plan.dosing.unit} every {every}; the "
+        f"Histologies are compared under {planned} every {every}; the "
         "ratio of exposures is that of typical subjects (random effects zero), averaged over each "
         "histology's own covariates.",
         f"{plan.exposure.metric} enters the exposure-response as each subject's empirical Bayes estimate, "

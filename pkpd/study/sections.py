@@ -105,7 +105,7 @@ class DosingPlan:
     randomised : bool
         Whether patients were randomised between dose levels within histologies.
     unit : str
-        Unit of the amounts.
+        Unit of the amounts; without it, doses are named without a unit, because none is assumed.
     column : str or None
         Column with each subject's dose; without it, the amount of the subject's first dose.
     infusion : float or None
@@ -120,7 +120,7 @@ class DosingPlan:
     candidates: tuple[float, ...] = key(many(_positive, increasing=True))
     interval: float = key(_positive)
     randomised: bool = key(flag)
-    unit: str = key(text, "mg")
+    unit: str = key(text, "")
     column: str | None = key(text, None)
     infusion: float | None = key(_positive, None)
     compartment: str | None = key(text, None)

@@ -31,6 +31,7 @@ def margins_of(plan: Plan, histologies: tuple[str, ...]) -> Margins:
         p0_source=dict.fromkeys(rates, plan.p0.source),
         candidate_doses=plan.dosing.candidates,
         reference_dose=plan.dosing.reference,
+        dose_unit=plan.dosing.unit,
         threshold_conclude=plan.thresholds.conclude,
         threshold_keep=plan.thresholds.keep,
         minimum_n=plan.thresholds.minimum_n,

@@ -22,6 +22,8 @@ def test_a_histology_of_one_patient_is_insufficient_data(tmp_path):
     assessment = pkpd.assess(tmp_path / "plan.toml")
     verdict = assessment.verdicts.set_index("histology").loc["salivary"]
     assert (verdict["verdict"], verdict["rule"]) == ("insufficient data", "0")
+    # doses are named with the unit that the plan declares
+    assert "keep the reference dose (2 mg)" in verdict["sentence"]
     # one patient: the interval is at least that of the spread between patients
     omega = np.sqrt(assessment.pk.parameters.loc["OMEGA(CL,CL)", "estimate"])
     ratios = assessment.exposure.ratios.set_index("histology")
