@@ -11,27 +11,30 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 from numba import njit, prange, types
 
 __all__ = [
-    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "STEADY", "SUBJECTS",
-    "SYSTEM", "cache_folder", "compile_generated", "f8", "i8", "kernel", "prange", "set_threads", "threads", "void",
+    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "MODEL", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "STEADY",
+    "SUBJECTS", "SYSTEM", "Subjects", "System", "cache_folder", "compile_generated", "f8", "i8", "kernel", "prange",
+    "set_threads", "threads", "void",
 ]  # fmt: skip
 
 f8, i8, void = types.float64, types.int64, types.void
 A1, A2, A3 = f8[::1], f8[:, ::1], f8[:, :, ::1]
 I1, I2 = i8[::1], i8[:, ::1]
 
-# What a traced model compiles to. order: 0 values, 1 and first, 2 and second derivatives.
+# What a traced model compiles to. order: 0 values, 1 and first, 2 and second derivatives. P slots; p is (P+W,): the slots, then
+# the time-varying inputs (covariates, occasions) at the time in question, to which no derivatives are taken.
 # order, theta, eta, covariates -> p (P), dp (P, eta+theta), d2p (P, eta, eta+theta)
 PARAMETERS_SIGNATURE = void(i8, A1, A1, A1, A1, A2, A3)
 # t, x, p -> dx (n)
@@ -49,23 +52,90 @@ JACOBIAN = types.FunctionType(JACOBIAN_SIGNATURE)
 HESSIAN = types.FunctionType(HESSIAN_SIGNATURE)
 OUTPUT = types.FunctionType(OUTPUT_SIGNATURE)
 
-# The one signature of what finds steady states (see kernels/linear_steady.py for what each argument is).
-STEADY_SIGNATURE = i8(
-    i8, i8, f8, A1, I2, i8, i8, f8, f8, f8, RATES, JACOBIAN, HESSIAN, OUTPUT, I2, A1, A1, A2
+
+class System(NamedTuple):
+    """The numbers of a bound model.
+
+    Attributes
+    ----------
+    n, slots : int
+        Compartments, and parameter slots (P).
+    table : (S, 3) int array
+        Linear system: rows (i, j, slot): K[i, j] gains coefficient·p[slot]; j = n is a constant input, slot -1 a plain number.
+        Otherwise: rows (i, a, b) of the second derivatives that ``hessian`` fills, over states and then slots.
+    coefficients : (S,) array
+        Of a linear system.
+    event_slots : (7, places) int array
+        Slots of the event properties (see :mod:`pkpd.kernels.events`) of each place; -1 where there is none. The first n
+        places are the compartments.
+    settings : array
+        rtol, atol, most steps, then times at which the rates switch.
+    """
+
+    n: Any
+    slots: Any
+    table: Any
+    coefficients: Any
+    event_slots: Any
+    settings: Any
+
+
+class Subjects(NamedTuple):
+    """The data of all subjects; those of subject i are ``offsets[i]:offsets[i+1]``.
+
+    Attributes
+    ----------
+    covariates : (N, C) array
+        What does not change within a subject.
+    dose_offsets (N+1,), dose_time, dose_cmt, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval : arrays (D,)
+        Dose records with additional doses written out. ``dose_place`` is the column of ``event_slots``; a rate of 0 is a
+        bolus, row the record's place in the data; kind and interval (II) as in :mod:`pkpd.kernels.events`.
+    obs_offsets (N+1,), obs_time, obs_endpoint, obs_row : arrays (O,)
+        Where outputs are wanted, in order of time.
+    obs_inputs : (O, W) array
+        Time-varying inputs that an output reads at its record.
+    change_offsets (N+1,), change_time (C,), change_value (C, W), change_slope (C, W)
+        Time-varying inputs in pieces: from ``change_time`` on they are value + slope·(t - change_time). A subject's first piece
+        holds from its first record on.
+    """
+
+    covariates: Any
+    dose_offsets: Any
+    dose_time: Any
+    dose_cmt: Any
+    dose_place: Any
+    dose_amt: Any
+    dose_rate: Any
+    dose_row: Any
+    dose_kind: Any
+    dose_interval: Any
+    obs_offsets: Any
+    obs_time: Any
+    obs_endpoint: Any
+    obs_row: Any
+    obs_inputs: Any
+    change_offsets: Any
+    change_time: Any
+    change_value: Any
+    change_slope: Any
+
+
+SYSTEM = types.NamedTuple((i8, i8, I2, A1, I2, A1), System)
+SUBJECTS = types.NamedTuple(
+    (A2, I1, A1, I1, I1, A1, A1, I1, I1, A1, I1, A1, I1, I1, A2, I1, A1, A2, A2), Subjects
 )
+
+# The one signature of what finds steady states (see kernels/linear_steady.py for what each argument is).
+STEADY_SIGNATURE = i8(i8, f8, A1, i8, i8, i8, f8, f8, f8, RATES, JACOBIAN, HESSIAN, OUTPUT, SYSTEM, A2)
 STEADY = types.FunctionType(STEADY_SIGNATURE)
 
-# The one signature of every solver (see kernels/linear.py for what each argument is).
-SOLVER_SIGNATURE = i8(
-    i8, i8, A1, RATES, JACOBIAN, HESSIAN, OUTPUT, STEADY, I2, A1, I2, A1,
-    A1, I1, A1, A1, I1, I1, A1, A1, I1, I1,
-    A1, A2, A3,
-)  # fmt: skip
+# The one signature of every solver: order, subject, p, the model, the data -> f (O,), f_p (O, P), f_pp (O, P, P) of its records,
+# and a status. Reaching ``steady`` as a function keeps its code out of the solver.
+SOLVER_SIGNATURE = i8(i8, i8, A1, RATES, JACOBIAN, HESSIAN, OUTPUT, STEADY, SYSTEM, SUBJECTS, A1, A2, A3)
 SOLVER = types.FunctionType(SOLVER_SIGNATURE)
 
-# The arguments that every population kernel takes first: Problem.system, then Problem.subject_data.
-SYSTEM = (SOLVER, PARAMETERS, RATES, JACOBIAN, HESSIAN, OUTPUT, STEADY, i8, i8, I2, A1, I2, A1)
-SUBJECTS = (A2, I1, A1, I1, A1, A1, I1, I1, A1, I1, A1, I1, I1)
+# The arguments that a population kernel takes for the model: Problem.compiled.
+MODEL = (SOLVER, PARAMETERS, RATES, JACOBIAN, HESSIAN, OUTPUT, STEADY, SYSTEM)
 
 _PACKAGE = Path(__file__).parent
 
@@ -80,15 +150,48 @@ def _cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pkpd"
 
 
+_IMPORT = re.compile(r"^from pkpd\.kernels(?:\.(\w+))? import (.+)$", re.MULTILINE)
+
+
 @cache
-def cache_folder() -> Path | None:
-    """Folder of compiled code for exactly these kernel sources, numba and Python; None where nothing can be written."""
-    digest = hashlib.sha256()
-    for source in [Path(__file__), *sorted((_PACKAGE / "kernels").glob("*.py"))]:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+def _digest(module: str) -> str:
+    """Hash of this file, of a kernel module, and of the kernel modules that it imports, directly or not."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
     digest.update(f"{numba.__version__} {sys.version}".encode())
+    waiting, seen = [module], set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        text = (_PACKAGE / "kernels" / f"{name}.py").read_text(encoding="utf-8")
+        for target, names in _IMPORT.findall(text):
+            waiting.extend([target] if target else [n.strip(" ()") for n in names.split(",")])
+    for name in sorted(seen):
+        digest.update(name.encode() + b"\0" + (_PACKAGE / "kernels" / f"{name}.py").read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@cache
+def cache_folder(module: str = "") -> Path | None:
+    """Folder of compiled code; None where nothing can be written.
+
+    Parameters
+    ----------
+    module : str
+        A kernel module (``"focei"``): its folder is named after its sources and those of what it imports, numba and Python,
+        so that an edit compiles again what it touches and nothing else. Without it, the folder of generated model code,
+        which depends on this file alone.
+    """
     home = _cache_home()
-    folder = home / f"kernels-{digest.hexdigest()[:16]}"
+    mark = (
+        _digest(module)
+        if module
+        else hashlib.sha256(
+            Path(__file__).read_bytes() + f"{numba.__version__} {sys.version}".encode()
+        ).hexdigest()[:16]
+    )
+    folder = home / f"kernels-{module or 'models'}-{mark}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".write-{os.getpid()}"
@@ -110,8 +213,9 @@ def _prune(home: Path, keep: Path, days: float = 30.0) -> None:
 
 
 @contextlib.contextmanager
-def _cache_here() -> Iterator[bool]:
-    folder = cache_folder()
+def _cache_here(module: str | None) -> Iterator[bool]:
+    package, _, name = (module or "").rpartition(".")  # code that was run from a text has no module
+    folder = cache_folder(name if package == "pkpd.kernels" else "")
     before = numba.config.CACHE_DIR
     if folder is not None:
         numba.config.CACHE_DIR = str(folder)
@@ -142,7 +246,7 @@ def kernel(
     """
 
     def decorate(function: Callable) -> Any:
-        with _cache_here() as writable:
+        with _cache_here(function.__module__) as writable:
             options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "cache": writable}
             if signature is None or parallel:
                 options["no_cfunc_wrapper"] = True  # nobody is handed these as a function

@@ -14,7 +14,7 @@ import pytest
 from pkpd import _jit
 
 ROOT = Path(__file__).parents[1]
-PROBE = "import pkpd._jit as j; print(j.cache_folder())"
+PROBE = "import pkpd._jit as j; print(j.cache_folder('linear'))"
 
 
 def run(code, cache, package=ROOT, **more):

@@ -9,13 +9,13 @@ from pkpd._jit import kernel
 def read_output(order, n, k, endpoint, t, p, x, xp, xpp, output, g, dg, d2g, f, f_p, f_pp):
     """Evaluate output ``endpoint`` at time ``t`` and write row ``k`` of ``f`` (O,), ``f_p`` (O, P), ``f_pp`` (O, P, P).
 
-    ``x`` (n,), ``xp`` (n, P), ``xpp`` (n, P, P) are the states and their derivatives to the parameter slots ``p`` (P,).
+    ``x`` (n,), ``xp`` (n, P), ``xpp`` (n, P, P) are the states and their derivatives to the slots, the head of ``p``.
     """
     output(order, endpoint, t, x, p, g, dg, d2g)
     f[k] = g[0]
     if order < 1:
         return
-    slots = p.shape[0]
+    slots = dg.shape[0] - n
     for a in range(slots):
         total = dg[n + a]
         for i in range(n):

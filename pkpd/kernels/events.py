@@ -27,39 +27,40 @@ MODELLED_RATE, MODELLED_DURATION = -1.0, -2.0
 # no more than so many infusions of a steady-state dose run at once: beyond that it has no steady state worth the name
 MOST_RUNNING = 10_000
 
-# rows of the table that says which parameter slot gives an event property of each compartment (-1: none);
+# rows of the table that says which parameter slot gives an event property of each place (-1: none); the first places are the
+# compartments, others are compartments under other time-varying inputs;
 # SPEED is bioavailability/duration, LENGTH bioavailability/rate: what an amount is multiplied with
 LAG, BIOAVAILABILITY, INITIAL, DURATION, SPEED, RATE, LENGTH = 0, 1, 2, 3, 4, 5, 6
 
 
 @kernel()
-def _length(p, event_slots, cmt, amount, rate):
+def _length(p, event_slots, place, amount, rate):
     """Length of an infusion as (slot, factor, constant): constant + factor·p[slot]."""
     if rate == MODELLED_DURATION:
-        return event_slots[DURATION, cmt], 1.0, 0.0
+        return event_slots[DURATION, place], 1.0, 0.0
     if rate == MODELLED_RATE:
-        return event_slots[LENGTH, cmt], amount, 0.0
-    slot = event_slots[BIOAVAILABILITY, cmt]
+        return event_slots[LENGTH, place], amount, 0.0
+    slot = event_slots[BIOAVAILABILITY, place]
     if slot >= 0:
         return slot, amount / rate, 0.0
     return -1, 0.0, amount / rate
 
 
 @kernel()
-def infusion_length(p, event_slots, cmt, amount, rate):
+def infusion_length(p, event_slots, place, amount, rate):
     """Length of an infusion, with the slot it depends on (-1: none) and the derivative to it."""
-    slot, factor, constant = _length(p, event_slots, cmt, amount, rate)
+    slot, factor, constant = _length(p, event_slots, place, amount, rate)
     return constant + (factor * p[slot] if slot >= 0 else 0.0), slot, factor
 
 
 @kernel()
-def infusion_rate(p, event_slots, cmt, amount, rate):
+def infusion_rate(p, event_slots, place, amount, rate):
     """Rate of an infusion, with the slot it depends on (-1: none) and the derivative to it."""
     if rate == MODELLED_DURATION:
-        slot = event_slots[SPEED, cmt]
+        slot = event_slots[SPEED, place]
         return amount * p[slot], slot, amount
     if rate == MODELLED_RATE:
-        slot = event_slots[RATE, cmt]
+        slot = event_slots[RATE, place]
         return p[slot], slot, 1.0
     return rate, -1, 0.0
 
@@ -71,19 +72,19 @@ def whole_intervals(length, interval):
 
 
 @kernel()
-def running_infusions(p, event_slots, cmt, amount, rate, interval):
+def running_infusions(p, event_slots, place, amount, rate, interval):
     """How many of the implied infusions before a steady-state dose still run at its record time."""
     if interval <= 0.0:
         return 0
-    length, _, _ = infusion_length(p, event_slots, cmt, amount, rate)
-    slot = event_slots[LAG, cmt]
+    length, _, _ = infusion_length(p, event_slots, place, amount, rate)
+    slot = event_slots[LAG, place]
     lag = p[slot] if slot >= 0 else 0.0
     whole = whole_intervals(length, interval)
     return whole + (1 if interval - lag < length - whole * interval else 0)
 
 
 @kernel()
-def count_events(p, event_slots, dose_cmt, dose_amt, dose_rate, dose_kind, dose_interval):
+def count_events(p, event_slots, dose_place, dose_amt, dose_rate, dose_kind, dose_interval):
     """Events that these dose records give."""
     count = 0
     for i in range(dose_rate.shape[0]):
@@ -94,7 +95,7 @@ def count_events(p, event_slots, dose_cmt, dose_amt, dose_rate, dose_kind, dose_
             count += 1
             if dose_rate[i] != 0.0:
                 count += running_infusions(
-                    p, event_slots, dose_cmt[i], dose_amt[i], dose_rate[i], dose_interval[i]
+                    p, event_slots, dose_place[i], dose_amt[i], dose_rate[i], dose_interval[i]
                 )
             if dose_interval[i] <= 0.0:
                 continue  # a constant infusion ends at its record
@@ -104,7 +105,7 @@ def count_events(p, event_slots, dose_cmt, dose_amt, dose_rate, dose_kind, dose_
 
 @kernel()
 def sorted_events(
-    p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
+    p, event_slots, dose_time, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
 ):
     """Events in order of time; at equal times the order of the records decides.
 
@@ -118,7 +119,7 @@ def sorted_events(
     slot : (E,) int64
         Slot that the time depends on besides the lag, or -1; ``factor`` (E,) float64 is the derivative to it.
     """
-    total = count_events(p, event_slots, dose_cmt, dose_amt, dose_rate, dose_kind, dose_interval)
+    total = count_events(p, event_slots, dose_place, dose_amt, dose_rate, dose_kind, dose_interval)
     time = np.empty(total)
     kind = np.empty(total, np.int64)
     dose = np.empty(total, np.int64)
@@ -127,18 +128,18 @@ def sorted_events(
     factor = np.zeros(total)
     k = 0
     for i in range(dose_time.shape[0]):
-        cmt = dose_cmt[i]
+        place = dose_place[i]
         if dose_kind[i] == RESET_ONLY:
             time[k], kind[k], dose[k] = dose_time[i], RESET, i
             k += 1
             continue
-        lag_slot = event_slots[LAG, cmt]
+        lag_slot = event_slots[LAG, place]
         start = dose_time[i] + (p[lag_slot] if lag_slot >= 0 else 0.0)
         infused = dose_rate[i] != 0.0
         length, length_slot, length_factor = 0.0, -1, 0.0
         if infused and (dose_kind[i] == DOSE or dose_interval[i] > 0.0):
             length, length_slot, length_factor = infusion_length(
-                p, event_slots, cmt, dose_amt[i], dose_rate[i]
+                p, event_slots, place, dose_amt[i], dose_rate[i]
             )
         if dose_kind[i] != DOSE:
             time[k], kind[k], dose[k] = dose_time[i], STEADY, i
@@ -146,7 +147,9 @@ def sorted_events(
             if dose_interval[i] <= 0.0:
                 continue
             if infused:
-                running = running_infusions(p, event_slots, cmt, dose_amt[i], dose_rate[i], dose_interval[i])
+                running = running_infusions(
+                    p, event_slots, place, dose_amt[i], dose_rate[i], dose_interval[i]
+                )
                 for back in range(running, 0, -1):
                     time[k] = max(start - back * dose_interval[i] + length, dose_time[i])  # rounding
                     kind[k], dose[k], lagged[k] = STOP, i, 1
@@ -172,36 +175,36 @@ def sorted_events(
 
 
 @kernel()
-def moved_back(p, event_slots, dose_cmt, dose_rate):
+def moved_back(p, event_slots, dose_place, dose_rate):
     """Whether a dose would take effect before its record, or an infusion end before it starts."""
-    for i in range(dose_cmt.shape[0]):
-        lag_slot = event_slots[LAG, dose_cmt[i]]
+    for i in range(dose_place.shape[0]):
+        lag_slot = event_slots[LAG, dose_place[i]]
         if lag_slot >= 0 and p[lag_slot] < 0.0:
             return True
-        bio_slot = event_slots[BIOAVAILABILITY, dose_cmt[i]]
+        bio_slot = event_slots[BIOAVAILABILITY, dose_place[i]]
         if dose_rate[i] > 0.0 and bio_slot >= 0 and p[bio_slot] < 0.0:
             return True
     return False
 
 
 @kernel()
-def modelled_badly(p, event_slots, dose_cmt, dose_amt, dose_rate):
+def modelled_badly(p, event_slots, dose_place, dose_amt, dose_rate):
     """Whether a modelled rate or duration is not positive."""
     for i in range(dose_rate.shape[0]):
         if dose_rate[i] < 0.0:
-            length, _, _ = infusion_length(p, event_slots, dose_cmt[i], dose_amt[i], dose_rate[i])
-            speed, _, _ = infusion_rate(p, event_slots, dose_cmt[i], dose_amt[i], dose_rate[i])
+            length, _, _ = infusion_length(p, event_slots, dose_place[i], dose_amt[i], dose_rate[i])
+            speed, _, _ = infusion_rate(p, event_slots, dose_place[i], dose_amt[i], dose_rate[i])
             if not (speed > 0.0 and (length > 0.0 or dose_amt[i] == 0.0)):
                 return True
     return False
 
 
 @kernel()
-def event_time_derivative(e, dose, lagged, slot, factor, event_slots, dose_cmt, out):
+def event_time_derivative(e, dose, lagged, slot, factor, event_slots, dose_place, out):
     """Derivative of the time of event ``e`` to the parameters: fills ``out`` (P,)."""
     out[:] = 0.0
     if lagged[e]:
-        lag_slot = event_slots[LAG, dose_cmt[dose[e]]]
+        lag_slot = event_slots[LAG, dose_place[dose[e]]]
         if lag_slot >= 0:
             out[lag_slot] += 1.0
     if slot[e] >= 0:
@@ -210,8 +213,7 @@ def event_time_derivative(e, dose, lagged, slot, factor, event_slots, dose_cmt, 
 
 @kernel(STEADY_SIGNATURE)
 def no_steady_state(
-    order, n, t, p, event_slots, kind, cmt, amount, rate, interval,
-    rates, jacobian, hessian, output, structure, coefficients, settings, y,
+    order, t, p, kind, cmt, place, amount, rate, interval, rates, jacobian, hessian, output, system, y,
 ):  # fmt: skip
     """What solvers of data without steady-state doses are given, so that nothing is compiled that they do not need."""
     return NO_STEADY_STATE

@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from pkpd._jit import A1, A2, A3, I1, I2, SUBJECTS, SYSTEM, f8, i8, kernel, prange, void
+from pkpd._jit import A1, A2, A3, I1, I2, MODEL, SUBJECTS, f8, i8, kernel, prange, void
 from pkpd.kernels.dense import cholesky, cholesky_solve
 from pkpd.kernels.prediction import predict_subject
 from pkpd.kernels.status import (
@@ -198,15 +198,12 @@ def _objective_gradient(
 
 
 @kernel(
-    void(i8, i8, A2, A1, A2, A2, f8, A1, *SYSTEM, *SUBJECTS, A1, I1, I2, A1, A3, A2, A2, A3, I1, I1),
+    void(i8, i8, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, A1, I1, I2, A1, A3, A2, A2, A3, I1, I1),
     parallel=True,
 )
 def evaluate_focei(
     gradient_wanted, optimise, etas, theta, omega, omega_inv, log_det_omega, sigma,
-    solver, parameters, rates, jacobian, hessian, output, steady,
-    n, slots, table, coefficients, event_slots, settings,
-    cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
-    obs_offsets, obs_time, obs_endpoint, obs_row,
+    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
     value, used, residual,
     ofv, h_all, g_theta, g_sigma, g_precision, status, iterations,
 ):  # fmt: skip
@@ -230,12 +227,13 @@ def evaluate_focei(
     for i in prange(etas.shape[0]):
         ne, nt = etas.shape[1], theta.shape[0]
         nz = ne + nt
-        o0, o1 = obs_offsets[i], obs_offsets[i + 1]
+        o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
+        slots, inputs = system.slots, subjects.change_value.shape[1]
         records = o1 - o0
         second = records if gradient_wanted else 0
         f, f_p, f_pp = np.zeros(records), np.zeros((records, slots)), np.zeros((second, slots, slots))
         fz, fez = np.zeros((records, nz)), np.zeros((second, ne, nz))
-        p, dp, d2p = np.zeros(slots), np.zeros((slots, nz)), np.zeros((slots, ne, nz))
+        p, dp, d2p = np.zeros(slots + inputs), np.zeros((slots, nz)), np.zeros((slots, ne, nz))
         eta, trial, step = np.zeros(ne), etas[i].copy(), np.zeros(ne)
         g, h, lower = np.zeros(ne), np.zeros((ne, ne)), np.zeros((ne, ne))
         g_new, h_new = np.zeros(ne), np.zeros((ne, ne))
@@ -247,10 +245,8 @@ def evaluate_focei(
             iteration += 1
             trial_status = predict_subject(
                 i, 1, ne, trial, theta,
-                solver, parameters, rates, jacobian, hessian, output, steady,
-                n, slots, table, coefficients, event_slots, settings,
-                cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
-                obs_offsets, obs_time, obs_endpoint, obs_row, p, dp, d2p, f, f_p, f_pp, fz, fez,
+                solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
+                p, dp, d2p, f, f_p, f_pp, fz, fez,
             )  # fmt: skip
             phi_trial = np.inf
             if trial_status == OK:
@@ -259,7 +255,7 @@ def evaluate_focei(
                     fz,
                     value[o0:o1],
                     used[o0:o1],
-                    obs_endpoint[o0:o1],
+                    subjects.obs_endpoint[o0:o1],
                     residual,
                     sigma,
                     trial,
@@ -342,10 +338,8 @@ def evaluate_focei(
             continue
         status[i] = predict_subject(
             i, 2, nz, eta, theta,
-            solver, parameters, rates, jacobian, hessian, output, steady,
-            n, slots, table, coefficients, event_slots, settings,
-            cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
-            obs_offsets, obs_time, obs_endpoint, obs_row, p, dp, d2p, f, f_p, f_pp, fz, fez,
+            solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
+            p, dp, d2p, f, f_p, f_pp, fz, fez,
         )  # fmt: skip
         if status[i] != OK:
             continue
@@ -357,6 +351,6 @@ def evaluate_focei(
             for b in range(ne):
                 h_inv[b, a] = column[b]
         status[i] = _objective_gradient(
-            f, fz, fez, value[o0:o1], used[o0:o1], obs_endpoint[o0:o1], residual, sigma, eta, omega, omega_inv, h_inv,
+            f, fz, fez, value[o0:o1], used[o0:o1], subjects.obs_endpoint[o0:o1], residual, sigma, eta, omega, omega_inv, h_inv,
             g_theta[i], g_sigma[i], g_precision[i],
         )  # fmt: skip

@@ -57,37 +57,23 @@ def _initial(order, p, event_slots, x, xp, xpp):
 
 
 @kernel(SOLVER_SIGNATURE)
-def solve_linear(
-    order, n, p, rates, jacobian, hessian, output, steady, structure, coefficients, event_slots, settings,
-    dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval, obs_time, obs_endpoint, obs_row,
-    f, f_p, f_pp,
-):  # fmt: skip
+def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, subjects, f, f_p, f_pp):
     """Outputs of one subject at its observation records.
 
     Parameters
     ----------
     order : int
         0: ``f`` only, 1: and ``f_p``, 2: and ``f_pp``.
-    n : int
-        Number of compartments.
+    i : int
+        The subject.
     p : (P,) array
         Parameter slots.
     rates, jacobian, hessian, output : compiled functions
         The model; a linear system needs ``output`` only.
     steady : compiled function
-        What finds steady states. Reaching it as a function keeps its code out of this one.
-    structure : (S, 3) int array
-        Rows (i, j, slot): K[i, j] gains coefficient·p[slot]; j = n is a constant input, slot -1 a plain number.
-    coefficients : (S,) array
-    event_slots : (7, n) int array
-        Slots of the event properties of each compartment (see :mod:`pkpd.kernels.events`); -1 where there is none.
-    settings : array
-        rtol, atol, most steps, then times at which the rates switch; unused here.
-    dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval : arrays (D,)
-        Dose records with additional doses written out; a rate of 0 is a bolus, row the record's place in the data, kind and
-        interval (II) as in :mod:`pkpd.kernels.events`.
-    obs_time, obs_endpoint, obs_row : arrays (O,)
-        Where outputs are wanted, in order of time.
+        What finds steady states.
+    system : System
+    subjects : Subjects
     f (O,), f_p (O, P), f_pp (O, P, P)
         Filled.
 
@@ -96,21 +82,40 @@ def solve_linear(
     int
         A status of :mod:`pkpd.kernels.status`.
     """
-    slots = p.shape[0]
+    n, structure, coefficients, event_slots = system.n, system.table, system.coefficients, system.event_slots
+    d0, d1 = subjects.dose_offsets[i], subjects.dose_offsets[i + 1]
+    dose_time, dose_cmt, dose_place = (
+        subjects.dose_time[d0:d1],
+        subjects.dose_cmt[d0:d1],
+        subjects.dose_place[d0:d1],
+    )
+    dose_amt, dose_rate, dose_row = (
+        subjects.dose_amt[d0:d1],
+        subjects.dose_rate[d0:d1],
+        subjects.dose_row[d0:d1],
+    )
+    dose_kind, dose_interval = subjects.dose_kind[d0:d1], subjects.dose_interval[d0:d1]
+    o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
+    obs_time, obs_endpoint, obs_row = (
+        subjects.obs_time[o0:o1],
+        subjects.obs_endpoint[o0:o1],
+        subjects.obs_row[o0:o1],
+    )
+    slots = system.slots
     first, second = (slots if order >= 1 else 0), (slots if order >= 2 else 0)
     k, kp, base, base_p, moves = linear_system(order, n, p, structure, coefficients)
-    for i in range(slots):
-        if not math.isfinite(p[i]):
+    for s in range(slots):
+        if not math.isfinite(p[s]):
             return NOT_FINITE
 
     usable, lam, vec, inv = eigenbasis(k)
     m = in_eigenbasis(usable, vec, inv, kp, moves)
-    if moved_back(p, event_slots, dose_cmt, dose_rate):
+    if moved_back(p, event_slots, dose_place, dose_rate):
         return EVENT_TIME_NEGATIVE
-    if modelled_badly(p, event_slots, dose_cmt, dose_amt, dose_rate):
+    if modelled_badly(p, event_slots, dose_place, dose_amt, dose_rate):
         return INFUSION_NOT_POSITIVE
     ev_time, ev_kind, ev_dose, ev_lagged, ev_slot, ev_factor = sorted_events(
-        p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
+        p, event_slots, dose_time, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
     )
     events, wanted = ev_time.shape[0], obs_time.shape[0]
 
@@ -170,7 +175,7 @@ def solve_linear(
                 next_p[:] = 0.0
             else:
                 event_time_derivative(
-                    at, ev_dose, ev_lagged, ev_slot, ev_factor, event_slots, dose_cmt, next_p
+                    at, ev_dose, ev_lagged, ev_slot, ev_factor, event_slots, dose_place, next_p
                 )
             for s in range(first):
                 hp[s] = next_p[s] - tau_p[s]
@@ -212,16 +217,16 @@ def solve_linear(
             tau_p[s] = next_p[s]
         fresh = True
         dose, kind = ev_dose[at], ev_kind[at]
-        cmt, amount, rate = dose_cmt[dose], dose_amt[dose], dose_rate[dose]
+        cmt, place, amount, rate = dose_cmt[dose], dose_place[dose], dose_amt[dose], dose_rate[dose]
         at += 1
         if kind == BOLUS:
-            slot = event_slots[BIOAVAILABILITY, cmt]
+            slot = event_slots[BIOAVAILABILITY, place]
             x[cmt] += amount * (p[slot] if slot >= 0 else 1.0)
             if order >= 1 and slot >= 0:
                 xp[cmt, slot] += amount
         elif kind in (START, STOP):
             sign = 1.0 if kind == START else -1.0
-            speed, slot, factor = infusion_rate(p, event_slots, cmt, amount, rate)
+            speed, slot, factor = infusion_rate(p, event_slots, place, amount, rate)
             r[cmt] += sign * speed
             if order >= 1 and slot >= 0:
                 rp[slot, cmt] += sign * factor
@@ -231,8 +236,8 @@ def solve_linear(
             set_input(base, base_p, r, rp)
         elif kind == STEADY:
             status = steady(
-                order, n, target, p, event_slots, dose_kind[dose], cmt, amount, rate, dose_interval[dose],
-                rates, jacobian, hessian, output, structure, coefficients, settings, columns,
+                order, target, p, dose_kind[dose], cmt, place, amount, rate, dose_interval[dose],
+                rates, jacobian, hessian, output, system, columns,
             )  # fmt: skip
             if status != OK:
                 return status
@@ -252,8 +257,8 @@ def solve_linear(
                         xpp[i, s, q] += columns[column, i]
                         column += 1
             if rate != 0.0 and dose_interval[dose] > 0.0:
-                running = running_infusions(p, event_slots, cmt, amount, rate, dose_interval[dose])
-                speed, slot, factor = infusion_rate(p, event_slots, cmt, amount, rate)
+                running = running_infusions(p, event_slots, place, amount, rate, dose_interval[dose])
+                speed, slot, factor = infusion_rate(p, event_slots, place, amount, rate)
                 r[cmt] += running * speed
                 if order >= 1 and slot >= 0:
                     rp[slot, cmt] += running * factor

@@ -72,18 +72,17 @@ def constant_input(order, k, kp, r, rp, y):
 
 @kernel(STEADY_SIGNATURE)
 def steady_linear(
-    order, n, t, p, event_slots, kind, cmt, amount, rate, interval,
-    rates, jacobian, hessian, output, structure, coefficients, settings, y,
+    order, t, p, kind, cmt, place, amount, rate, interval, rates, jacobian, hessian, output, system, y,
 ):  # fmt: skip
     """The state at the record time of a steady-state dose, before the dose itself.
 
     Parameters
     ----------
-    order, n, p, event_slots, rates, jacobian, hessian, output, structure, coefficients, settings
+    order, p, rates, jacobian, hessian, output, system
         As in :func:`pkpd.kernels.linear.solve_linear`.
     t : float
         Time of the record.
-    kind, cmt, amount, rate, interval
+    kind, cmt, place, amount, rate, interval
         The dose record.
     y : (columns, n) array
         Filled: the state, its derivatives to each slot, and its second derivatives to each pair (s, q <= s) of slots.
@@ -93,16 +92,17 @@ def steady_linear(
     int
         A status of :mod:`pkpd.kernels.status`.
     """
-    slots = p.shape[0]
+    n, structure, coefficients, event_slots = system.n, system.table, system.coefficients, system.event_slots
+    slots = system.slots
     first, second = (slots if order >= 1 else 0), (slots if order >= 2 else 0)
     k, kp, base, base_p, moves = linear_system(order, n, p, structure, coefficients)
     if kind == STEADY_ADD:  # a constant input of the system is in the state that this one is added to
         base, base_p = np.zeros(n), np.zeros((first, n))
-    lag_slot, bio_slot = event_slots[LAG, cmt], event_slots[BIOAVAILABILITY, cmt]
+    lag_slot, bio_slot = event_slots[LAG, place], event_slots[BIOAVAILABILITY, place]
     lag = p[lag_slot] if lag_slot >= 0 else 0.0
     length, length_slot, length_factor, speed, speed_slot, speed_factor, whole = 0.0, -1, 0.0, 0.0, -1, 0.0, 0
     if rate != 0.0:
-        speed, speed_slot, speed_factor = infusion_rate(p, event_slots, cmt, amount, rate)
+        speed, speed_slot, speed_factor = infusion_rate(p, event_slots, place, amount, rate)
         if order < 1:
             speed_slot = -1
         if not speed > 0.0:
@@ -115,7 +115,7 @@ def steady_linear(
     if lag > interval:
         return LAG_TOO_LONG
     if rate != 0.0:
-        length, length_slot, length_factor = infusion_length(p, event_slots, cmt, amount, rate)
+        length, length_slot, length_factor = infusion_length(p, event_slots, place, amount, rate)
         if not length > 0.0:
             return INFUSION_NOT_POSITIVE
         whole = whole_intervals(length, interval)

@@ -79,29 +79,43 @@ def _initial(order, p, event_slots, y):
 
 
 @kernel(SOLVER_SIGNATURE)
-def solve_ode(
-    order, n, p, rates, jacobian, hessian, output, steady, structure, coefficients, event_slots, settings,
-    dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval, obs_time, obs_endpoint, obs_row,
-    f, f_p, f_pp,
-):  # fmt: skip
+def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, subjects, f, f_p, f_pp):
     """Outputs of one subject at its observation records; arguments as in :func:`pkpd.kernels.linear.solve_linear`.
 
-    ``structure`` (S, 3) holds rows (i, a, b) of the second derivatives that ``hessian`` fills, over states and then slots;
-    ``settings`` rtol, atol, the most steps, and the times at which the rates switch: steps stop there and at events.
+    Steps stop at events and at the times at which the rates switch.
     """
-    slots = p.shape[0]
+    n, structure, settings, event_slots = system.n, system.table, system.settings, system.event_slots
+    d0, d1 = subjects.dose_offsets[i], subjects.dose_offsets[i + 1]
+    dose_time, dose_cmt, dose_place = (
+        subjects.dose_time[d0:d1],
+        subjects.dose_cmt[d0:d1],
+        subjects.dose_place[d0:d1],
+    )
+    dose_amt, dose_rate, dose_row = (
+        subjects.dose_amt[d0:d1],
+        subjects.dose_rate[d0:d1],
+        subjects.dose_row[d0:d1],
+    )
+    dose_kind, dose_interval = subjects.dose_kind[d0:d1], subjects.dose_interval[d0:d1]
+    o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
+    obs_time, obs_endpoint, obs_row = (
+        subjects.obs_time[o0:o1],
+        subjects.obs_endpoint[o0:o1],
+        subjects.obs_row[o0:o1],
+    )
+    slots = system.slots
     switches, turn, steps = settings[3:], 0, 0
     first, second = (slots if order >= 1 else 0), (slots if order >= 2 else 0)
     columns = 1 + first + second * (second + 1) // 2
-    for i in range(slots):
-        if not math.isfinite(p[i]):
+    for s in range(slots):
+        if not math.isfinite(p[s]):
             return NOT_FINITE
-    if moved_back(p, event_slots, dose_cmt, dose_rate):
+    if moved_back(p, event_slots, dose_place, dose_rate):
         return EVENT_TIME_NEGATIVE
-    if modelled_badly(p, event_slots, dose_cmt, dose_amt, dose_rate):
+    if modelled_badly(p, event_slots, dose_place, dose_amt, dose_rate):
         return INFUSION_NOT_POSITIVE
     ev_time, ev_kind, ev_dose, ev_lagged, ev_slot, ev_factor = sorted_events(
-        p, event_slots, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
+        p, event_slots, dose_time, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
     )
     events, wanted = ev_time.shape[0], obs_time.shape[0]
     y, settled = np.zeros((columns, n)), np.zeros((columns, n))
@@ -128,20 +142,20 @@ def solve_ode(
             and not (obs_time[done] <= t and obs_row[done] < dose_row[ev_dose[at]])
         ):
             dose, kind = ev_dose[at], ev_kind[at]
-            cmt, amount, rate = dose_cmt[dose], dose_amt[dose], dose_rate[dose]
+            cmt, place, amount, rate = dose_cmt[dose], dose_place[dose], dose_amt[dose], dose_rate[dose]
             if order >= 1:
                 event_time_derivative(
-                    at, ev_dose, ev_lagged, ev_slot, ev_factor, event_slots, dose_cmt, tau_p
+                    at, ev_dose, ev_lagged, ev_slot, ev_factor, event_slots, dose_place, tau_p
                 )
                 shift(1.0, order, n, slots, t, y, p, r, rp, tau_p, rates, jacobian, hessian, structure)
             if kind == BOLUS:
-                slot = event_slots[BIOAVAILABILITY, cmt]
+                slot = event_slots[BIOAVAILABILITY, place]
                 y[0, cmt] += amount * (p[slot] if slot >= 0 else 1.0)
                 if order >= 1 and slot >= 0:
                     y[1 + slot, cmt] += amount
             elif kind in (START, STOP):
                 sign = 1.0 if kind == START else -1.0
-                speed, slot, factor = infusion_rate(p, event_slots, cmt, amount, rate)
+                speed, slot, factor = infusion_rate(p, event_slots, place, amount, rate)
                 r[cmt] += sign * speed
                 if slot >= 0:
                     rp[slot, cmt] += sign * factor
@@ -152,8 +166,8 @@ def solve_ode(
                 rp[:, :] = 0.0
             elif kind == STEADY:
                 status = steady(
-                    order, n, t, p, event_slots, dose_kind[dose], cmt, amount, rate, dose_interval[dose],
-                    rates, jacobian, hessian, output, structure, coefficients, settings, settled,
+                    order, t, p, dose_kind[dose], cmt, place, amount, rate, dose_interval[dose],
+                    rates, jacobian, hessian, output, system, settled,
                 )  # fmt: skip
                 if status != OK:
                     return status
@@ -166,8 +180,8 @@ def solve_ode(
                     for i in range(n):
                         y[c, i] += settled[c, i]
                 if rate != 0.0 and dose_interval[dose] > 0.0:
-                    running = running_infusions(p, event_slots, cmt, amount, rate, dose_interval[dose])
-                    speed, slot, factor = infusion_rate(p, event_slots, cmt, amount, rate)
+                    running = running_infusions(p, event_slots, place, amount, rate, dose_interval[dose])
+                    speed, slot, factor = infusion_rate(p, event_slots, place, amount, rate)
                     r[cmt] += running * speed
                     if slot >= 0:
                         rp[slot, cmt] += running * factor

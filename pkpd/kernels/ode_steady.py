@@ -87,17 +87,17 @@ def _lap(
 
 @kernel(STEADY_SIGNATURE)
 def steady_ode(
-    order, n, t, p, event_slots, kind, cmt, amount, rate, interval,
-    rates, jacobian, hessian, output, structure, coefficients, settings, y,
+    order, t, p, kind, cmt, place, amount, rate, interval, rates, jacobian, hessian, output, system, y,
 ):  # fmt: skip
     """The state at the record time of a steady-state dose, before the dose itself.
 
     Arguments and result as in :func:`pkpd.kernels.linear_steady.steady_linear`.
     """
-    slots = p.shape[0]
+    n, structure, settings, event_slots = system.n, system.table, system.settings, system.event_slots
+    slots = system.slots
     first = slots if order >= 1 else 0
     constant = interval <= 0.0
-    lag_slot, bio_slot = event_slots[LAG, cmt], event_slots[BIOAVAILABILITY, cmt]
+    lag_slot, bio_slot = event_slots[LAG, place], event_slots[BIOAVAILABILITY, place]
     lag = p[lag_slot] if lag_slot >= 0 else 0.0
     if lag > interval and not constant:
         return LAG_TOO_LONG
@@ -111,12 +111,12 @@ def steady_ode(
         0,
     )
     if rate != 0.0:
-        speed, speed_slot, speed_factor = infusion_rate(p, event_slots, cmt, amount, rate)
+        speed, speed_slot, speed_factor = infusion_rate(p, event_slots, place, amount, rate)
         if not speed > 0.0:
             return INFUSION_NOT_POSITIVE
         running = 1
         if not constant:
-            length, length_slot, length_factor = infusion_length(p, event_slots, cmt, amount, rate)
+            length, length_slot, length_factor = infusion_length(p, event_slots, place, amount, rate)
             if not length > 0.0:
                 return INFUSION_NOT_POSITIVE
             whole = whole_intervals(length, interval)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pkpd._jit import A1, A2, I1, PARAMETERS, SUBJECTS, SYSTEM, i8, kernel, prange, void
+from pkpd._jit import A1, A2, I1, MODEL, PARAMETERS, SUBJECTS, i8, kernel, prange, void
 from pkpd.kernels.status import NOT_FINITE, OK
 
 
@@ -43,36 +43,26 @@ def chain_to_effects(order, columns, dp, d2p, f_p, f_pp, fz, fez):
 @kernel()
 def predict_subject(
     i, order, columns, eta, theta,
-    solver, parameters, rates, jacobian, hessian, output, steady,
-    n, slots, table, coefficients, event_slots, settings,
-    cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
-    obs_offsets, obs_time, obs_endpoint, obs_row,
+    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
     p, dp, d2p, f, f_p, f_pp, fz, fez,
 ):  # fmt: skip
     """Predictions of subject ``i`` at ``eta``; fills ``f``, ``fz``, ``fez`` (and the work arrays before them)."""
-    parameters(order, theta, eta, cov[i], p, dp, d2p)
-    d0, d1, o0, o1 = dose_offsets[i], dose_offsets[i + 1], obs_offsets[i], obs_offsets[i + 1]
-    for s in range(slots):
+    parameters(order, theta, eta, subjects.covariates[i], p, dp, d2p)
+    for s in range(system.slots):
         if not np.isfinite(p[s]):
             return NOT_FINITE
     status = solver(
-        order, n, p, rates, jacobian, hessian, output, steady, table, coefficients, event_slots, settings,
-        dose_time[d0:d1], dose_cmt[d0:d1], dose_amt[d0:d1], dose_rate[d0:d1], dose_row[d0:d1],
-        dose_kind[d0:d1], dose_interval[d0:d1],
-        obs_time[o0:o1], obs_endpoint[o0:o1], obs_row[o0:o1], f, f_p, f_pp,
-    )  # fmt: skip
+        order, np.int64(i), p, rates, jacobian, hessian, output, steady, system, subjects, f, f_p, f_pp
+    )
     if status == OK and order >= 1:
         chain_to_effects(order, columns, dp, d2p, f_p, f_pp, fz, fez)
     return status
 
 
-@kernel(void(i8, A2, A1, *SYSTEM, *SUBJECTS, A1, A2, I1), parallel=True)
+@kernel(void(i8, A2, A1, *MODEL, SUBJECTS, A1, A2, I1), parallel=True)
 def predict_all(
     order, etas, theta,
-    solver, parameters, rates, jacobian, hessian, output, steady,
-    n, slots, table, coefficients, event_slots, settings,
-    cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
-    obs_offsets, obs_time, obs_endpoint, obs_row,
+    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
     f_all, f_eta_all, status,
 ):  # fmt: skip
     """Predictions of all subjects at ``etas`` (N, eta).
@@ -81,18 +71,16 @@ def predict_all(
     """
     for i in prange(etas.shape[0]):
         ne, nt = etas.shape[1], theta.shape[0]
-        o0, o1 = obs_offsets[i], obs_offsets[i + 1]
+        o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
+        slots, inputs = system.slots, subjects.change_value.shape[1]
         records = o1 - o0
         first = records if order >= 1 else 0
         f, f_p, f_pp = np.zeros(records), np.zeros((first, slots)), np.zeros((0, slots, slots))
         fz, fez = np.zeros((first, ne)), np.zeros((0, ne, ne))
-        p, dp, d2p = np.zeros(slots), np.zeros((slots, ne + nt)), np.zeros((slots, ne, ne + nt))
+        p, dp, d2p = np.zeros(slots + inputs), np.zeros((slots, ne + nt)), np.zeros((slots, ne, ne + nt))
         status[i] = predict_subject(
             i, order, ne, etas[i], theta,
-            solver, parameters, rates, jacobian, hessian, output, steady,
-            n, slots, table, coefficients, event_slots, settings,
-            cov, dose_offsets, dose_time, dose_cmt, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
-            obs_offsets, obs_time, obs_endpoint, obs_row,
+            solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
             p, dp, d2p, f, f_p, f_pp, fz, fez,
         )  # fmt: skip
         for o in range(records):

@@ -142,21 +142,27 @@ class Problem:
         return np.array([solver.rtol, solver.atol, float(solver.max_steps), *self.structure.switches])
 
     @property
-    def system(self) -> tuple[Any, ...]:
-        """The arguments that every kernel takes for the model: solver, compiled functions and tables."""
+    def compiled(self) -> tuple[Any, ...]:
+        """The arguments that every kernel takes for the model: solver, compiled functions, and its numbers."""
+        from pkpd._jit import System
+
         f, s = self.functions, self.structure
+        numbers = System(len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings)
         return (
-            self.solve, f["parameters"], f["rates"], f["jacobian"], f["hessian"], f["output"], self.steady,
-            len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings,
+            self.solve, f["parameters"], f["rates"], f["jacobian"], f["hessian"], f["output"], self.steady, numbers
         )  # fmt: skip
 
     @property
-    def subject_data(self) -> tuple[Any, ...]:
-        """The arguments that every kernel takes for the data."""
+    def subject_data(self) -> Any:
+        """The argument that every kernel takes for the data."""
+        from pkpd._jit import Subjects
+
         d, r = self.doses, self.records
-        return (
-            self.covariates, d.offsets, d.time, d.compartment, d.amount, d.rate, d.row, d.kind, d.interval,
-            r.offsets, r.time, r.endpoint, r.row,
+        n, count = self.n_subjects, len(r.time)
+        return Subjects(
+            self.covariates, d.offsets, d.time, d.compartment, d.compartment, d.amount, d.rate, d.row, d.kind, d.interval,
+            r.offsets, r.time, r.endpoint, r.row, np.zeros((count, 0)),
+            np.zeros(n + 1, dtype=np.int64), np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)),
         )  # fmt: skip
 
     def with_records(self, doses: Doses, records: Records) -> Problem:

@@ -124,7 +124,7 @@ class Objective:
         status, iterations = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         evaluate_focei(
             int(gradient), int(optimise), modes, values.theta, values.omega, omega_inv, log_det, values.sigma,
-            *problem.system, *problem.subject_data, problem.records.value, problem.records.used, problem.residual,
+            *problem.compiled, problem.subject_data, problem.records.value, problem.records.used, problem.residual,
             ofv, h, g_theta, g_sigma, g_precision, status, iterations,
         )  # fmt: skip
         ofv[status != 0] = math.inf

@@ -35,8 +35,8 @@ def predictions(
         order,
         np.array(etas, dtype=float, order="C"),  # a copy: pandas hands out read-only arrays
         values.theta,
-        *problem.system,
-        *problem.subject_data,
+        *problem.compiled,
+        problem.subject_data,
         f,
         f_eta,
         status,

@@ -10,6 +10,7 @@ import pandas as pd
 
 import pkpd
 from pkpd.language import Model, Problem, Solver, bind
+from pkpd.language.binding import Doses, Records
 
 Administration = tuple[float, float, int, float]  # time, amount, compartment (from 0), rate (0: bolus)
 
@@ -19,6 +20,16 @@ def _data(endpoints: int) -> pkpd.Dataset:
     rows = [dict(ID=1, TIME=0.0, AMT=1.0, EVID=1, DV=np.nan, DVID=1)]
     rows += [dict(ID=1, TIME=1.0, AMT=0.0, EVID=0, DV=1.0, DVID=k + 1) for k in range(endpoints)]
     return pkpd.read_dataset(pd.DataFrame(rows))
+
+
+def solve_first(
+    problem: Problem, order: int, p: np.ndarray, f: np.ndarray, f_p: np.ndarray, f_pp: np.ndarray
+) -> int:
+    """Solve for the first subject: fills ``f``, ``f_p``, ``f_pp`` and returns the status."""
+    solve, _, rates, jacobian, hessian, output, steady, system = problem.compiled
+    return solve(
+        order, 0, p, rates, jacobian, hessian, output, steady, system, problem.subject_data, f, f_p, f_pp
+    )
 
 
 class Case:
@@ -47,7 +58,7 @@ class Case:
         obs_row: Sequence[int] | None = None,
     ):
         """Return status, f (O,), gradient (O, E) and Hessian (O, E, E) to the etas."""
-        problem, functions, structure = self.problem, self.problem.functions, self.problem.structure
+        problem, functions = self.problem, self.problem.functions
         eta = np.array([values[n] for n in self.names] if isinstance(values, dict) else values, dtype=float)
         slots, etas, count = problem.n_slots, len(eta), len(times)
         theta = np.array([t.initial for t in problem.thetas])
@@ -58,18 +69,25 @@ class Case:
         f_p = np.zeros((count if order else 0, slots))
         f_pp = np.zeros((count if order > 1 else 0, slots, slots))
         d = np.array(doses, dtype=float).reshape(-1, 4)
-        status = problem.solve(
-            order, len(structure.states), p,
-            functions["rates"], functions["jacobian"], functions["hessian"], functions["output"], problem.steady,
-            structure.table, structure.coefficients, structure.event_slots, problem.settings,
-            np.ascontiguousarray(d[:, 0]), d[:, 2].astype(np.int64), np.ascontiguousarray(d[:, 1]),
-            np.ascontiguousarray(d[:, 3]),
-            np.zeros(len(d), np.int64) if dose_row is None else np.array(dose_row, np.int64),
-            np.zeros(len(d), np.int64), np.zeros(len(d)),
-            np.array(times, dtype=float), np.broadcast_to(np.array(endpoint, np.int64), count).copy(),
-            np.full(count, 10**6) if obs_row is None else np.array(obs_row, np.int64),
-            f, f_p, f_pp,
-        )  # fmt: skip
+        doses = Doses(
+            time=np.ascontiguousarray(d[:, 0]),
+            compartment=d[:, 2].astype(np.int64),
+            amount=np.ascontiguousarray(d[:, 1]),
+            rate=np.ascontiguousarray(d[:, 3]),
+            row=np.zeros(len(d), np.int64) if dose_row is None else np.array(dose_row, np.int64),
+            kind=np.zeros(len(d), np.int64),
+            interval=np.zeros(len(d)),
+            offsets=np.array([0, len(d)]),
+        )
+        records = Records(
+            time=np.array(times, dtype=float),
+            value=np.zeros(count),
+            endpoint=np.broadcast_to(np.array(endpoint, np.int64), count).copy(),
+            used=np.zeros(count, np.int64),
+            row=np.full(count, 10**6) if obs_row is None else np.array(obs_row, np.int64),
+            offsets=np.array([0, count]),
+        )
+        status = solve_first(problem.with_records(doses, records), order, p, f, f_p, f_pp)
         if order == 0:
             return status, f, None, None
         j = dp[:, :etas]

@@ -20,6 +20,7 @@ from pkpd.language import Solver, bind
 from pkpd.language.scales import Scales
 from pkpd.population.objective import Objective
 from tests import naive
+from tests.kernels.cases import solve_first
 
 CYCLES = 120  # implied doses before a steady-state dose; the slowest system below forgets e-fold in 30 h
 VALUES = {
@@ -100,7 +101,7 @@ BEFORE = [
 
 def solve(problem, values, order=0):
     """Status, f, gradient and Hessian of the only subject to the etas, which are the parameters."""
-    functions, d, r, s = problem.functions, problem.doses, problem.records, problem.structure
+    functions, r = problem.functions, problem.records
     eta = np.array([values[e.name] for e in problem.model.etas])
     n, slots = len(eta), problem.n_slots
     p, dp, d2p = np.zeros(slots), np.zeros((slots, n)), np.zeros((slots, n, n))
@@ -108,12 +109,7 @@ def solve(problem, values, order=0):
     count = len(r.time)
     f, f_p = np.zeros(count), np.zeros((count if order else 0, slots))
     f_pp = np.zeros((count if order > 1 else 0, slots, slots))
-    code = problem.solve(
-        order, len(s.states), p,
-        functions["rates"], functions["jacobian"], functions["hessian"], functions["output"], problem.steady,
-        s.table, s.coefficients, s.event_slots, problem.settings,
-        d.time, d.compartment, d.amount, d.rate, d.row, d.kind, d.interval, r.time, r.endpoint, r.row, f, f_p, f_pp,
-    )  # fmt: skip
+    code = solve_first(problem, order, p, f, f_p, f_pp)
     if order == 0:
         return code, f, None, None
     gradient = f_p @ dp
