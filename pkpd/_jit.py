@@ -90,6 +90,9 @@ class Subjects(NamedTuple):
     dose_offsets (N+1,), dose_time, dose_cmt, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval : arrays (D,)
         Dose records with additional doses written out. ``dose_place`` is the column of ``event_slots``; a rate of 0 is a
         bolus, row the record's place in the data; kind and interval (II) as in :mod:`pkpd.kernels.events`.
+    dose_inputs : (D, W) array
+        Time-varying inputs of the dose's record: under these a steady-state dose has its steady state, whatever piece of the
+        inputs comes after the record.
     obs_offsets (N+1,), obs_time, obs_endpoint, obs_row : arrays (O,)
         Where outputs are wanted, in order of time.
     obs_inputs : (O, W) array
@@ -109,6 +112,7 @@ class Subjects(NamedTuple):
     dose_row: Any
     dose_kind: Any
     dose_interval: Any
+    dose_inputs: Any
     obs_offsets: Any
     obs_time: Any
     obs_endpoint: Any
@@ -122,7 +126,7 @@ class Subjects(NamedTuple):
 
 SYSTEM = types.NamedTuple((i8, i8, I2, A1, I2, A1), System)
 SUBJECTS = types.NamedTuple(
-    (A2, I1, A1, I1, I1, A1, A1, I1, I1, A1, I1, A1, I1, I1, A2, I1, A1, A2, A2), Subjects
+    (A2, I1, A1, I1, I1, A1, A1, I1, I1, A1, A2, I1, A1, I1, I1, A2, I1, A1, A2, A2), Subjects
 )
 
 # The one signature of what finds steady states (see kernels/linear_steady.py for what each argument is).

@@ -161,7 +161,7 @@ class Problem:
         n, count = self.n_subjects, len(r.time)
         return Subjects(
             self.covariates, d.offsets, d.time, d.compartment, d.compartment, d.amount, d.rate, d.row, d.kind, d.interval,
-            r.offsets, r.time, r.endpoint, r.row, np.zeros((count, 0)),
+            np.zeros((len(d.time), 0)), r.offsets, r.time, r.endpoint, r.row, np.zeros((count, 0)),
             np.zeros(n + 1, dtype=np.int64), np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)),
         )  # fmt: skip
 
