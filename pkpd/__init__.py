@@ -44,6 +44,7 @@ _WHERE = {
     "exposure_metrics": "pkpd.exposure",
     "Normal": "pkpd.distributions",
     "HalfNormal": "pkpd.distributions",
+    "processes": "pkpd.parallel",
     "Assessment": "pkpd.study",
     "assess": "pkpd.study",
     "write_report": "pkpd.report",
