@@ -46,7 +46,9 @@ _WHERE = {
     "HalfNormal": "pkpd.distributions",
     "processes": "pkpd.parallel",
     "Assessment": "pkpd.study",
+    "Qualification": "pkpd.study",
     "assess": "pkpd.study",
+    "qualify": "pkpd.study",
     "write_report": "pkpd.report",
 }
 _MODULES = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 __all__ = ["main"]
 
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, BAD_INPUT, REGRESSION, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def _count(n: int, what: str) -> str:
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 fine, 1 the run failed, 2 the input was wrong, 130 interrupted.
+        0 fine, 1 the run failed, 2 the input was wrong, 3 a number moved (qualify), 130 interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter shows "?" instead of failing
@@ -101,8 +101,30 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="findings as JSON")
     check.set_defaults(run=_check)
 
-    verbs.add_parser("models", help="list the shipped models").set_defaults(run=_models)
-    verbs.add_parser("datasets", help="list the shipped data sets").set_defaults(run=_datasets)
+    qualify = verbs.add_parser(
+        "qualify", help="make reference fits and verdicts again and compare (exit code 3 if a number moved)"
+    )
+    qualify.add_argument(
+        "folder",
+        metavar="DIR",
+        nargs="?",
+        help="folder with qualify.toml; without it, the installation is qualified",
+    )
+    qualify.add_argument(
+        "--record", action="store_true", help="write what comes out as the references of DIR"
+    )
+    qualify.add_argument("--output", metavar="DIR", help="folder for the page, the JUnit XML and the JSON")
+    qualify.add_argument("--json", action="store_true", help="the comparison as JSON")
+    qualify.set_defaults(run=_qualify)
+
+    for name, run, what in (
+        ("models", _models, "list the shipped models"),
+        ("datasets", _datasets, "list the shipped data sets"),
+        ("doctor", _doctor, "versions, threads, and where compiled code is kept"),
+    ):
+        verb = verbs.add_parser(name, help=what)
+        verb.add_argument("--json", action="store_true", help="as JSON")
+        verb.set_defaults(run=run)
     return parser
 
 
@@ -163,28 +185,73 @@ def _check(options: argparse.Namespace) -> int:
     return BAD_INPUT if any(f.is_error for f in findings) else OK
 
 
-def _models(_: argparse.Namespace) -> int:
+def _qualify(options: argparse.Namespace) -> int:
+    from pkpd.results import to_json
+    from pkpd.study.console import ProgressLine
+    from pkpd.study.files import prepare_folder
+    from pkpd.study.qualification import qualify, record
+
+    with ProgressLine(sys.stderr) as progress:
+        if options.record:
+            from pkpd.errors import InputError
+
+            if options.folder is None:
+                raise InputError(
+                    "E_QUALIFY_FOLDER",
+                    "the references of an installation are not recorded.",
+                    "Give the folder of your own checks.",
+                )
+            print(f"recorded {record(options.folder, progress=progress)}")
+            return OK
+        folder = prepare_folder(options.output) if options.output else None
+        found = qualify(options.folder, progress=progress)
+    if folder is not None:
+        from pkpd.report.qualification_page import write_qualification
+
+        write_qualification(found, folder)
+    print(to_json(found, indent=1) if options.json else found)
+    return OK if found.passed else REGRESSION
+
+
+def _models(options: argparse.Namespace) -> int:
     import ast
 
     from pkpd.shipped import models_folder
 
+    found = {}
     for path in sorted(p for p in models_folder().glob("*.py") if not p.stem.startswith("_")):
         functions = [
             n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.FunctionDef)
         ]
-        print(f"{path.stem:<36} {_first_line(ast.get_docstring(functions[-1]) if functions else None)}")
-    return OK
+        found[path.stem] = _first_line(ast.get_docstring(functions[-1]) if functions else None)
+    return _listed(found, options, 36)
 
 
-def _datasets(_: argparse.Namespace) -> int:
+def _datasets(options: argparse.Namespace) -> int:
     import tomllib
 
     from pkpd.shipped import dataset_names, datasets_folder
 
+    found = {}
     for name in dataset_names():
         provenance = datasets_folder() / name / "provenance.toml"
         known = tomllib.loads(provenance.read_text(encoding="utf-8")) if provenance.is_file() else {}
-        print(f"{name:<24} {known.get('title', '')}".rstrip())
+        found[name] = str(known.get("title", ""))
+    return _listed(found, options, 24)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from pkpd.study.environment import environment
+
+    return _listed(environment(), options, 16)
+
+
+def _listed(found: dict[str, str], options: argparse.Namespace, width: int) -> int:
+    if options.json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        for name, text in found.items():
+            print(f"{name:<{width}} {text}".rstrip())
     return OK
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from pkpd.study.assessment import Assessment
 from pkpd.study.plan import Plan, check_plan, read_plan
+from pkpd.study.qualification import Qualification, qualify
 
-__all__ = ["Assessment", "Plan", "assess", "check_plan", "read_plan"]
+__all__ = ["Assessment", "Plan", "Qualification", "assess", "check_plan", "qualify", "read_plan"]
 
 
 def __getattr__(name: str) -> Any:

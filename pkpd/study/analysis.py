@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pandas as pd
 
 from pkpd.data import Dataset
 from pkpd.study.assessment import Assessment, ExposureResult
+from pkpd.study.environment import versions
 from pkpd.study.exposures import exposure_result, planned_regimen, subject_exposures
 from pkpd.study.pharmacokinetics import (
     load_planned_model,
@@ -181,12 +180,6 @@ def _assumptions(
 
 
 def _provenance(plan: Plan, data: Dataset) -> dict[str, Any]:
-    versions = {"python": platform.python_version()}
-    for name in ("pkpd", "numpy", "scipy", "pandas", "numba"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
     model = hashlib.sha256(model_source(plan)).hexdigest()
     sha256 = {"data": data.sha256, "plan": plan.sha256, "model": model}
-    return {"versions": versions, "seed": plan.seed, "sha256": sha256}
+    return {"versions": versions(), "seed": plan.seed, "sha256": sha256}
