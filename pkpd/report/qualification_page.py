@@ -53,6 +53,10 @@ def _tolerance(row: Any) -> str:
     return f"{row.tolerance:g}" + (" relative" if row.kind in ("estimate", "se") else "")
 
 
+def _difference(row: Any) -> str:
+    return "" if math.isnan(row.difference) else f"{row.difference:.2g}"
+
+
 def qualification_html(qualification: Qualification) -> str:
     """The qualification as one HTML page that works offline."""
     checks = qualification.checks
@@ -63,7 +67,7 @@ def qualification_html(qualification: Qualification) -> str:
         lines = "".join(
             f"<tr><th scope=row>{escape(str(r.quantity))}</th><td class=n>{escape(str(r.reference))}</td>"
             f"<td class=n>{escape(str(r.value))}</td>"
-            f"<td class=n>{'' if math.isnan(r.difference) else f'{r.difference:.2g}'}</td>"
+            f"<td class=n>{_difference(r)}</td>"
             f"<td class=n>{_tolerance(r)}</td>"
             f"<td class={'pass' if r.passed else 'fail'}>{'PASS' if r.passed else 'FAIL'}</td></tr>"
             for r in rows.itertuples()

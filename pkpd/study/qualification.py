@@ -67,10 +67,12 @@ class Qualification:
 
     def __repr__(self) -> str:
         lines = []
-        for row in self.checks.itertuples():
-            near = "" if not row.tolerance else f", tolerance {row.tolerance:g}"
-            word = "PASS" if row.passed else "FAIL"
-            lines.append(f"{word}  {row.check}: {row.quantity} {row.value} (reference {row.reference}{near})")
+        for row in self.checks.to_dict("records"):
+            near = "" if not row["tolerance"] else f", tolerance {row['tolerance']:g}"
+            word = "PASS" if row["passed"] else "FAIL"
+            lines.append(
+                f"{word}  {row['check']}: {row['quantity']} {row['value']} (reference {row['reference']}{near})"
+            )
         failed = int((~self.checks["passed"].astype(bool)).sum())
         return "\n".join([*lines, f"{len(self.checks) - failed} passed, {failed} failed"])
 
@@ -246,7 +248,7 @@ def _run(folder: Path, check: Mapping[str, Any]) -> dict[str, Any]:
             found[f"dose {who}"] = None if pd.isna(row["dose"]) else f"{row['dose']:g}"
             found |= {
                 f"probability {key} {who}": value
-                for key, value in row.items()
+                for key, value in ((str(k), v) for k, v in row.items())
                 if key.startswith("p_") and isinstance(value, float) and math.isfinite(value)
             }
         return found
