@@ -167,19 +167,24 @@ def _assess(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    sizes = ""
     if Path(options.file).suffix == ".toml":
         from pkpd.study.plan import check_plan
 
         findings = check_plan(options.file)
     else:
-        from pkpd.data import check
+        from pkpd.data.intake import examine
 
-        findings = check(options.file)
+        dataset, findings = examine(options.file)
+        if dataset is not None:
+            sizes = dataset.summary().to_string()
     if options.json:
         print(json.dumps([vars(f) for f in findings], indent=1, default=str))
     else:
         for finding in findings:
             print(finding)
+        if sizes:
+            print(sizes)
         errors = sum(f.is_error for f in findings)
         print(f"{options.file}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
     return BAD_INPUT if any(f.is_error for f in findings) else OK

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import pkpd
 import pkpd.study.analysis
 from pkpd import cli
 from pkpd.errors import FitError
@@ -265,6 +266,20 @@ def test_check_passes_a_good_data_set(tmp_path, capsys):
     path.write_text(GOOD)
     assert run("check", str(path)) == 0
     assert "0 errors" in capsys.readouterr().out
+
+
+def test_check_shows_what_the_data_hold(capsys):
+    from pkpd.shipped import dataset_path
+
+    assert run("check", str(dataset_path("pantumor_small"))) == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = next(i for i, line in enumerate(lines) if "subjects" in line)
+    assert lines[head].split() == ["subjects", "observations", "blq", "doses", "rows"]
+    sizes = {line.split()[0]: line.split()[1:] for line in lines[head + 2 : -1]}
+    expected = pkpd.load_dataset("pantumor_small").summary()
+    assert sizes == {
+        str(h): [str(x) for x in row] for h, row in zip(expected.index, expected.to_numpy(), strict=True)
+    }
 
 
 def test_check_of_a_plan(plan, capsys):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.data.ledger import Ledger, names
+from pkpd.data.missing_codes import report_missing_codes
 from pkpd.data.numerals import has_text, parse
 
 __all__ = ["read_covariate", "read_histology"]
@@ -24,7 +25,7 @@ def read_covariate(name: str, column: np.ndarray, codes: np.ndarray, ledger: Led
     codes : ndarray of int, shape (n,)
         Subject of each record, -1 where unknown.
     ledger : Ledger
-        Receives ``W_COVARIATE_MISSING``, ``W_COVARIATE_MIXED``, ``E_NOT_FINITE``.
+        Receives ``W_COVARIATE_MISSING``, ``W_COVARIATE_MIXED``, ``W_MISSING_CODE``, ``E_NOT_FINITE``.
 
     Returns
     -------
@@ -35,6 +36,7 @@ def read_covariate(name: str, column: np.ndarray, codes: np.ndarray, ledger: Led
     is_text = bool(numbers.wrong.any())
     if not is_text:
         ledger.add_rows("E_NOT_FINITE", numbers.infinite, name, column)
+        report_missing_codes(name, numbers.values, ledger)
     elif numbers.given.any():
         i = int(np.flatnonzero(numbers.wrong)[0])
         ledger.add_at("W_COVARIATE_MIXED", i, name, column[i])

@@ -10,6 +10,10 @@ from pkpd.data.ledger import Ledger
 
 __all__ = ["Event", "check_doses"]
 
+_MOST_ADDITIONAL = (
+    100_000  # a dose an hour for eleven years; what is beyond is an error in the table and fills the memory
+)
+
 
 @dataclass(frozen=True)
 class Event:
@@ -53,6 +57,9 @@ def check_doses(event: Event, ledger: Ledger) -> None:
     ledger.add_rows("E_RATE_NEGATIVE", dose & (rate < 0) & ~np.isin(rate, (-1, -2)), "RATE", rate)
     ledger.add_rows("E_II_NEGATIVE", interval < 0, "II", interval)
     ledger.add_rows("E_ADDL_NEGATIVE", additional < 0, "ADDL", additional)
+    ledger.add_rows(
+        "E_ADDL_TOO_MANY", additional > _MOST_ADDITIONAL, "ADDL", additional, most=_MOST_ADDITIONAL
+    )
     alone = (interval == 0) & ~event.unread["II"]
     ledger.add_rows("E_ADDL_WITHOUT_II", dose & (additional > 0) & alone, "ADDL", additional)
     ledger.add_rows("E_ADDL_WITHOUT_DOSE", other & (additional > 0), "ADDL", additional)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.data.adam import ADAM, from_adam
+from pkpd.data.after_dose import check_time_after_dose
 from pkpd.data.clock import elapsed_times
 from pkpd.data.columns import arrange
 from pkpd.data.covariates import read_covariate, read_histology
@@ -29,7 +30,7 @@ from pkpd.data.table import Table, table_from_frame
 from pkpd.errors import DataError, Finding, InputError, PkpdWarning
 from pkpd.shipped import dataset_path
 
-__all__ = ["check", "load_dataset", "read_dataset"]
+__all__ = ["check", "examine", "load_dataset", "read_dataset"]
 
 
 def read_dataset(
@@ -48,7 +49,8 @@ def read_dataset(
     empty cell, ``.`` or ``NA``. Without EVID, records with an amount are doses; without MDV, DV is missing on
     doses and where its cell is empty. Empty cells of AMT, RATE, II, ADDL, SS, EVID, CENS are 0. Records with
     EVID 0 and MDV 1 are kept: predictions are made there. Clock times, points in time and NONMEM's date columns
-    become time since the first record of the subject, in the unit declared for TIME or else in hours.
+    become time since the first record of the subject, in the unit declared for TIME or else in hours. CMT says where a
+    dose goes; which endpoint an observation belongs to is said by DVID alone. A column TAD is compared with the doses.
 
     EVID 2 changes nothing, 3 resets the system, 4 resets it and gives a dose. Well-formed records that cannot be
     computed yet (censored values, compartments turned off by a negative CMT) are refused by name.
@@ -86,7 +88,7 @@ def read_dataset(
     PkpdWarning
         Once for each kind of ``W_`` finding.
     """
-    dataset, findings = _read(path_or_frame, covariates, units, histology, columns, allow)
+    dataset, findings = examine(path_or_frame, covariates, units, histology, columns, allow)
     errors = [f for f in findings if f.is_error]
     if errors or dataset is None:
         raise DataError(errors)
@@ -121,7 +123,7 @@ def check(
         Errors (``E_``) and warnings (``W_``): those of the whole table first, then in file order. Empty if
         all is well. More than 1000 of one kind are counted rather than listed.
     """
-    return _read(path_or_frame, covariates, units, histology, columns, allow)[1]
+    return examine(path_or_frame, covariates, units, histology, columns, allow)[1]
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
@@ -151,14 +153,21 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     return read_dataset(path, **options)
 
 
-def _read(
+def examine(
     path_or_frame: Any,
-    covariates: Sequence[str] | None,
-    units: Mapping[str, str] | None,
-    histology: str | None,
-    columns: Mapping[str, str] | str | None,
-    allow: Collection[str],
+    covariates: Sequence[str] | None = None,
+    units: Mapping[str, str] | None = None,
+    histology: str | None = "TUMOR",
+    columns: Mapping[str, str] | str | None = None,
+    allow: Collection[str] = (),
 ) -> tuple[Dataset | None, list[Finding]]:
+    """Read a table and list its problems, as :func:`read_dataset` and :func:`check` do.
+
+    Returns
+    -------
+    (Dataset or None, list of Finding)
+        None if there are errors.
+    """
     _check_options(covariates, units, histology, columns, allow)
     ledger = Ledger()
     table = _table(path_or_frame, ledger)
@@ -210,6 +219,7 @@ def _read(
         source=table.source,
         sha256=table.sha256,
     )
+    check_time_after_dose(dataset, ledger)
     return dataset, ledger.findings()
 
 

@@ -15,6 +15,7 @@ __all__ = ["LISTED", "Ledger", "names"]
 # Findings of one kind that are listed one by one; the rest is counted in a last one, so that a file of 10^7
 # wrong rows neither fills the memory nor the screen.
 LISTED = 1000
+_WIDEST = 300  # characters of a word in a message
 
 
 class Ledger:
@@ -65,7 +66,7 @@ class Ledger:
         where = np.flatnonzero(at) if at.dtype == bool else at
         for k, i in enumerate(where[:LISTED]):
             if before is not None:
-                words["before"] = _plain(before[k])
+                words["before"] = before[k]
             value = None if values is None else _plain(values[i])
             self._add(code, int(self.lines[i]), self.label(i), column, value, words)
         hidden = len(where) - LISTED
@@ -77,8 +78,9 @@ class Ledger:
     def _add(
         self, code: str, row: int | None, subject: Any, column: str | None, value: Any, words: dict[str, Any]
     ) -> None:
-        message, remedy = (text.format_map({"value": value, **words}) for text in RULES[code])
-        self._findings.append(Finding(code, message, remedy, row, subject, column, value))
+        shown = {name: _short(_plain(word)) for name, word in {"value": value, **words}.items()}
+        message, remedy = (text.format_map(shown) for text in RULES[code])
+        self._findings.append(Finding(code, message, remedy, row, _short(subject), column, _short(value)))
 
     def label(self, i: int) -> Any:
         """ID of record ``i``, or None where it is not known."""
@@ -98,6 +100,11 @@ def names(values: Sequence[Any], shown: int = 5) -> str:
     """``a, b, c and 4 more``: a list short enough for a sentence."""
     text = ", ".join(str(_plain(v)) for v in values[:shown])
     return text + (f" and {len(values) - shown} more" if len(values) > shown else "")
+
+
+def _short(value: Any) -> Any:
+    # a cell may hold a megabyte when quotes go wrong
+    return value[:_WIDEST] + " …" if isinstance(value, str) and len(value) > _WIDEST else value
 
 
 def _plain(value: Any) -> Any:

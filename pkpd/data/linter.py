@@ -115,6 +115,10 @@ def read_records(columns: dict[str, np.ndarray], ledger: Ledger) -> Records:
     )
     check_doses(event, ledger)
     measured = read_measurements(event.kind, cells, ledger)
+    compartment = _compartments(columns.get("CMT"), n, ledger)
+    observed = (event.kind == 0) & (measured.missing == 0)
+    if "DVID" not in cells:
+        _check_endpoints(compartment, observed, ledger)
     return Records(
         columns={
             "TIME": time.values,
@@ -124,7 +128,7 @@ def read_records(columns: dict[str, np.ndarray], ledger: Ledger) -> Records:
             "RATE": event.rate,
             "II": event.interval,
             "ADDL": event.additional.astype(np.int64),
-            "CMT": _compartments(columns.get("CMT"), n, ledger),
+            "CMT": compartment,
             "DVID": _endpoints(cells.get("DVID"), event.kind, n, ledger),
             "DV": measured.value,
             "SS": event.steady.astype(np.int64),
@@ -133,7 +137,7 @@ def read_records(columns: dict[str, np.ndarray], ledger: Ledger) -> Records:
             "LLOQ": measured.quantifiable,
         },
         dosed=event.dose | unread["AMT"],
-        observed=(event.kind == 0) & (measured.missing == 0),
+        observed=observed,
     )
 
 
@@ -178,6 +182,15 @@ def _compartments(column: np.ndarray | None, n: int, ledger: Ledger) -> np.ndarr
     ledger.add_rows("E_NOT_FINITE", numbers.infinite, "CMT", column)
     ledger.add_rows("E_NOT_INTEGER", numbers.given & (values != np.round(values)), "CMT", values)
     return np.where(values == 0, np.nan, values)
+
+
+def _check_endpoints(compartment: np.ndarray, observed: np.ndarray, ledger: Ledger) -> None:
+    """Observations in several compartments are several endpoints for NONMEM: here only DVID can say so."""
+    at = np.flatnonzero(observed & ~np.asarray(pd.isna(pd.Series(compartment))))
+    other = at[compartment[at] != compartment[at[0]]] if len(at) else at
+    if len(other):
+        i = int(other[0])
+        ledger.add_at("E_CMT_ENDPOINT", i, "CMT", compartment[i], before=compartment[at[0]])
 
 
 def _endpoints(numbers: Numbers | None, kinds: np.ndarray, n: int, ledger: Ledger) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pkpd.data.ledger import Ledger
+from pkpd.data.missing_codes import report_missing_codes
 from pkpd.data.numerals import Numbers
 
 __all__ = ["Measurements", "read_measurements"]
@@ -72,6 +73,7 @@ def read_measurements(kind: np.ndarray, cells: dict[str, Numbers], ledger: Ledge
     missing = _missing(kind, dv, empty, cells, ledger)
     used = observation & (missing == 0)
     censored = np.where(used, censored, 0)
+    report_missing_codes("DV", np.where(used, dv.values, np.nan), ledger)
     crossed = ((censored == 1) & (limit >= value)) | ((censored == -1) & (limit <= value))
     ledger.add_rows("E_LIMIT_ORDER", crossed, "LIMIT", limit)
     idle = np.flatnonzero(used & (censored == 0) & ~np.isnan(limit))

@@ -21,6 +21,7 @@ __all__ = ["table_from_file"]
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NUMERIC_NAME = re.compile(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?\Z")
+_STATED = re.compile(rb"sep=([,;|\t])[ \t]*(?:\n|\Z)", re.IGNORECASE)
 _ONE_LINE_EACH = (
     "Write every record on one line with one value per column; leave a cell empty or put . where none is."
 )
@@ -30,7 +31,8 @@ def table_from_file(path: Path, ledger: Ledger) -> Table | None:
     """Read a delimited text file.
 
     Comma, semicolon, tab or bar as the header shows, otherwise blanks; UTF-8 with or without byte order mark,
-    or UTF-16 with one. Empty lines are skipped; lines that begin with ``#`` are comments, as for NONMEM.
+    or UTF-16 with one. Empty lines are skipped; lines that begin with ``#`` are comments, as for NONMEM; a first line
+    ``sep=;`` states the separator.
 
     Parameters
     ----------
@@ -50,13 +52,16 @@ def table_from_file(path: Path, ledger: Ledger) -> Table | None:
     if data is None:
         return None
     start, data = _first_line(data)
+    stated = _STATED.match(data)
+    if stated:  # spreadsheets write their separator above the header
+        start, data = _first_line(data[stated.end() :], start + 1)
     if not data.strip():
         ledger.add("E_FILE_EMPTY", path=path)
         return None
     end = data.find(b"\n")
     line, body = (data, b"") if end < 0 else (data[:end], data[end + 1 :])
     header_text = line.decode("utf-8")
-    delimiter = _delimiter(header_text, start, ledger)
+    delimiter = stated[1].decode() if stated else _delimiter(header_text, start, ledger)
     if delimiter is None:
         return None
     headers = _headers(header_text, delimiter, start, ledger)
@@ -112,9 +117,8 @@ def _utf8(raw: bytes, ledger: Ledger) -> bytes | None:
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
 
 
-def _first_line(data: bytes) -> tuple[int, bytes]:
+def _first_line(data: bytes, start: int = 1) -> tuple[int, bytes]:
     """Line number of the header and the content from there; empty lines may stand above it."""
-    start = 1
     while data:
         end = data.find(b"\n")
         if end < 0 or data[:end].strip():

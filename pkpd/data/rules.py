@@ -98,6 +98,10 @@ RULES: dict[str, tuple[str, str]] = {
         "digits.",
     ),
     "E_TIME_UNIT": ("{value} is not a unit of time.", 'Declare units={{"TIME": "h"}}, for instance.'),
+    "W_TAD_DIFFERS": (
+        "TAD is not the time since the last dose of the table ({expected}) on {count} observation(s).",
+        "Correct TAD, TIME or the doses; the solver goes by TIME and the dose records.",
+    ),
     "W_TIME_CLOCK": (
         "dates and clock times are turned into time since the first record of each subject, in {unit}.",
         'Another unit is had with units={{"TIME": "day"}}.',
@@ -138,6 +142,10 @@ RULES: dict[str, tuple[str, str]] = {
     "E_ADDL_WITHOUT_II": (
         "{value} additional doses have no interval.",
         "Give II, the time between the doses.",
+    ),
+    "E_ADDL_TOO_MANY": (
+        "{value} additional doses on one record are more than {most}.",
+        "Correct ADDL (is it an amount or a time?), or write the dosing as several records.",
     ),
     "E_ADDL_WITHOUT_DOSE": (
         "a record that is no dose has additional doses ({value}).",
@@ -198,6 +206,10 @@ RULES: dict[str, tuple[str, str]] = {
         "CMT {value} turns a compartment off, which is not supported yet.",
         "Give the number or the name of a compartment.",
     ),
+    "E_CMT_ENDPOINT": (
+        "observations stand in compartment {before} and in {value}, but no DVID says which endpoint each of them is.",
+        "Add DVID (1, 2, ... in the order in which the model observes them); CMT of an observation is not read otherwise.",
+    ),
     "E_DVID_MISSING": (
         "the observation does not say which endpoint it is.",
         "Give DVID (1, 2, ...) on every observation.",
@@ -241,6 +253,10 @@ RULES: dict[str, tuple[str, str]] = {
     "W_COVARIATE_MIXED": (
         "{value} is not a number but other cells are; the column is read as categories.",
         "Correct the text if the covariate is a number.",
+    ),
+    "W_MISSING_CODE": (
+        "{value} on {count} record(s) is used as a number; it looks like a code for a missing value.",
+        "Leave the cell empty if the value is missing.",
     ),
     "E_HISTOLOGY_MISSING": (
         "the subject has no histology.",
