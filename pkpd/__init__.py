@@ -45,6 +45,7 @@ _WHERE = {
     "Normal": "pkpd.distributions",
     "HalfNormal": "pkpd.distributions",
     "processes": "pkpd.parallel",
+    "Store": "pkpd.store",
     "Assessment": "pkpd.study",
     "Qualification": "pkpd.study",
     "assess": "pkpd.study",

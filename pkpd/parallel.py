@@ -145,7 +145,9 @@ def run(
     waiting = [i for i in range(len(items)) if i not in found]
     interrupted = False
     with Progress(label, len(items), done=len(items) - len(waiting)) as line, warnings.catch_warnings():
-        warnings.simplefilter("ignore", PkpdWarning)  # each task would repeat them; results say what matters
+        # each task would repeat its warnings, and results say what matters; those of the store are about the run
+        warnings.simplefilter("ignore", PkpdWarning)
+        warnings.filterwarnings("always", "W_STORE", PkpdWarning)
 
         def finished(i: int, value: Any) -> None:
             found[i] = value

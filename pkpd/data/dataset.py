@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -307,6 +308,12 @@ class Dataset:
                 )
             frame[name] = pd.Series(values).iloc[rows].to_numpy(dtype=values.dtype)
         return self._with(frame=frame, covariates=(*self.covariates, *[str(c) for c in table.columns]))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the records and of what their columns are, wherever they were read from."""
+        content = content_hash({str(c): column_of(self.frame[c]) for c in self.frame.columns})
+        said = (self.subjects.tolist(), self.covariates, self.histology, sorted(self.units.items()))
+        return hashlib.sha256(f"{content} {said!r}".encode()).hexdigest()
 
     def _with(self, **changes: Any) -> Dataset:
         frame = changes["frame"]
