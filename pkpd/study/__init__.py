@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from pkpd.study.assessment import Assessment
 from pkpd.study.plan import Plan, check_plan, read_plan
 from pkpd.study.qualification import Qualification, qualify
 
-__all__ = ["Assessment", "Plan", "Qualification", "assess", "check_plan", "qualify", "read_plan"]
+__all__ = [
+    "Assessment",
+    "Plan",
+    "Qualification",
+    "Scenario",
+    "assess",
+    "check_plan",
+    "operating_characteristics",
+    "qualify",
+    "read_plan",
+]
+
+_WHERE = {
+    "Scenario": "scenarios",
+    "assess": "analysis",
+    "operating_characteristics": "characteristics",
+}
 
 
 def __getattr__(name: str) -> Any:
     # an assessment can be read and reported without loading all that produces one
-    if name == "assess":
-        from pkpd.study.analysis import assess
-
-        return assess
+    if name in _WHERE:
+        return getattr(import_module(f"pkpd.study.{_WHERE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
