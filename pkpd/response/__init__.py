@@ -1,10 +1,13 @@
 """Exposure-response families: effect at a stated exposure, per histology."""
 
+from pkpd.response.aliasing import AliasingMap, aliasing_map
+from pkpd.response.balance import covariate_balance
 from pkpd.response.competing_incidence import cumulative_incidence
 from pkpd.response.competing_risks import CompetingRisksFit, fit_competing_risks
 from pkpd.response.count import CountFit, fit_count
 from pkpd.response.cox import CoxFit, fit_cox
 from pkpd.response.emax import EmaxFit, fit_emax
+from pkpd.response.exposure_check import ExposureCheck, evidence_class, exposure_check
 from pkpd.response.likelihood_ratio import LikelihoodRatio, bootstrap_likelihood_ratio
 from pkpd.response.logistic import LogisticFit, fit_logistic
 from pkpd.response.logistic_emax import LogisticEmaxFit
@@ -12,26 +15,47 @@ from pkpd.response.multiple_contrasts import McpModResult, mcp_mod
 from pkpd.response.observed import clopper_pearson, counts, observed_proportions
 from pkpd.response.ordinal import OrdinalFit, fit_ordinal
 from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_parametric_survival
+from pkpd.response.propensity import (
+    Matched,
+    WeightedEffect,
+    Weights,
+    effective_sample_size,
+    exposure_weights,
+    inverse_probability_weights,
+    matched_pairs,
+    weighted_effect,
+)
 from pkpd.response.qtc import QtcFit, fit_qtc
 from pkpd.response.regressors import Regressors
 
 __all__ = [
+    "AliasingMap",
     "CompetingRisksFit",
     "CountFit",
     "CoxFit",
     "EmaxFit",
+    "ExposureCheck",
     "LikelihoodRatio",
     "LogisticEmaxFit",
     "LogisticFit",
+    "Matched",
     "McpModResult",
     "OrdinalFit",
     "ParametricSurvivalFit",
     "QtcFit",
     "Regressors",
+    "WeightedEffect",
+    "Weights",
+    "aliasing_map",
     "bootstrap_likelihood_ratio",
     "clopper_pearson",
     "counts",
+    "covariate_balance",
     "cumulative_incidence",
+    "effective_sample_size",
+    "evidence_class",
+    "exposure_check",
+    "exposure_weights",
     "fit_competing_risks",
     "fit_count",
     "fit_cox",
@@ -40,6 +64,9 @@ __all__ = [
     "fit_ordinal",
     "fit_parametric_survival",
     "fit_qtc",
+    "inverse_probability_weights",
+    "matched_pairs",
     "mcp_mod",
     "observed_proportions",
+    "weighted_effect",
 ]

@@ -19,7 +19,7 @@ from pkpd.study.scenarios import Scenario, scenarios_of, simulated_trial, true_e
 from pkpd.study.subjects import read_data, subject_table
 from pkpd.study.verdicts import margins_of
 
-__all__ = ["OperatingCharacteristics", "VERDICTS", "operating_characteristics"]
+__all__ = ["VERDICTS", "OperatingCharacteristics", "operating_characteristics"]
 
 VERDICTS = ("same dose", "adjust dose", "exclude", "insufficient data")
 PURPOSE = 0x4F43  # keeps these random numbers apart from those of other tasks with the same seed
@@ -207,7 +207,7 @@ def _evidence(design: _Design, patients: pd.DataFrame, seed: int) -> dict[str, E
             "log_ratio_se_reference": sd / math.sqrt(home),
         }
     )
-    fits = {}
+    fits: dict[str, Any] = {}
     for endpoint in ("response", "ae"):
         known = patients[patients[endpoint].notna()]
         spread = known.groupby("histology")["exposure"].nunique()

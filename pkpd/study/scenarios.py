@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,9 +95,7 @@ class Scenario:
                 self.name, f"ratio of the reference {reference!r} is not 1", "Ratios are relative to it."
             )
 
-    def probability(
-        self, endpoint: str, histology: str, reference: str, log_exposure: np.ndarray
-    ) -> np.ndarray:
+    def probability(self, endpoint: str, histology: str, reference: str, log_exposure: Any) -> np.ndarray:
         """Probability of ``"response"`` or ``"ae"`` at log exposures relative to the reference's median."""
         level = self.response if endpoint == "response" else self.ae
         slope = self.response_slope if endpoint == "response" else self.ae_slope
