@@ -12,8 +12,10 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError
 from pkpd.histology import Evidence, Margins, decide, gather
+from pkpd.parallel import run, stream
 from pkpd.response import fit_logistic
 from pkpd.results import result
+from pkpd.store import fingerprint, open_store, remembered
 from pkpd.study.plan import Plan, read_plan
 from pkpd.study.scenarios import Scenario, scenarios_of, simulated_trial, true_evidence
 from pkpd.study.subjects import read_data, subject_table
@@ -81,7 +83,6 @@ def operating_characteristics(
     seed: int | None = None,
     executor: Any = None,
     store: Any = None,
-    progress: Any = None,
 ) -> OperatingCharacteristics:
     """Simulate trials under stated truths and count what the plan's decision table says of them.
 
@@ -98,12 +99,11 @@ def operating_characteristics(
         Draws of the coefficients of each exposure-response fit.
     seed : int, optional
         Default: the plan's.
-    executor : concurrent.futures.Executor, optional
-        Where trials run; here, one after the other, without it. Results are the same bits on any.
-    store : Store, optional
+    executor : Executor, or callable that makes one, optional
+        Where trials run (:func:`pkpd.processes`); here, one after the other, without it. Results are the same
+        bits on any.
+    store : Store or path, optional
         Where finished trials are kept: a run that was interrupted goes on from there.
-    progress : callable, optional
-        Called with the number of tasks done and of all.
 
     Returns
     -------
@@ -113,6 +113,8 @@ def operating_characteristics(
     ------
     InputError
         ``E_SCENARIO``, ``E_OPTION``, and what the plan and its data raise.
+    FitError
+        ``E_TASKS_FAILED``: trials that could not be simulated, with the first cause.
 
     Notes
     -----
@@ -140,8 +142,20 @@ def operating_characteristics(
         for i, scenario in enumerate(truths)
         for start in range(0, n, BATCH)
     ]
-    answers = [_batch(task) for task in tasks]
-    rows: list[list[Any]] = [row for answer in answers for row in answer]
+    kept = open_store(store)
+    keys = [] if kept is None else [fingerprint("operating characteristics", *task) for task in tasks]
+    known, keep = remembered(kept, keys)
+    answers = run(_batch, tasks, executor=executor, label="operating characteristics", known=known, keep=keep)
+    if answers.interrupted:
+        raise KeyboardInterrupt
+    if answers.failures:
+        lost = answers.failures[0]
+        raise FitError(
+            "E_TASKS_FAILED",
+            f"{len(answers.failures)} of {len(tasks)} tasks failed, the first because {lost.reason}.",
+            "Mend the cause and run again; with store= what was finished is kept.",
+        )
+    rows: list[list[Any]] = [row for answer in answers.values for row in answer]
     drawn = pd.DataFrame(rows, columns=["scenario", "trial", "histology", "verdict", "dose"])
     failed = int((drawn["verdict"] == "").sum())
     table, any_false = _count(drawn[drawn["verdict"] != ""], truths, design)
@@ -173,14 +187,7 @@ def _batch(task: tuple[_Design, Scenario, int, int, int]) -> list[list[Any]]:
     design, scenario, index, start, stop = task
     rows: list[list[Any]] = []
     for trial in range(start, stop):
-        stream = np.random.SeedSequence(design.seed, spawn_key=(PURPOSE, index, trial))
-        patients = simulated_trial(
-            scenario,
-            design.patients,
-            design.reference,
-            design.margins.reference_dose,
-            np.random.Generator(np.random.Philox(stream)),
-        )
+        patients = _trial(design, scenario, index, trial)
         try:
             evidence = _evidence(design, patients, trial)
         except FitError:
@@ -190,6 +197,16 @@ def _batch(task: tuple[_Design, Scenario, int, int, int]) -> list[list[Any]]:
             verdict = decide(known, design.margins)
             rows.append([scenario.name, trial, histology, verdict.verdict, verdict.dose])
     return rows
+
+
+def _trial(design: _Design, scenario: Scenario, index: int, trial: int) -> pd.DataFrame:
+    return simulated_trial(
+        scenario,
+        design.patients,
+        design.reference,
+        design.margins.reference_dose,
+        stream(design.seed, PURPOSE, index, trial),
+    )
 
 
 def _evidence(design: _Design, patients: pd.DataFrame, seed: int) -> dict[str, Evidence]:
@@ -245,15 +262,7 @@ def _count(
         own = drawn[drawn["scenario"] == scenario.name]
         trials = max(own["trial"].nunique(), 1)
         # the features of the design are the same in every trial: those of the first one stand for all
-        stream = np.random.SeedSequence(design.seed, spawn_key=(PURPOSE, index, 0))
-        first = simulated_trial(
-            scenario,
-            design.patients,
-            design.reference,
-            design.margins.reference_dose,
-            np.random.Generator(np.random.Philox(stream)),
-        )
-        evidence = _evidence(design, first, 0)
+        evidence = _evidence(design, _trial(design, scenario, index, 0), 0)
         truth = true_evidence(scenario, evidence, design.margins)
         false = pd.DataFrame(
             False, index=sorted(own["trial"].unique()), columns=["same", "adjust", "exclude"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from scipy import integrate, stats
 
 from pkpd.errors import InputError
+from pkpd.study import characteristics
 from pkpd.study.characteristics import operating_characteristics
 from pkpd.study.scenarios import Scenario
 
@@ -145,8 +147,17 @@ def test_the_same_seed_gives_the_same_table_and_another_seed_another(plan):
     )
     pd.testing.assert_frame_equal(first.table, again.table)
     assert not first.table.equals(other.table)
-    # the first trials are the same whatever the number of trials
-    assert first.n_replicates == 12
+
+
+def test_threads_and_a_store_give_the_same_bits_and_nothing_is_done_twice(plan, tmp_path, monkeypatch):
+    truth = {"name": "alike", **BASE}
+    here = operating_characteristics(plan, truth, n=20, n_draws=100, store=tmp_path / "store")
+    with ThreadPoolExecutor(2) as pool:
+        there = operating_characteristics(plan, truth, n=20, n_draws=100, executor=pool)
+    pd.testing.assert_frame_equal(here.table, there.table)
+    monkeypatch.setattr(characteristics, "_batch", lambda task: pytest.fail("done before"))
+    again = operating_characteristics(plan, truth, n=20, n_draws=100, store=tmp_path / "store")
+    pd.testing.assert_frame_equal(here.table, again.table)
 
 
 @pytest.mark.parametrize(
