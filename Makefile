@@ -5,11 +5,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
-.PHONY: help demo test bench nightly clean
+.PHONY: help demo test docs bench nightly clean
 
 help:
 	@echo "make demo     from patient records to a verdict per tumour type, in demo/"
 	@echo "make test     style, types, import direction and the test suite"
+	@echo "make docs     the pages and the API reference, in docs/_build"
 	@echo "make bench    benchmarks"
 	@echo "make nightly  the slow checks"
 	@echo "make clean    remove the environment and everything that was made"
@@ -24,6 +25,10 @@ test: $(VENV)/installed-test
 	@$(BIN)/lint-imports --no-logo --no-cache > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
 	@$(BIN)/python -m pytest
 
+docs: $(VENV)/installed-test
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
 bench: $(VENV)/installed-test
 	@$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
 
@@ -33,7 +38,7 @@ nightly: $(VENV)/installed-test
 
 clean:
 	@test ! -f $(VENV)/pyvenv.cfg || rm -rf $(VENV)
-	rm -rf demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
+	rm -rf demo dist build docs/_build docs/api docs/api.rst .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
 
 # The stamps make a second call quick; a change of the dependencies installs again.
 $(VENV)/bin/python:

@@ -65,7 +65,7 @@ def max_t(
     df: float | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Each histology against one reference or the mean of all, by the distribution of the largest |t|.
+    """Each histology against one reference or the mean of all, by the distribution of the largest absolute t.
 
     Uses the correlation between the contrasts, so it is never more conservative than Holm.
 
