@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import mpmath
 import numpy as np
@@ -98,6 +99,48 @@ def simulate_ode(
                 x, rate = x + dx, rate + dr
         if sample == "after":
             out[times == stop] = x
+    return out
+
+
+def input_between(t: float, knots: Sequence[float], values: Sequence[float], interpolation: str) -> float:
+    """Value of a covariate at a time `t` between the records at `knots`, which have `values`; the last one stays."""
+    if t > knots[-1]:
+        return values[-1]
+    k = max(j for j, knot in enumerate(knots[:-1]) if knot < t) if t > knots[0] else 0
+    a, b, share = values[k], values[k + 1], (t - knots[k]) / (knots[k + 1] - knots[k])
+    if interpolation == "linear":
+        return a + (b - a) * share
+    return {"nocb": b, "locf": a, "midpoint": a if share < 0.5 else b}[interpolation]
+
+
+def simulate_varying(
+    rhs: Callable[[float, np.ndarray, float], Sequence[float]],
+    x0: Sequence[float],
+    events: Sequence[Dose],
+    times: Sequence[float],
+    knots: Sequence[float],
+    values: Sequence[float],
+    interpolation: str,
+) -> np.ndarray:
+    """States at `times` (sorted) of ``rhs(t, x, w)`` with a covariate w known at `knots`; bolus doses; samples after them."""
+    middles = [(a + b) / 2 for a, b in pairwise(knots)]
+    stops = sorted({0.0, *(e.time for e in events), *times, *knots, *middles})
+    x, out = np.array(x0, float), np.full((len(times), len(x0)), np.nan)
+    for now, stop in zip([0.0, *stops], stops, strict=False):
+        if stop > now:
+            tiny = 1e-9 * (stop - now)  # strictly inside: the covariate may jump at either end
+
+            def inside(t, now=now, stop=stop, tiny=tiny):
+                return input_between(min(max(t, now + tiny), stop - tiny), knots, values, interpolation)
+
+            x = solve_ivp(
+                lambda t, y, w=inside: np.asarray(rhs(t, y, w(t)), float),
+                (now, stop), x, method="DOP853", rtol=1e-12, atol=1e-12,
+            ).y[:, -1]  # fmt: skip
+        for e in events:
+            if e.time == stop:
+                x[e.compartment] += e.amount
+        out[np.asarray(times) == stop] = x
     return out
 
 

@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import sympy
 
 from pkpd.data import Dataset
 from pkpd.errors import ModelError
-from pkpd.language.declarations import Factor, Model, Theta
+from pkpd.language.columns import label_column, levels, number_column
+from pkpd.language.declarations import Eta, Model, Theta
 from pkpd.language.generate import model_source
+from pkpd.language.inputs import InputColumn, Inputs, read_inputs
+from pkpd.language.places import Places, find_places
+from pkpd.language.records import OFF, Doses, Records, read_doses, read_records
 from pkpd.language.solver import Solver
-from pkpd.language.structure import Structure, analyse
+from pkpd.language.structure import Structure, Varying, analyse
 
 __all__ = ["Doses", "Problem", "Records", "bind"]
-
-
-@dataclass(frozen=True)
-class Doses:
-    """Dose and reset records of all subjects, additional doses written out.
-
-    ``time``, ``amount``, ``rate`` (D,) float; ``compartment`` (D,) from 0; ``row`` (D,) place of the record in its subject;
-    ``kind`` (D,) 0 dose, 1 or 2 steady-state dose, 3 reset; ``interval`` (D,) II of steady-state doses;
-    ``offsets`` (N+1,): the doses of subject i are ``offsets[i]:offsets[i+1]``.
-    """
-
-    time: np.ndarray
-    compartment: np.ndarray
-    amount: np.ndarray
-    rate: np.ndarray
-    row: np.ndarray
-    kind: np.ndarray
-    interval: np.ndarray
-    offsets: np.ndarray
-
-
-@dataclass(frozen=True)
-class Records:
-    """Observation records of all subjects, in order of time.
-
-    ``time``, ``value`` (O,) float; ``endpoint`` (O,) from 0; ``used`` (O,) 1 where the value enters the likelihood;
-    ``row`` (O,) place in the subject; ``offsets`` (N+1,).
-    """
-
-    time: np.ndarray
-    value: np.ndarray
-    endpoint: np.ndarray
-    used: np.ndarray
-    row: np.ndarray
-    offsets: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -65,11 +33,19 @@ class Problem:
         With the thetas that factor levels brought.
     thetas : tuple of Theta
         All thetas, those of factor effects last, named ``CL(TUMOR=lung)``.
+    etas : tuple of Eta
+        All random effects.
     subjects : (N,) array
         ID labels.
     doses, records : Doses, Records
     covariates : (N, C) array
-        Values per subject, in the order in which the compiled functions read them.
+        What does not change within a subject, in the order in which the compiled functions read it.
+    inputs : Inputs
+        What does.
+    places : Places
+        Where doses go.
+    level_sizes : tuple of int
+        Subjects that carry the level of each theta that factors brought, at one record at least.
     residual : (K, 2) int array
         Per endpoint the positions among the sigmas of its additive and proportional error; -1 where there is none.
     structure : Structure
@@ -78,10 +54,14 @@ class Problem:
 
     model: Model
     thetas: tuple[Theta, ...]
+    etas: tuple[Eta, ...]
     subjects: np.ndarray
     doses: Doses
     records: Records
     covariates: np.ndarray
+    inputs: Inputs
+    places: Places
+    level_sizes: tuple[int, ...]
     residual: np.ndarray
     structure: Structure
     solver: Solver
@@ -95,7 +75,7 @@ class Problem:
     @property
     def n_eta(self) -> int:
         """Number of random effects."""
-        return len(self.model.etas)
+        return len(self.etas)
 
     @property
     def n_slots(self) -> int:
@@ -157,17 +137,40 @@ class Problem:
         """The argument that every kernel takes for the data."""
         from pkpd._jit import Subjects
 
-        d, r = self.doses, self.records
-        n, count = self.n_subjects, len(r.time)
+        d, r, w = self.doses, self.records, self.inputs
         return Subjects(
-            self.covariates, d.offsets, d.time, d.compartment, d.compartment, d.amount, d.rate, d.row, d.kind, d.interval,
-            np.zeros((len(d.time), 0)), r.offsets, r.time, r.endpoint, r.row, np.zeros((count, 0)),
-            np.zeros(n + 1, dtype=np.int64), np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)),
+            self.covariates, d.offsets, d.time, d.compartment, self.places.of_doses, d.amount, d.rate, d.row, d.kind, d.interval,
+            w.at_doses, r.offsets, r.time, r.endpoint, r.row, w.at_records, w.offsets, w.time, w.value, w.slope,
         )  # fmt: skip
 
     def with_records(self, doses: Doses, records: Records) -> Problem:
-        """Give the same subjects other doses and observation times."""
-        return replace(self, doses=doses, records=records)
+        """Give the same subjects other doses and observation times; inputs at these times are read off their pieces.
+
+        Raises
+        ------
+        InputError
+            ``E_DOSE_INPUTS`` for a dose whose event properties depend on inputs that no dose of the data had.
+        """
+        at_doses, of_doses = self.inputs.at_doses, self.places.of_doses
+        if doses is not self.doses:
+            at_doses = self.inputs.at(doses.offsets, doses.time)
+            of_doses = self.places.matched(len(self.structure.states), doses, at_doses)
+        inputs = replace(
+            self.inputs, at_doses=at_doses, at_records=self.inputs.at(records.offsets, records.time)
+        )
+        return replace(
+            self, doses=doses, records=records, inputs=inputs, places=replace(self.places, of_doses=of_doses)
+        )
+
+    def with_subjects(self, rows: np.ndarray, subjects: np.ndarray) -> Problem:
+        """Take subjects by position, some perhaps several times, under new labels; their records must be given next."""
+        return replace(
+            self,
+            subjects=subjects,
+            covariates=np.ascontiguousarray(self.covariates[rows]),
+            inputs=self.inputs.taken(rows),
+            places=replace(self.places, values=self.places.values[rows]),
+        )
 
 
 _DERIVED: dict[tuple[Any, ...], tuple[Structure, str]] = {}
@@ -193,69 +196,151 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
         Naming the column, level, compartment or endpoint that the data lack, or the subjects whose covariate is missing.
     """
     solver = solver or Solver()
-    frame = data.frame
-    doses = _doses(model, data, frame)
-    records = _records(model, data, frame)
+    doses, dose_rows = read_doses(model, data)
+    records, record_rows = read_records(model, data)
     _check_units(model, data, doses)
-    columns, symbols = [], []
-    for c in model.covariates:
-        columns.append(_numeric_covariate(c.name, data, frame))
-        symbols.append(c.symbol)
-    thetas, definitions, indicators = (
-        list(model.thetas),
-        {p.symbol: p.expression for p in model.parameters},
-        {},
-    )
-    for factor in model.factors:
-        labels = _labels(factor.name, data, frame)
-        for level in _levels(factor, labels):
-            indicators[factor.name, level] = (labels == level).astype(float)
-    for effect in model.effects:
-        total: Any = 0
-        for (name, level), values in indicators.items():
-            if name == effect.factor:
-                theta, indicator = _level_theta(effect.parameter, name, level)
-                thetas.append(theta)
-                columns.append(values)
-                symbols.append(indicator)
-                total = total + theta.symbol * indicator
-        definitions[effect.symbol] = total if total != 0 else _zero()
-    # what SymPy derives depends on the model and its levels alone: repeated fits and exposure grids find it here
-    key = (model.fingerprint(), solver.kind, tuple(indicators))
+    resolved = _resolved(model, data)
+    inputs = read_inputs(resolved.inputs, data, record_rows, dose_rows)
+    symbols = tuple(c.symbol for c in resolved.inputs)
+    moving = _moving(model, resolved.definitions, frozenset(symbols))
+    dependent = _dependent(model, moving, symbols)
+    places = find_places(len(model.compartments), doses, inputs.at_doses, inputs.first, dependent)
+    kind = "ode" if np.any(doses.kind == OFF) and solver.kind == "auto" else solver.kind
+    if np.any(doses.kind == OFF) and kind == "linear":
+        raise ModelError(
+            "E_OFF_LINEAR",
+            "the data turn compartments off (negative CMT), which the closed form cannot do.",
+            'Use Solver(kind="auto") or Solver(kind="ode").',
+        )
+    # what SymPy derives depends on the model, its levels and what varies: repeated fits and exposure grids find it here
+    key = (model.fingerprint(), kind, resolved.levels, inputs.names, places.compartment)
     if key not in _DERIVED:
         while len(_DERIVED) >= _MOST_DERIVED:
             _DERIVED.pop(next(iter(_DERIVED)))
-        structure = analyse(model, solver.kind)
-        individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
-        source = model_source(
-            structure,
-            definitions,
-            individual,
-            [e.symbol for e in model.etas],
-            [t.symbol for t in thetas],
-            symbols,
-        )
-        _DERIVED[key] = structure, source
+        _DERIVED[key] = _derive(model, kind, resolved, moving, places)
     structure, source = _DERIVED[key]
     _check_steady(model, structure, doses)
     sigma = {s.name: i for i, s in enumerate(model.sigmas)}
     residual = [
         [sigma.get(o.additive or "", -1), sigma.get(o.proportional or "", -1)] for o in model.observations
     ]
+    n = data.n_subjects
+    columns = [*resolved.constant, *inputs.first.T, *places.values.reshape(n, -1).T]
     return Problem(
         model=model,
-        thetas=tuple(thetas),
+        thetas=tuple(resolved.thetas),
+        etas=model.etas,
         subjects=data.subjects,
         doses=doses,
         records=records,
-        covariates=np.ascontiguousarray(np.column_stack(columns))
-        if columns
-        else np.zeros((data.n_subjects, 0)),
+        covariates=np.ascontiguousarray(np.column_stack(columns)) if columns else np.zeros((n, 0)),
+        inputs=inputs,
+        places=places,
+        level_sizes=tuple(resolved.level_sizes),
         residual=np.array(residual, dtype=np.int64),
         structure=structure,
         solver=solver,
         source=source,
     )
+
+
+@dataclass
+class _Resolved:
+    """Columns and levels of a model in one data set."""
+
+    thetas: list[Theta]
+    definitions: dict[Any, Any]
+    constant: list[np.ndarray]
+    symbols: list[Any]
+    inputs: list[InputColumn]
+    level_sizes: list[int]
+    levels: tuple[tuple[str, str], ...] = ()
+
+
+def _resolved(model: Model, data: Dataset) -> _Resolved:
+    """Split what the model reads into columns that are constant within the subject and time-varying inputs."""
+    out = _Resolved(list(model.thetas), {p.symbol: p.expression for p in model.parameters}, [], [], [], [])
+    first = data.offsets[:-1]
+
+    def add(name: str, symbol: Any, values: np.ndarray, varies: bool, interpolation: str) -> None:
+        if varies:
+            out.inputs.append(InputColumn(name, symbol, values, interpolation))
+        else:
+            out.constant.append(values[first])
+            out.symbols.append(symbol)
+
+    for c in model.covariates:
+        column = number_column(c.name, data)
+        add(c.name, c.symbol, column.values, column.varies, c.interpolation)
+    indicators = {}
+    for factor in model.factors:
+        column = label_column(factor.name, data)
+        for level in levels(factor, column.values):
+            indicators[factor.name, level] = (column.values == level).astype(float), column.varies, factor
+    for effect in model.effects:
+        total: Any = sympy.Integer(0)
+        for (name, level), (values, varies, factor) in indicators.items():
+            if name == effect.factor:
+                theta, indicator = _level_theta(effect.parameter, name, level)
+                out.thetas.append(theta)
+                out.level_sizes.append(int(np.count_nonzero(np.add.reduceat(values, first))))
+                add(f"{name}={level}", indicator, values, varies, factor.interpolation)
+                total = total + theta.symbol * indicator
+        out.definitions[effect.symbol] = total
+    out.levels = tuple(indicators)
+    return out
+
+
+def _moving(model: Model, definitions: dict[Any, Any], inputs: frozenset[Any]) -> dict[Any, Any]:
+    """Definitions that depend on inputs, written out down to them."""
+    moving: dict[Any, Any] = {}
+    parameters = [
+        p.symbol for p in model.parameters
+    ]  # in order: each is made of those before it, and of effects
+    for symbol in [*(s for s in definitions if s not in parameters), *parameters]:
+        e = definitions[symbol].xreplace(moving)
+        if e.free_symbols & inputs:
+            moving[symbol] = e
+    return moving
+
+
+def _dependent(model: Model, moving: dict[Any, Any], inputs: tuple[Any, ...]) -> dict[int, tuple[int, ...]]:
+    """By compartment, the inputs that the lag, bioavailability, duration or rate of its doses depends on."""
+    out = {}
+    for i, c in enumerate(model.compartments):
+        given = [e.xreplace(moving) for e in (c.lag, c.bioavailability, c.duration, c.rate) if e is not None]
+        used = tuple(j for j, s in enumerate(inputs) if any(s in e.free_symbols for e in given))
+        if used:
+            out[i] = used
+    return out
+
+
+def _derive(
+    model: Model, kind: str, resolved: _Resolved, moving: dict[Any, Any], places: Places
+) -> tuple[Structure, str]:
+    """Structure and generated code."""
+    inputs = tuple(c.symbol for c in resolved.inputs)
+
+    def at(where: str) -> dict[Any, Any]:
+        return {
+            s: sympy.Dummy(f"{c.name} {where}", real=True)
+            for s, c in zip(inputs, resolved.inputs, strict=True)
+        }
+
+    first = at("at the first record")
+    there = [at(f"at place {k}") for k in range(len(places.compartment))]
+    varying = Varying(inputs, moving, first, tuple(zip(places.compartment, there, strict=True)))
+    structure = analyse(model, kind, varying)
+    individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
+    source = model_source(
+        structure,
+        {symbol: e.xreplace(first) for symbol, e in resolved.definitions.items()},
+        [e.xreplace(first) for e in individual],
+        [e.symbol for e in model.etas],
+        [t.symbol for t in resolved.thetas],
+        [*resolved.symbols, *first.values(), *(s for values in there for s in values.values())],
+    )
+    return structure, source
 
 
 def _check_units(model: Model, data: Dataset, doses: Doses) -> None:
@@ -271,62 +356,11 @@ def _check_units(model: Model, data: Dataset, doses: Doses) -> None:
         data.require_unit("DV", model.observations[0].unit, wanted_by)
 
 
-def _zero() -> Any:
-    import sympy
-
-    return sympy.Integer(0)
-
-
 def _level_theta(parameter: str, factor: str, level: str) -> tuple[Theta, Any]:
-    import sympy
-
     name = f"{parameter}({factor}={level})"
     label = f"effect of {factor} {level} on {parameter}"
     return Theta(name, 0.0, "log ratio", label=label, symbol=sympy.Dummy(name, real=True)), sympy.Dummy(
         f"{factor}={level}", real=True
-    )
-
-
-def _doses(model: Model, data: Dataset, frame: pd.DataFrame) -> Doses:
-    offsets = data.offsets
-    owner = np.repeat(np.arange(data.n_subjects), np.diff(offsets))
-    place = np.arange(len(frame)) - offsets[owner]
-    evid = frame["EVID"].to_numpy()
-    # a reset-and-dose record (EVID 4) is a reset followed by a dose of the same record
-    resets = np.flatnonzero(np.isin(evid, (3, 4)))
-    index = np.flatnonzero(np.isin(evid, (1, 4)))
-    if len(index) and not model.compartments:
-        raise ModelError(
-            "E_MODEL_CMT",
-            f"the data have doses but model {model.name} has no compartment.",
-            "Declare one, or drop the doses.",
-        )
-    repeats = frame["ADDL"].to_numpy()[index].astype(np.int64) + 1
-    source = np.repeat(index, repeats)
-    step = np.arange(len(source)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    interval = frame["II"].to_numpy(float)[source]
-    # only the dose of the record itself is a steady-state dose; additional ones carry its pattern on
-    steady = np.where(step == 0, frame["SS"].to_numpy()[source], 0).astype(np.int64)
-    rate = frame["RATE"].to_numpy(float)[source]
-    compartment = np.repeat(_compartments(model, data, frame, index), repeats)
-    _check_modelled(model, frame, source, compartment, rate)
-    every = np.concatenate([resets, source])
-    order = np.lexsort((np.concatenate([np.zeros(len(resets)), np.ones(len(source))]), every))
-    counts = np.bincount(owner[every], minlength=data.n_subjects)
-
-    def merged(of_reset: float, of_dose: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.full(len(resets), of_reset, dtype=of_dose.dtype), of_dose])[order]
-
-    time = frame["TIME"].to_numpy(float)
-    return Doses(
-        time=np.concatenate([time[resets], time[source] + step * interval])[order],
-        compartment=merged(0, compartment),
-        amount=merged(0.0, frame["AMT"].to_numpy(float)[source]),
-        rate=merged(0.0, rate),
-        row=place[every][order].astype(np.int64),
-        kind=merged(3, steady),
-        interval=merged(0.0, np.where(steady > 0, interval, 0.0)),
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
     )
 
 
@@ -347,156 +381,3 @@ def _check_steady(model: Model, structure: Structure, doses: Doses) -> None:
                 "amounts of its own, which would be added twice.",
                 "Use SS = 1, or write the doses that led to the steady state out with ADDL and II.",
             )
-
-
-def _check_modelled(
-    model: Model, frame: pd.DataFrame, source: np.ndarray, compartment: np.ndarray, rate: np.ndarray
-) -> None:
-    """RATE -1 and -2 need a rate or duration in the model."""
-    for code, what in ((-1.0, "rate"), (-2.0, "duration")):
-        lacks = np.array([getattr(c, what) is None for c in model.compartments], dtype=bool)
-        if not len(lacks):
-            continue
-        bad = np.flatnonzero((rate == code) & lacks[compartment])
-        if len(bad):
-            record = frame.iloc[source[bad[0]]]
-            name = model.compartments[compartment[bad[0]]].name
-            raise ModelError(
-                "E_MODEL_RATE",
-                f"row {record['ROW']}, ID {record['ID']}, column RATE, value {code:g}: the {what} of the dose is modelled, but "
-                f"compartment {name} of {model.name} has no {what}.",
-                f"Declare m.compartment({name!r}, {what}=…), or give the rate in the data.",
-            )
-
-
-def _compartments(model: Model, data: Dataset, frame: pd.DataFrame, index: np.ndarray) -> np.ndarray:
-    names = {c.name: i for i, c in enumerate(model.compartments)}
-    out = np.zeros(len(index), dtype=np.int64)
-    for k, (at, value) in enumerate(zip(index, frame["CMT"].to_numpy(object)[index], strict=True)):
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            continue
-        found = names.get(str(value))
-        if found is None:
-            try:
-                number = float(value)
-            except (TypeError, ValueError):
-                number = math.nan
-            found = int(number) - 1 if number.is_integer() and 1 <= number <= len(names) else None
-        if found is None:
-            record = frame.iloc[at]
-            raise ModelError(
-                "E_MODEL_CMT",
-                f"row {record['ROW']}, ID {record['ID']}, column CMT, value {value}: model {model.name} has no such compartment.",
-                f"Its compartments are {', '.join(f'{i + 1} {c}' for c, i in names.items())}.",
-            )
-        out[k] = found
-    return out
-
-
-def _records(model: Model, data: Dataset, frame: pd.DataFrame) -> Records:
-    offsets = data.offsets
-    owner = np.repeat(np.arange(data.n_subjects), np.diff(offsets))
-    place = np.arange(len(frame)) - offsets[owner]
-    index = np.flatnonzero(frame["EVID"].to_numpy() == 0)
-    endpoint = frame["DVID"].to_numpy()[index].astype(np.int64) - 1
-    used = (frame["MDV"].to_numpy()[index] == 0).astype(np.int64)
-    bad = np.flatnonzero((endpoint < 0) | (endpoint >= len(model.observations)))
-    if len(bad):
-        record = frame.iloc[index[bad[0]]]
-        raise ModelError(
-            "E_MODEL_DVID",
-            f"row {record['ROW']}, ID {record['ID']}, column DVID, value {record['DVID']}: model {model.name} observes "
-            f"{len(model.observations)} endpoint(s).",
-            f"Use 1 to {len(model.observations)}: {', '.join(o.name for o in model.observations)}.",
-        )
-    counts = np.bincount(owner[index], minlength=data.n_subjects)
-    return Records(
-        time=frame["TIME"].to_numpy(float)[index],
-        value=np.where(used == 1, frame["DV"].to_numpy(float)[index], 0.0),
-        endpoint=endpoint,
-        used=used,
-        row=place[index].astype(np.int64),
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-    )
-
-
-def _column(name: str, data: Dataset, frame: pd.DataFrame) -> pd.Series:
-    if name not in frame.columns:
-        raise ModelError(
-            "E_MODEL_COLUMN",
-            f"the model needs column {name!r}, which {data.source} does not have.",
-            f"It has: {', '.join(data.covariates)}.",
-        )
-    first = frame[name].iloc[data.offsets[:-1]]
-    spread = frame.groupby(np.repeat(np.arange(data.n_subjects), np.diff(data.offsets)))[name].nunique(
-        dropna=False
-    )
-    varies = np.flatnonzero(spread.to_numpy() > 1)
-    if len(varies):
-        raise ModelError(
-            "E_COVARIATE_VARIES",
-            f"column {name} changes within ID {data.subjects[varies[0]]} (and {len(varies) - 1} more); "
-            "a covariate must be constant within a subject.",
-            "Use the baseline value, or leave the covariate out.",
-        )
-    missing = np.flatnonzero(first.isna().to_numpy())
-    if len(missing):
-        shown = ", ".join(str(data.subjects[i]) for i in missing[:10])
-        raise ModelError(
-            "E_COVARIATE_MISSING",
-            f"column {name} is missing for {len(missing)} of {data.n_subjects} subjects: ID {shown}"
-            f"{' …' if len(missing) > 10 else ''}.",
-            "Impute it by a stated rule, or leave those subjects out.",
-        )
-    return first
-
-
-def _numeric_covariate(name: str, data: Dataset, frame: pd.DataFrame) -> np.ndarray:
-    values = _column(name, data, frame)
-    if not pd.api.types.is_numeric_dtype(values):
-        raise ModelError(
-            "E_MODEL_COLUMN",
-            f"column {name} is text ({values.iloc[0]!r} …), but the model uses it as a number.",
-            "Use m.factor(…) for categories.",
-        )
-    return values.to_numpy(float)
-
-
-def _labels(name: str, data: Dataset, frame: pd.DataFrame) -> np.ndarray:
-    return np.array([_label(v) for v in _column(name, data, frame)], dtype=object)
-
-
-def _label(value: Any) -> str:
-    # a category written 1 in the file is "1", not "1.0"
-    return (
-        str(int(value))
-        if isinstance(value, (float, np.floating)) and float(value).is_integer()
-        else str(value)
-    )
-
-
-def _levels(factor: Factor, labels: np.ndarray) -> list[str]:
-    """Non-reference levels: those declared, else those in the data in order of appearance."""
-    present = list(dict.fromkeys(labels.tolist()))
-    if factor.reference not in present:
-        raise ModelError(
-            "E_MODEL_REFERENCE",
-            f"factor {factor.name}: the reference level {factor.reference!r} has no subject.",
-            f"Levels present: {', '.join(present)}.",
-        )
-    if factor.levels is not None:
-        unknown = [x for x in present if x not in factor.levels]
-        if unknown:
-            raise ModelError(
-                "E_MODEL_LEVEL",
-                f"factor {factor.name}: level {unknown[0]!r} of the data is not declared.",
-                f"Declared: {', '.join(factor.levels)}.",
-            )
-        absent = [x for x in factor.levels if x not in present]
-        if absent:
-            raise ModelError(
-                "E_MODEL_LEVEL",
-                f"factor {factor.name}: no subject has level {absent[0]!r}.",
-                "Remove it from levels.",
-            )
-    return [x for x in present if x != factor.reference]

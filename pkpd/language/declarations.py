@@ -60,20 +60,22 @@ class Sigma:
 
 @dataclass(frozen=True)
 class Covariate:
-    """A numeric column of the data."""
+    """A numeric column of the data; ``interpolation`` says how it moves between records where it varies within a subject."""
 
     name: str
     unit: str = ""
+    interpolation: str = "nocb"
     symbol: Any = None
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A categorical column; ``levels`` None means: those in the data."""
+    """A categorical column; ``levels`` None means: those in the data. ``interpolation`` as for a covariate."""
 
     name: str
     reference: str
     levels: tuple[str, ...] | None = None
+    interpolation: str = "nocb"
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,7 @@ def model_source(
     names |= {s: f"cov[{i}]" for i, s in enumerate(covariates)}
     inner = {s: f"x[{i}]" for i, s in enumerate(structure.states)}
     inner |= {s: f"p[{i}]" for i, s in enumerate(structure.slot_symbols)}
+    inner |= {s: f"p[{len(structure.slots) + j}]" for j, s in enumerate(structure.inputs)}
     inner[structure.time] = "t"
     lines = ["import math", ""]
     lines += _parameters(

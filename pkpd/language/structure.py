@@ -1,12 +1,13 @@
 """What a traced model is made of: parameter slots, linearity, and the index tables of its derivatives.
 
-A *slot* is a maximal subexpression free of states and time (``cl/v``, ``ka``, a lag). Solvers take derivatives with respect
-to slots; the chain rule to thetas and etas happens outside. For a linear system each coefficient of K is a sum of numbers
-times slots, so K is linear in the slots and needs no generated code.
+A *slot* is a maximal subexpression free of states, time and time-varying inputs (``cl/v``, ``ka``, a lag). Solvers take
+derivatives with respect to slots; the chain rule to thetas and etas happens outside. For a linear system each coefficient of K
+is a sum of numbers times slots, so K is linear in the slots and needs no generated code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +15,36 @@ import numpy as np
 import sympy
 
 from pkpd.errors import ModelError
-from pkpd.language.declarations import Model
+from pkpd.language.declarations import Compartment, Model
 
-__all__ = ["Structure", "analyse", "branched"]
+__all__ = ["CONSTANT", "Structure", "Varying", "analyse", "branched"]
 
 _MOST_TERMS = 8  # an expanded coefficient with more terms than this is kept as one slot
+
+
+@dataclass(frozen=True)
+class Varying:
+    """What varies within a subject in the data that a model is bound to.
+
+    Attributes
+    ----------
+    inputs : tuple
+        Symbols of the time-varying inputs (W), in the order in which generated code reads them.
+    definitions : mapping
+        Individual parameters and effects that depend on them, written out in inputs and in what does not vary.
+    first : mapping
+        Input to the symbol of its value at the subject's first record.
+    places : tuple of (int, mapping)
+        Further places: the compartment, and inputs to the symbols of their values there.
+    """
+
+    inputs: tuple[Any, ...] = ()
+    definitions: Mapping[Any, Any] = field(default_factory=dict)
+    first: Mapping[Any, Any] = field(default_factory=dict)
+    places: tuple[tuple[int, Mapping[Any, Any]], ...] = ()
+
+
+CONSTANT = Varying()
 
 
 @dataclass(frozen=True)
@@ -33,17 +59,19 @@ class Structure:
         Expressions of the slots (P), in thetas, etas, covariates, effects and individual parameters.
     slot_symbols : tuple
         Symbols that stand for the slots in ``rates`` and ``outputs``.
+    inputs : tuple
+        Symbols of the time-varying inputs (W).
     rates : tuple
-        Right-hand sides (n) in states, time and slot symbols; empty for a linear system.
+        Right-hand sides (n) in states, time, slot symbols and inputs; empty for a linear system.
     outputs : tuple
         Predictions, one per endpoint, in the same symbols.
     table : (S, 3) int array
         Linear: rows (i, j, slot) of K, j = n for inputs. Otherwise: (i, a, b), a >= b, of second derivatives.
     coefficients : (S,) array
         Linear: factor of each row.
-    event_slots : (7, n) int array
+    event_slots : (7, places) int array
         Slots of lag, bioavailability, initial amount, duration, bioavailability/duration, rate, bioavailability/rate of
-        each compartment (the rows of :mod:`pkpd.kernels.events`); -1 where there is none.
+        each compartment, then of each further place (the rows of :mod:`pkpd.kernels.events`); -1 where there is none.
     switches : tuple of float
         Times at which a branch of the right-hand sides switches, in order.
     """
@@ -51,6 +79,7 @@ class Structure:
     linear: bool
     slots: tuple[Any, ...]
     slot_symbols: tuple[Any, ...]
+    inputs: tuple[Any, ...]
     rates: tuple[Any, ...]
     outputs: tuple[Any, ...]
     table: np.ndarray
@@ -70,6 +99,7 @@ def branched(e: Any) -> Any:
 @dataclass
 class _Slots:
     dynamic: frozenset[Any]
+    inputs: frozenset[Any]
     found: dict[Any, Any] = field(default_factory=dict)
 
     def symbol(self, e: Any) -> Any:
@@ -82,7 +112,7 @@ class _Slots:
         return list(self.found).index(e)
 
     def abstract(self, e: Any) -> Any:
-        """Replace maximal subexpressions free of states and time by slot symbols."""
+        """Replace maximal subexpressions free of states, time and inputs by slot symbols."""
         if e.is_number or e in (sympy.true, sympy.false):
             return e
         if not e.free_symbols & self.dynamic:
@@ -92,6 +122,8 @@ class _Slots:
             return number * self.symbol(rest)
         if not e.args:
             return e
+        if isinstance(e, (sympy.exp, sympy.Mul)):
+            e = self._factored(e)
         if isinstance(e, (sympy.Add, sympy.Mul)):
             still = [a for a in e.args if not a.free_symbols & self.dynamic]
             moving = [a for a in e.args if a.free_symbols & self.dynamic]
@@ -100,13 +132,32 @@ class _Slots:
             return sympy.Piecewise(*((self.abstract(a), self.abstract(c)) for a, c in e.args))
         return e.func(*(self.abstract(a) for a in e.args))
 
+    def _factored(self, e: Any) -> Any:
+        """Write exp(a + b) as exp(a)·exp(b), so that tv·exp(eta + effect·indicator) keeps tv·exp(eta) as one slot.
+
+        Only where b moves with inputs alone: with a state or time the two factors could leave the range of numbers.
+        """
+        factors = []
+        for factor in sympy.Mul.make_args(e):
+            moving = factor.free_symbols & self.dynamic
+            if isinstance(factor, sympy.exp) and factor.args[0].is_Add and moving and moving <= self.inputs:
+                terms = factor.args[0].args
+                still = [a for a in terms if not a.free_symbols & self.dynamic]
+                if still:
+                    rest = [a for a in terms if a.free_symbols & self.dynamic]
+                    # unevaluated: SymPy would join the two again
+                    factors += [sympy.exp(sympy.Add(*still)), sympy.exp(sympy.Add(*rest))]
+                    continue
+            factors.append(factor)
+        return e if len(factors) == len(sympy.Mul.make_args(e)) else sympy.Mul(*factors, evaluate=False)
+
 
 def _linear_rows(
-    model: Model, states: list[Any], dynamic: frozenset[Any]
+    rates: list[Any], states: list[Any], dynamic: frozenset[Any]
 ) -> list[tuple[int, int, Any]] | None:
     """Entries (i, j, expression) of K and of constant inputs (j = n), or None if the system is not linear."""
     rows = []
-    for i, rate in enumerate(model.rates):
+    for i, rate in enumerate(rates):
         # the derivative of a jump is zero on both sides: a switch by state or time shows only in its condition
         if any(c.free_symbols & dynamic for c in rate.atoms(sympy.core.relational.Relational)):
             return None
@@ -124,7 +175,7 @@ def _linear_rows(
     return rows
 
 
-def analyse(model: Model, kind: str = "auto") -> Structure:
+def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> Structure:
     """Work out slots and tables of a model.
 
     Parameters
@@ -132,6 +183,8 @@ def analyse(model: Model, kind: str = "auto") -> Structure:
     model : Model
     kind : {"auto", "linear", "ode"}
         As in :class:`pkpd.Solver`.
+    varying : Varying
+        What varies within a subject.
 
     Raises
     ------
@@ -140,13 +193,18 @@ def analyse(model: Model, kind: str = "auto") -> Structure:
     """
     states = [c.symbol for c in model.compartments]
     n = len(states)
-    dynamic = frozenset([*states, model.time])
-    slots = _Slots(dynamic)
-    rows = None if kind == "ode" else _linear_rows(model, states, dynamic)
+    inputs = frozenset(varying.inputs)
+    dynamic = frozenset([*states, model.time, *inputs])
+    right_hand_sides = [r.xreplace(varying.definitions) for r in model.rates]
+    slots = _Slots(dynamic, inputs)
+    predictions = [o.prediction.xreplace(varying.definitions) for o in model.observations]
+    moved = any(e.free_symbols & inputs for e in [*right_hand_sides, *predictions])
+    rows = None if kind == "ode" or moved else _linear_rows(right_hand_sides, states, dynamic)
     if kind == "linear" and rows is None:
         raise ModelError(
             "E_MODEL_NOT_LINEAR",
-            f"model {model.name} is not linear in its compartments with constant coefficients.",
+            f"model {model.name} is not linear in its compartments with constant coefficients"
+            + (": it reads time-varying inputs." if moved else "."),
             'Use Solver(kind="auto") or Solver(kind="ode").',
         )
     table: list[tuple[int, int, int]] = []
@@ -161,17 +219,16 @@ def analyse(model: Model, kind: str = "auto") -> Structure:
                 table.append((i, j, -1 if rest == 1 else slots.index(rest)))
                 coefficients.append(float(number))
     else:
-        rates = tuple(slots.abstract(branched(r)) for r in model.rates)
-    outputs = tuple(slots.abstract(branched(o.prediction)) for o in model.observations)
-    event_slots = np.full((7, n), -1, dtype=np.int64)
-    for column, c in enumerate(model.compartments):
-        share = 1 if c.bioavailability is None else c.bioavailability
-        # times and rates must be linear in the slots: a quotient is a slot of its own
-        speed = None if c.duration is None else share / c.duration
-        length = None if c.rate is None else share / c.rate
-        for row, e in enumerate((c.lag, c.bioavailability, c.initial, c.duration, speed, c.rate, length)):
-            if e is not None:
-                event_slots[row, column] = slots.index(e)
+        rates = tuple(slots.abstract(branched(r)) for r in right_hand_sides)
+    outputs = tuple(slots.abstract(branched(e)) for e in predictions)
+    event_slots = np.full((7, n + len(varying.places)), -1, dtype=np.int64)
+    homes = [(i, dict(varying.first)) for i in range(n)] + [(i, dict(at)) for i, at in varying.places]
+    for column, (i, at) in enumerate(homes):
+        for row, e in enumerate(_events(model.compartments[i], varying.definitions)):
+            # an initial amount is that of the first record; what else varies has a place for each of its values
+            there = column < n and (row == 2 or e is None or not e.free_symbols & inputs)
+            if e is not None and (there or (column >= n and row != 2)):
+                event_slots[row, column] = slots.index(e.xreplace(at))
     symbols = tuple(slots.found.values())
     if rows is None:
         table = _second_derivatives(rates, [*states, *symbols])
@@ -179,6 +236,7 @@ def analyse(model: Model, kind: str = "auto") -> Structure:
         linear=rows is not None,
         slots=tuple(slots.found),
         slot_symbols=symbols,
+        inputs=tuple(varying.inputs),
         rates=rates,
         outputs=outputs,
         table=np.array(table, dtype=np.int64).reshape(-1, 3),
@@ -188,6 +246,16 @@ def analyse(model: Model, kind: str = "auto") -> Structure:
         time=model.time,
         switches=_switches(rates, model.time),
     )
+
+
+def _events(c: Compartment, definitions: Mapping[Any, Any]) -> list[Any]:
+    """Expressions of the rows of ``event_slots``, None where there is none."""
+    share = 1 if c.bioavailability is None else c.bioavailability
+    # times and rates must be linear in the slots: a quotient is a slot of its own
+    speed = None if c.duration is None else share / c.duration
+    length = None if c.rate is None else share / c.rate
+    given = (c.lag, c.bioavailability, c.initial, c.duration, speed, c.rate, length)
+    return [None if e is None else e.xreplace(definitions) for e in given]
 
 
 def _switches(rates: tuple[Any, ...], time: Any) -> tuple[float, ...]:

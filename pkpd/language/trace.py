@@ -24,6 +24,7 @@ from pkpd.language.declarations import (
     Sigma,
     Theta,
 )
+from pkpd.language.inputs import INTERPOLATIONS
 from pkpd.language.symbols import Quantity, expression, number
 
 __all__ = ["Builder", "TracedFactor", "model"]
@@ -143,14 +144,27 @@ class Builder:
         self._sigmas.append(Sigma(name, value, fixed, _dummy(f"sigma_{name}")))
         return name
 
-    def covariate(self, name: str, *, unit: str = "") -> Quantity:
-        """Use a numeric column of the data."""
+    def covariate(self, name: str, *, unit: str = "", interpolation: str = "nocb") -> Quantity:
+        """Use a numeric column of the data.
+
+        Where it varies within a subject, ``interpolation`` says what it is between two records: the value of the next one
+        (``"nocb"``, as in NONMEM), of the last one (``"locf"``), on the line between them (``"linear"``), or of the nearer
+        one (``"midpoint"``).
+        """
         self._new(name, [*self._covariates, *self._factors], "covariate")
-        self._covariates.append(Covariate(name, unit, _dummy(name)))
+        self._interpolated(name, interpolation, INTERPOLATIONS)
+        self._covariates.append(Covariate(name, unit, interpolation, _dummy(name)))
         return Quantity(self._covariates[-1].symbol)
 
-    def factor(self, name: str, levels: Sequence[str] | None = None, *, reference: str) -> TracedFactor:
-        """Use a categorical column; levels are those in the data unless given."""
+    def factor(
+        self,
+        name: str,
+        levels: Sequence[str] | None = None,
+        *,
+        reference: str,
+        interpolation: str = "nocb",
+    ) -> TracedFactor:
+        """Use a categorical column; levels are those in the data unless given, ``interpolation`` as for a covariate."""
         self._new(name, [*self._covariates, *self._factors], "covariate")
         named = None if levels is None else tuple(str(level) for level in levels)
         if named is not None and str(reference) not in named:
@@ -159,7 +173,8 @@ class Builder:
                 f"factor {name}: reference {reference!r} is not among its levels {named}.",
                 "Name one of them.",
             )
-        self._factors.append(Factor(name, str(reference), named))
+        self._interpolated(name, interpolation, [i for i in INTERPOLATIONS if i != "linear"])
+        self._factors.append(Factor(name, str(reference), named, interpolation))
         return TracedFactor(self, self._factors[-1])
 
     def parameter(self, name: str, value: Any, *, unit: str = "") -> Quantity:
@@ -265,6 +280,15 @@ class Builder:
             )
         if any(o.name == name for o in others):
             raise ModelError("E_MODEL_TWICE", f"{kind} {name!r} is declared twice.", "Use each name once.")
+
+    @staticmethod
+    def _interpolated(name: str, given: str, allowed: Sequence[str]) -> None:
+        if given not in allowed:
+            raise ModelError(
+                "E_MODEL_INTERPOLATION",
+                f"covariate {name}: interpolation {given!r} is not known.",
+                f"Use {', '.join(allowed)}.",
+            )
 
     @staticmethod
     def _number(value: Any, what: str) -> float:

@@ -277,9 +277,7 @@ def _small_groups(problem: Problem, step: CovarianceStep) -> list[str]:
     if step.matrix is None or "S" not in step.status:
         return []
     effects = [t.name for t in problem.thetas[len(problem.model.thetas) :]]
-    first = problem.covariates.shape[1] - len(effects)
-    counts = problem.covariates[:, first:].sum(axis=0).astype(int)
-    few = [f"{name} ({n})" for name, n in zip(effects, counts, strict=True) if n < 10]
+    few = [f"{name} ({n})" for name, n in zip(effects, problem.level_sizes, strict=True) if n < 10]
     if not few:
         return []
     return [

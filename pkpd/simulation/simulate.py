@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -134,9 +133,7 @@ def simulate(
             raise InputError("E_SIMULATE", "sampling times must be numbers, not negative.", "Check times=.")
         # levels of factors are those of the whole table, whoever is drawn from it
         problem = bind(model, everyone, solver)
-        problem = replace(
-            problem, subjects=data.subjects, covariates=np.ascontiguousarray(problem.covariates[pick])
-        )
+        problem = problem.with_subjects(pick, data.subjects)
         endpoints = np.arange(len(model.observations))
         all_times = np.repeat(grid, len(endpoints))
         problem = problem.with_records(

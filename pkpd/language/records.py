@@ -1,0 +1,234 @@
+"""Records of the data as the kernels take them: doses and resets, observations, endpoints and compartments resolved."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pkpd.data import Dataset
+from pkpd.errors import ModelError
+from pkpd.language.columns import record_owner
+from pkpd.language.declarations import Model
+
+__all__ = ["DOSE", "OFF", "ON", "RESET", "Doses", "Records", "read_doses", "read_records"]
+
+# kinds of dose record (pkpd.kernels.events): 1 and 2 are steady-state doses
+DOSE, RESET, OFF, ON = 0, 3, 4, 5
+
+
+@dataclass(frozen=True)
+class Doses:
+    """Dose and reset records of all subjects, additional doses written out.
+
+    ``time``, ``amount``, ``rate`` (D,) float; ``compartment`` (D,) from 0; ``row`` (D,) place of the record in its subject;
+    ``kind`` (D,) 0 dose, 1 or 2 steady-state dose, 3 reset, 4 and 5 a compartment turned off and on; ``interval`` (D,) II of
+    steady-state doses; ``offsets`` (N+1,): the doses of subject i are ``offsets[i]:offsets[i+1]``.
+    """
+
+    time: np.ndarray
+    compartment: np.ndarray
+    amount: np.ndarray
+    rate: np.ndarray
+    row: np.ndarray
+    kind: np.ndarray
+    interval: np.ndarray
+    offsets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Records:
+    """Observation records of all subjects, in order of time.
+
+    ``time``, ``value`` (O,) float; ``endpoint`` (O,) from 0; ``used`` (O,) 1 where the value enters the likelihood;
+    ``row`` (O,) place in the subject; ``offsets`` (N+1,).
+    """
+
+    time: np.ndarray
+    value: np.ndarray
+    endpoint: np.ndarray
+    used: np.ndarray
+    row: np.ndarray
+    offsets: np.ndarray
+
+
+def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
+    """Dose and reset records, and compartments turned off and on, with the row of the data (D,) that each comes from.
+
+    Raises
+    ------
+    ModelError
+        ``E_MODEL_CMT`` for a compartment that the model does not have, ``E_MODEL_RATE`` for a rate or duration that it does
+        not model, ``E_OFF_STEADY`` for a steady-state dose while a compartment is turned off.
+    """
+    frame, owner = data.frame, record_owner(data)
+    place = np.arange(len(frame)) - data.offsets[owner]
+    evid = frame["EVID"].to_numpy()
+    # a reset-and-dose record (EVID 4) is a reset followed by a dose of the same record
+    resets = np.flatnonzero(np.isin(evid, (3, 4)))
+    index = np.flatnonzero(np.isin(evid, (1, 4)))
+    if len(index) and not model.compartments:
+        raise ModelError(
+            "E_MODEL_CMT",
+            f"the data have doses but model {model.name} has no compartment.",
+            "Declare one, or drop the doses.",
+        )
+    repeats = frame["ADDL"].to_numpy()[index].astype(np.int64) + 1
+    source = np.repeat(index, repeats)
+    step = np.arange(len(source)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    interval = frame["II"].to_numpy(float)[source]
+    # only the dose of the record itself is a steady-state dose; additional ones carry its pattern on
+    steady = np.where(step == 0, frame["SS"].to_numpy()[source], 0).astype(np.int64)
+    rate = frame["RATE"].to_numpy(float)[source]
+    compartment = np.repeat(_compartments(model, data, frame, index), repeats)
+    _check_modelled(model, frame, source, compartment, rate)
+    turned, which, turn = _turned(model, data)
+    none, zero = np.zeros(len(resets)), np.zeros(len(turned))
+    rows = np.concatenate([turned, resets, source])
+    # within a record: a compartment is turned off or on, the system is reset, the dose is given
+    order = np.lexsort((np.concatenate([zero, none + 1, np.full(len(source), 2)]), rows))
+    rows = rows[order]
+    time, at = frame["TIME"].to_numpy(float), place[rows]
+    kind = np.concatenate([turn, none + RESET, steady])[order].astype(np.int64)
+    # a compartment is turned off after what the record itself observes, hence with the next record
+    at = at + ((kind == OFF) & (evid[rows] == 0))
+    doses = Doses(
+        time=np.concatenate([time[turned], time[resets], time[source] + step * interval])[order],
+        compartment=np.concatenate([which, none, compartment])[order].astype(np.int64),
+        amount=np.concatenate([zero, none, frame["AMT"].to_numpy(float)[source]])[order],
+        rate=np.concatenate([zero, none, rate])[order],
+        row=at.astype(np.int64),
+        kind=kind,
+        interval=np.concatenate([zero, none, np.where(steady > 0, interval, 0.0)])[order],
+        offsets=np.concatenate([[0], np.cumsum(np.bincount(owner[rows], minlength=data.n_subjects))]).astype(
+            np.int64
+        ),
+    )
+    _check_off(doses, data, rows)
+    return doses, rows
+
+
+def _turned(model: Model, data: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows at which a compartment is turned off (negative CMT) or on again (EVID 2), the compartments, and which of the two."""
+    frame = data.frame
+    evid, column = frame["EVID"].to_numpy(), frame["CMT"]
+    numeric = pd.api.types.is_numeric_dtype(column)
+    negative = (column < 0).to_numpy() if numeric else column.str.startswith("-", na=False).to_numpy(bool)
+    off = np.flatnonzero(np.isin(evid, (0, 2)) & negative)
+    if not len(off):
+        return off, off, off
+    spoken = frame.assign(CMT=column.abs() if numeric else column.str.removeprefix("-"))
+    which = _compartments(model, data, spoken, off)
+    # a positive CMT on an EVID 2 record says nothing of a compartment that is never off
+    on = np.flatnonzero((evid == 2) & ~negative & column.notna().to_numpy())
+    back = _compartments(model, data, frame, on)
+    known = np.isin(back, which)
+    on, back = on[known], back[known]
+    rows = np.concatenate([off, on])
+    which = np.concatenate([which, back])
+    turn = np.concatenate([np.full(len(off), OFF), np.full(len(on), ON)])
+    order = np.argsort(rows, kind="stable")
+    return rows[order], which[order], turn[order]
+
+
+def _check_off(doses: Doses, data: Dataset, rows: np.ndarray) -> None:
+    """A steady state is that of all compartments: it is not known what is meant while one of them is off."""
+    if not np.any(doses.kind == OFF):
+        return
+    for i in range(data.n_subjects):
+        off: set[int] = set()
+        for d in range(doses.offsets[i], doses.offsets[i + 1]):
+            kind, compartment = int(doses.kind[d]), int(doses.compartment[d])
+            if kind == OFF:
+                off.add(compartment)
+            elif kind in (DOSE, ON):
+                off.discard(compartment)
+            elif kind == RESET:
+                off.clear()
+            elif off - {compartment}:
+                record = data.frame.iloc[rows[d]]
+                raise ModelError(
+                    "E_OFF_STEADY",
+                    f"row {record['ROW']}, ID {record['ID']}, column SS: a steady-state dose while a compartment is turned off.",
+                    "Turn it on before (EVID 2 with its CMT), or write the doses out with ADDL and II.",
+                )
+
+
+def _check_modelled(
+    model: Model, frame: pd.DataFrame, source: np.ndarray, compartment: np.ndarray, rate: np.ndarray
+) -> None:
+    """RATE -1 and -2 need a rate or duration in the model."""
+    for code, what in ((-1.0, "rate"), (-2.0, "duration")):
+        lacks = np.array([getattr(c, what) is None for c in model.compartments], dtype=bool)
+        if not len(lacks):
+            continue
+        bad = np.flatnonzero((rate == code) & lacks[compartment])
+        if len(bad):
+            record = frame.iloc[source[bad[0]]]
+            name = model.compartments[compartment[bad[0]]].name
+            raise ModelError(
+                "E_MODEL_RATE",
+                f"row {record['ROW']}, ID {record['ID']}, column RATE, value {code:g}: the {what} of the dose is modelled, but "
+                f"compartment {name} of {model.name} has no {what}.",
+                f"Declare m.compartment({name!r}, {what}=…), or give the rate in the data.",
+            )
+
+
+def _compartments(model: Model, data: Dataset, frame: pd.DataFrame, index: np.ndarray) -> np.ndarray:
+    names = {c.name: i for i, c in enumerate(model.compartments)}
+    out = np.zeros(len(index), dtype=np.int64)
+    for k, (at, value) in enumerate(zip(index, frame["CMT"].to_numpy(object)[index], strict=True)):
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            continue
+        found = names.get(str(value))
+        if found is None:
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                number = math.nan
+            found = int(number) - 1 if number.is_integer() and 1 <= number <= len(names) else None
+        if found is None:
+            record = frame.iloc[at]
+            raise ModelError(
+                "E_MODEL_CMT",
+                f"row {record['ROW']}, ID {record['ID']}, column CMT, value {value}: model {model.name} has no such compartment.",
+                f"Its compartments are {', '.join(f'{i + 1} {c}' for c, i in names.items())}.",
+            )
+        out[k] = found
+    return out
+
+
+def read_records(model: Model, data: Dataset) -> tuple[Records, np.ndarray]:
+    """Observation records, with the row of the data (O,) that each comes from.
+
+    Raises
+    ------
+    ModelError
+        ``E_MODEL_DVID`` for an endpoint that the model does not have.
+    """
+    frame, owner = data.frame, record_owner(data)
+    place = np.arange(len(frame)) - data.offsets[owner]
+    index = np.flatnonzero(frame["EVID"].to_numpy() == 0)
+    endpoint = frame["DVID"].to_numpy()[index].astype(np.int64) - 1
+    used = (frame["MDV"].to_numpy()[index] == 0).astype(np.int64)
+    bad = np.flatnonzero((endpoint < 0) | (endpoint >= len(model.observations)))
+    if len(bad):
+        record = frame.iloc[index[bad[0]]]
+        raise ModelError(
+            "E_MODEL_DVID",
+            f"row {record['ROW']}, ID {record['ID']}, column DVID, value {record['DVID']}: model {model.name} observes "
+            f"{len(model.observations)} endpoint(s).",
+            f"Use 1 to {len(model.observations)}: {', '.join(o.name for o in model.observations)}.",
+        )
+    counts = np.bincount(owner[index], minlength=data.n_subjects)
+    records = Records(
+        time=frame["TIME"].to_numpy(float)[index],
+        value=np.where(used == 1, frame["DV"].to_numpy(float)[index], 0.0),
+        endpoint=endpoint,
+        used=used,
+        row=place[index].astype(np.int64),
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+    )
+    return records, index
