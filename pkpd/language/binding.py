@@ -11,7 +11,7 @@ import sympy
 
 from pkpd.data import Dataset
 from pkpd.errors import ModelError
-from pkpd.language.columns import label_column, levels, number_column
+from pkpd.language.columns import label_column, levels, number_column, occasion_levels
 from pkpd.language.declarations import Eta, Model, Theta
 from pkpd.language.generate import model_source
 from pkpd.language.inputs import InputColumn, Inputs, read_inputs
@@ -34,7 +34,9 @@ class Problem:
     thetas : tuple of Theta
         All thetas, those of factor effects last, named ``CL(TUMOR=lung)``.
     etas : tuple of Eta
-        All random effects.
+        All random effects: those of the subject, then each effect of the occasion once per occasion of the data.
+    occasions : (N, etas) bool array
+        Whether the subject has the occasion of each eta (true for etas of the subject).
     subjects : (N,) array
         ID labels.
     doses, records : Doses, Records
@@ -55,6 +57,7 @@ class Problem:
     model: Model
     thetas: tuple[Theta, ...]
     etas: tuple[Eta, ...]
+    occasions: np.ndarray
     subjects: np.ndarray
     doses: Doses
     records: Records
@@ -76,6 +79,12 @@ class Problem:
     def n_eta(self) -> int:
         """Number of random effects."""
         return len(self.etas)
+
+    @property
+    def copies(self) -> tuple[int, ...]:
+        """Number of occasions that each of the model's effects of the occasion has."""
+        names = [e.name for e in self.etas]
+        return tuple(sum(n.startswith(f"{v.eta_name}[") for n in names) for v in self.model.iovs)
 
     @property
     def n_slots(self) -> int:
@@ -167,6 +176,7 @@ class Problem:
         return replace(
             self,
             subjects=subjects,
+            occasions=self.occasions[rows],
             covariates=np.ascontiguousarray(self.covariates[rows]),
             inputs=self.inputs.taken(rows),
             places=replace(self.places, values=self.places.values[rows]),
@@ -229,7 +239,8 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     return Problem(
         model=model,
         thetas=tuple(resolved.thetas),
-        etas=model.etas,
+        etas=tuple(resolved.etas),
+        occasions=np.column_stack([np.ones((n, len(model.etas)), dtype=bool), *resolved.occasions]),
         subjects=data.subjects,
         doses=doses,
         records=records,
@@ -249,17 +260,20 @@ class _Resolved:
     """Columns and levels of a model in one data set."""
 
     thetas: list[Theta]
+    etas: list[Eta]
     definitions: dict[Any, Any]
     constant: list[np.ndarray]
     symbols: list[Any]
     inputs: list[InputColumn]
     level_sizes: list[int]
+    occasions: list[np.ndarray]
     levels: tuple[tuple[str, str], ...] = ()
 
 
 def _resolved(model: Model, data: Dataset) -> _Resolved:
     """Split what the model reads into columns that are constant within the subject and time-varying inputs."""
-    out = _Resolved(list(model.thetas), {p.symbol: p.expression for p in model.parameters}, [], [], [], [])
+    parameters = {p.symbol: p.expression for p in model.parameters}
+    out = _Resolved(list(model.thetas), list(model.etas), parameters, [], [], [], [], [])
     first = data.offsets[:-1]
 
     def add(name: str, symbol: Any, values: np.ndarray, varies: bool, interpolation: str) -> None:
@@ -287,7 +301,23 @@ def _resolved(model: Model, data: Dataset) -> _Resolved:
                 add(f"{name}={level}", indicator, values, varies, factor.interpolation)
                 total = total + theta.symbol * indicator
         out.definitions[effect.symbol] = total
-    out.levels = tuple(indicators)
+    occasions: dict[tuple[str, str], tuple[Any, np.ndarray]] = {}
+    for column in {v.occasion: label_column(v.occasion, data) for v in model.iovs}.values():
+        for label in occasion_levels(column.values):
+            here = (column.values == label).astype(float)
+            symbol = sympy.Dummy(f"{column.name}={label}", real=True)
+            occasions[column.name, label] = symbol, np.maximum.reduceat(here, first) > 0
+            add(f"{column.name}={label}", symbol, here, column.varies, "nocb")
+    for v in model.iovs:
+        total = sympy.Integer(0)
+        for (name, label), (indicator, present) in occasions.items():
+            if name == v.occasion:
+                eta = Eta(f"{v.eta_name}[{label}]", sympy.Dummy(f"{v.eta_name}[{label}]", real=True))
+                out.etas.append(eta)
+                out.occasions.append(present)
+                total = total + eta.symbol * indicator
+        out.definitions[v.symbol] = total
+    out.levels = (*indicators, *occasions)
     return out
 
 
@@ -336,7 +366,7 @@ def _derive(
         structure,
         {symbol: e.xreplace(first) for symbol, e in resolved.definitions.items()},
         [e.xreplace(first) for e in individual],
-        [e.symbol for e in model.etas],
+        [e.symbol for e in resolved.etas],
         [t.symbol for t in resolved.thetas],
         [*resolved.symbols, *first.values(), *(s for values in there for s in values.values())],
     )

@@ -13,7 +13,8 @@ import sympy
 from pkpd.errors import ModelError
 
 __all__ = [
-    "Compartment", "Covariate", "Effect", "Eta", "Factor", "Model", "Observation", "OmegaBlock", "Parameter", "Sigma", "Theta",
+    "Compartment", "Covariate", "Effect", "Eta", "Factor", "Iov", "Model", "Observation", "OmegaBlock", "Parameter", "Sigma",
+    "Theta",
 ]  # fmt: skip
 
 
@@ -37,6 +38,22 @@ class Eta:
 
     name: str
     symbol: Any = None
+
+
+@dataclass(frozen=True)
+class Iov:
+    """A random effect of the occasion: one eta per occasion of the column ``occasion``, all of one variance."""
+
+    name: str
+    occasion: str
+    variance: float
+    fixed: bool = False
+    symbol: Any = None
+
+    @property
+    def eta_name(self) -> str:
+        """Name in OMEGA; the etas of occasions are called ``IOV(CL)[1]``."""
+        return f"IOV({self.name})"
 
 
 @dataclass(frozen=True)
@@ -150,12 +167,14 @@ class Model:
     derived: tuple[Parameter, ...]
     observations: tuple[Observation, ...]
     time: Any = None
+    iovs: tuple[Iov, ...] = ()
 
     def __repr__(self) -> str:
         effects = [f"{e.parameter}({e.factor})" for e in self.effects]
         return (
             f"<Model {self.name}: compartments {', '.join(c.name for c in self.compartments)}; thetas "
-            f"{', '.join([t.name for t in self.thetas] + effects)}; etas {', '.join(e.name for e in self.etas) or 'none'}; "
+            f"{', '.join([t.name for t in self.thetas] + effects)}; etas "
+            f"{', '.join([e.name for e in self.etas] + [v.eta_name for v in self.iovs]) or 'none'}; "
             f"observes {', '.join(o.name for o in self.observations)}>"
         )
 
@@ -172,7 +191,7 @@ class Model:
         theta, sigma : mapping, optional
             New initial values of thetas, and of residual standard deviations.
         omega : mapping, optional
-            New variances of etas, by eta; the correlations stay.
+            New variances of etas, by eta (``"CL"``, ``"IOV(CL)"``); the correlations stay.
 
         Raises
         ------
@@ -182,7 +201,7 @@ class Model:
         """
         theta, omega, sigma = theta or {}, omega or {}, sigma or {}
         self._known(theta, [t.name for t in self.thetas], "theta")
-        self._known(omega, [e.name for e in self.etas], "eta")
+        self._known(omega, [e.name for e in self.etas] + [v.eta_name for v in self.iovs], "eta")
         self._known(sigma, [s.name for s in self.sigmas], "sigma")
         for t in self.thetas:
             value = float(theta.get(t.name, t.initial))
@@ -216,6 +235,7 @@ class Model:
             thetas=tuple(replace(t, initial=float(theta.get(t.name, t.initial))) for t in self.thetas),
             sigmas=tuple(replace(s, sd=float(sigma.get(s.name, s.sd))) for s in self.sigmas),
             omega=tuple(blocks),
+            iovs=tuple(replace(v, variance=float(omega.get(v.eta_name, v.variance))) for v in self.iovs),
         )
 
     def fix(self, *names: str) -> Model:
@@ -224,6 +244,7 @@ class Model:
             [t.name for t in self.thetas]
             + [f"SD({s.name})" for s in self.sigmas]
             + [f"OMEGA({n},{n})" for b in self.omega for n in b.names]
+            + [f"OMEGA({v.eta_name},{v.eta_name})" for v in self.iovs]
         )
         self._known({n: 0 for n in names}, known, "parameter")
         return replace(
@@ -233,6 +254,9 @@ class Model:
             omega=tuple(
                 replace(b, fixed=b.fixed or any(f"OMEGA({n},{n})" in names for n in b.names))
                 for b in self.omega
+            ),
+            iovs=tuple(
+                replace(v, fixed=v.fixed or f"OMEGA({v.eta_name},{v.eta_name})" in names) for v in self.iovs
             ),
         )
 
@@ -342,6 +366,7 @@ class Model:
                     self.thetas,
                     self.etas,
                     self.omega,
+                    self.iovs,
                     self.sigmas,
                     self.covariates,
                     self.factors,
@@ -356,6 +381,7 @@ class Model:
         return {
             "theta": [t.symbol for t in self.thetas],
             "eta": [e.symbol for e in self.etas],
+            "iov": [v.symbol for v in self.iovs],
             "covariate": [c.symbol for c in self.covariates],
             "effect": [e.symbol for e in self.effects],
             "parameter": [p.symbol for p in self.parameters],

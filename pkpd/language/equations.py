@@ -25,6 +25,7 @@ def equations(model: Model) -> tuple[str, ...]:
     """
     names: dict[Any, str] = {t.symbol: rf"\theta_{{{_escape(t.name)}}}" for t in model.thetas}
     names |= {e.symbol: rf"\eta_{{{_escape(e.name)}}}" for e in model.etas}
+    names |= {v.symbol: rf"\kappa_{{{_escape(v.name)}}}" for v in model.iovs}
     names |= {c.symbol: rf"\mathrm{{{_escape(c.name)}}}" for c in model.covariates}
     names |= {e.symbol: rf"\beta_{{{_escape(e.parameter)},\,{_escape(e.factor)}}}" for e in model.effects}
     names |= {p.symbol: rf"\mathrm{{{_escape(p.name)}}}" for p in model.parameters}

@@ -43,21 +43,28 @@ class Scales:
         self.thetas = problem.thetas
         self.sigmas = model.sigmas
         self.n_eta = problem.n_eta
-        self.blocks: list[tuple[int, int, bool]] = []
+        # (first eta, size, copies, fixed): the copies of a block follow each other and share its parameters
+        self.blocks: list[tuple[int, int, int, bool]] = []
         start = 0
         for block in model.omega:
-            self.blocks.append((start, len(block.names), block.fixed))
+            self.blocks.append((start, len(block.names), 1, block.fixed))
             start += len(block.names)
-        etas = [e.name for e in model.etas]
+        for v, copies in zip(model.iovs, problem.copies, strict=True):
+            self.blocks.append((start, 1, copies, v.fixed))
+            start += copies
+        etas = {i: e.name for i, e in enumerate(model.etas)}
+        etas |= {b[0]: v.eta_name for b, v in zip(self.blocks[len(model.omega) :], model.iovs, strict=True)}
         self.names = [t.name for t in self.thetas]
         self.units = [t.unit for t in self.thetas]
         self.scales = ["log ratio" if t.unit == "log ratio" else "natural" for t in self.thetas]
         fixed = [t.fixed for t in self.thetas]
         self.omega_index: list[tuple[int, int]] = []
-        for first, size, is_fixed in self.blocks:
+        self._shared: list[list[tuple[int, int]]] = []  # where else each stands
+        for first, size, copies, is_fixed in self.blocks:
             for i in range(first, first + size):
                 for j in range(first, i + 1):
                     self.omega_index.append((i, j))
+                    self._shared.append([(i + k * size, j + k * size) for k in range(copies)])
                     self.names.append(f"OMEGA({etas[i]},{etas[j]})")
                     self.units.append("")
                     self.scales.append("variance" if i == j else "covariance")
@@ -80,10 +87,14 @@ class Scales:
     def initial(self, problem: Problem) -> Values:
         """Starting values of the model."""
         omega = np.zeros((self.n_eta, self.n_eta))
-        for (first, size, _), block in zip(self.blocks, problem.model.omega, strict=True):
-            for i in range(size):
-                for j in range(i + 1):
-                    omega[first + i, first + j] = omega[first + j, first + i] = block.lower_triangle[i][j]
+        triangles = [b.lower_triangle for b in problem.model.omega] + [
+            ((v.variance,),) for v in problem.model.iovs
+        ]
+        for (first, size, copies, _), triangle in zip(self.blocks, triangles, strict=True):
+            for start in range(first, first + copies * size, size):
+                for i in range(size):
+                    for j in range(i + 1):
+                        omega[start + i, start + j] = omega[start + j, start + i] = triangle[i][j]
         return Values(
             np.array([t.initial for t in self.thetas]), omega, np.array([s.sd for s in self.sigmas])
         )
@@ -105,8 +116,9 @@ class Scales:
         if not np.all(np.isfinite(natural)):
             raise InputError("E_PARAMETER_VALUE", "a value is not finite.", "Check the values.")
         omega = np.zeros((self.n_eta, self.n_eta))
-        for (i, j), v in zip(self.omega_index, natural[nt : nt + no], strict=True):
-            omega[i, j] = omega[j, i] = v
+        for places, v in zip(self._shared, natural[nt : nt + no], strict=True):
+            for i, j in places:
+                omega[i, j] = omega[j, i] = v
         try:
             np.linalg.cholesky(omega)
         except np.linalg.LinAlgError:
@@ -147,21 +159,24 @@ class Scales:
         lower = np.zeros((self.n_eta, self.n_eta))
         with np.errstate(over="ignore"):
             factor = full[nt : nt + no] * self._factor_unit
-            for (i, j), v in zip(self.omega_index, factor, strict=True):
-                lower[i, j] = np.exp(v) if i == j else v
+            for places, v in zip(self._shared, factor, strict=True):
+                for i, j in places:
+                    lower[i, j] = np.exp(v) if i == j else v
             sigma = np.exp(full[nt + no :])
             omega = lower @ lower.T
-        for first, size, fixed in self.blocks:
+        for first, size, copies, fixed in self.blocks:
             if fixed:  # exactly as given, not through the factor and back
-                omega[first : first + size, first : first + size] = base.omega[
-                    first : first + size, first : first + size
-                ]
+                whole = slice(first, first + copies * size)
+                omega[whole, whole] = base.omega[whole, whole]
         sigma = np.where([s.fixed for s in self.sigmas], base.sigma, sigma) if len(sigma) else sigma
         return Values(theta, omega, sigma)
 
     def natural_gradient(self, g_theta: np.ndarray, g_omega: np.ndarray, g_sigma: np.ndarray) -> np.ndarray:
         """Gradient to all natural parameters (…, parameters) from that to the symmetric matrix Ω."""
-        omega = [g_omega[..., i, j] * (1.0 if i == j else 2.0) for i, j in self.omega_index]
+        omega = [
+            sum(g_omega[..., i, j] for i, j in places) * (1.0 if places[0][0] == places[0][1] else 2.0)
+            for places in self._shared
+        ]
         stacked = np.stack(omega, axis=-1) if omega else np.zeros((*g_theta.shape[:-1], 0))
         return np.concatenate([g_theta, stacked, g_sigma], axis=-1)
 
@@ -176,8 +191,8 @@ class Scales:
         lower = np.linalg.cholesky(values.omega) if self.n_eta else np.zeros((0, 0))
         to_factor = 2.0 * g_omega @ lower
         omega = [
-            to_factor[..., i, j] * (lower[i, i] if i == j else unit)
-            for (i, j), unit in zip(self.omega_index, self._factor_unit, strict=True)
+            sum(to_factor[..., i, j] * (lower[i, i] if i == j else unit) for i, j in places)
+            for places, unit in zip(self._shared, self._factor_unit, strict=True)
         ]
         stacked = np.stack(omega, axis=-1) if omega else np.zeros((*theta.shape[:-1], 0))
         return np.concatenate([theta, stacked, g_sigma * values.sigma], axis=-1)[..., self.free]

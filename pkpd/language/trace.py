@@ -17,6 +17,7 @@ from pkpd.language.declarations import (
     Effect,
     Eta,
     Factor,
+    Iov,
     Model,
     Observation,
     OmegaBlock,
@@ -55,6 +56,7 @@ class Builder:
         self._name, self._doc = name, doc
         self._thetas: list[Theta] = []
         self._etas: list[Eta] = []
+        self._iovs: list[Iov] = []
         self._omega: list[OmegaBlock] = []
         self._sigmas: list[Sigma] = []
         self._covariates: list[Covariate] = []
@@ -130,6 +132,24 @@ class Builder:
         made = [Eta(name, _dummy(f"eta_{name}")) for name in names]
         self._etas.extend(made)
         return tuple(Quantity(e.symbol) for e in made)
+
+    def iov(self, name: str, *, occasion: str = "OCC", variance: float, fixed: bool = False) -> Quantity:
+        """Declare a random effect of the occasion, with the starting value of its variance.
+
+        Each occasion of a subject (each value of the column ``occasion``) has an effect of its own, ``IOV(name)[value]``; all
+        have the one variance ``OMEGA(IOV(name),IOV(name))``. As in NONMEM, what lies between two records belongs to the
+        occasion of the later one.
+        """
+        self._new(name, self._iovs, "iov")
+        value = self._number(variance, f"variance of IOV({name})")
+        if not (value > 0 and math.isfinite(value)):
+            raise ModelError(
+                "E_MODEL_OMEGA",
+                f"the variance of IOV({name}) is {value:g}, which is not positive.",
+                "For no variability between occasions leave it out.",
+            )
+        self._iovs.append(Iov(name, occasion, value, fixed, _dummy(f"iov_{name}")))
+        return Quantity(self._iovs[-1].symbol)
 
     def sigma(self, name: str, sd: float, *, fixed: bool = False) -> str:
         """Declare a residual standard deviation; hand what is returned to :meth:`observe`."""
@@ -318,7 +338,7 @@ class Builder:
             self._name, self._doc, tuple(self._thetas), tuple(self._etas), tuple(self._omega), tuple(self._sigmas),
             tuple(self._covariates), tuple(self._factors), tuple(self._effects), tuple(self._parameters),
             tuple(self._compartments), tuple(self._rates[c.name] for c in self._compartments), tuple(self._derived),
-            tuple(self._observations), self._time,
+            tuple(self._observations), self._time, tuple(self._iovs),
         )  # fmt: skip
         _check_use(result)
         _check_switches(result)
@@ -332,6 +352,7 @@ def _check_use(model: Model) -> None:
         for kind, items in (
             ("theta", model.thetas),
             ("eta", model.etas),
+            ("iov", model.iovs),
             ("covariate", model.covariates),
             ("parameter", model.parameters),
             ("compartment", model.compartments),

@@ -198,7 +198,7 @@ def _result(
     point, model = search.point, problem.model
     values, names = point.values, scales.names
     ids = pd.Index(problem.subjects, name="ID")
-    etas = [e.name for e in model.etas]
+    etas = [e.name for e in problem.etas]
     estimates = pd.Series(scales.natural(values), index=names)
     covariance = np.full((len(names), len(names)), np.nan) if step.matrix is None else step.matrix
     se = pd.Series(np.where(scales.fixed, np.nan, np.sqrt(np.maximum(np.diag(covariance), 0))), index=names)
@@ -210,7 +210,7 @@ def _result(
         fixed=dict(zip(names, scales.fixed, strict=True)),
     )
     predicted, residual = residuals(problem, values, point.etas)
-    eta_shrinkage, eps_shrinkage = shrinkage(values, point.etas, residual["IWRES"].to_numpy(), etas)
+    eta_shrinkage, eps_shrinkage = shrinkage(problem, values, point.etas, residual["IWRES"].to_numpy())
     notes = [*step.warnings, *_notes(scales, values, eta_shrinkage), *_small_groups(problem, step)]
     if not search.converged:
         notes.insert(0, f"W_NOT_CONVERGED: {search.cause}.")
@@ -260,7 +260,8 @@ def _notes(scales: Scales, values: Values, eta_shrinkage: pd.Series) -> list[str
             near = 1e-4 * (span if math.isfinite(span) else abs(theta.initial - bound))
             if not theta.fixed and math.isfinite(bound) and abs(value - bound) < near:
                 notes.append(f"W_BOUND: theta {theta.name} = {value:.4g} lies at its bound {bound:g}.")
-    for name, variance in zip(eta_shrinkage.index, np.diag(values.omega), strict=True):
+    variances = [values.omega[first + i, first + i] for first, size, *_ in scales.blocks for i in range(size)]
+    for name, variance in zip(eta_shrinkage.index, variances, strict=True):
         if variance < 1e-6:
             notes.append(
                 f"W_OMEGA_ZERO: the variance of eta {name} is practically zero ({variance:.1e}); consider leaving it out."
@@ -319,7 +320,5 @@ def evaluate(
         minus2ll=point.ofv + objective.n_observations * _LOG_2PI,
         gradient=pd.Series(point.natural, index=scales.names),
         individual_ofv=pd.Series(point.individual, index=ids, name="OFV"),
-        individual_estimates=pd.DataFrame(
-            point.etas, index=ids, columns=[e.name for e in problem.model.etas]
-        ),
+        individual_estimates=pd.DataFrame(point.etas, index=ids, columns=[e.name for e in problem.etas]),
     )

@@ -52,11 +52,22 @@ def residuals(problem: Problem, values: Values, etas: np.ndarray) -> tuple[pd.Da
 
 
 def shrinkage(
-    values: Values, etas: np.ndarray, iwres: np.ndarray, eta_names: list[str]
+    problem: Problem, values: Values, etas: np.ndarray, iwres: np.ndarray
 ) -> tuple[pd.Series, pd.Series]:
-    """1 - SD(η̂)/ω per eta, and 1 - SD(IWRES): Karlsson & Savic, Clin Pharmacol Ther 2007;82:17-20."""
-    n = len(etas)
-    spread = etas.std(axis=0, ddof=1) if n > 1 else np.full(etas.shape[1], np.nan)
-    eta = pd.Series(1.0 - spread / np.sqrt(np.diag(values.omega)), index=eta_names, dtype=float)
+    """1 - SD(η̂)/ω per eta, and 1 - SD(IWRES): Karlsson & Savic, Clin Pharmacol Ther 2007;82:17-20.
+
+    An effect of the occasion has one value, over all occasions that subjects have.
+    """
+    subject = len(problem.model.etas)
+    groups = [(e.name, [k]) for k, e in enumerate(problem.etas[:subject])]
+    for v, copies in zip(problem.model.iovs, problem.copies, strict=True):
+        groups.append((v.eta_name, list(range(subject, subject + copies))))
+        subject += copies
+    eta = {}
+    for name, columns in groups:
+        seen = etas[:, columns][problem.occasions[:, columns]]
+        spread = np.std(seen, ddof=1) if len(seen) > 1 else np.nan
+        eta[name] = 1.0 - spread / np.sqrt(values.omega[columns[0], columns[0]])
     seen = iwres[np.isfinite(iwres)]
-    return eta, pd.Series({"IWRES": 1.0 - float(np.std(seen, ddof=1)) if len(seen) > 1 else np.nan})
+    eps = 1.0 - float(np.std(seen, ddof=1)) if len(seen) > 1 else np.nan
+    return pd.Series(eta, dtype=float), pd.Series({"IWRES": eps})

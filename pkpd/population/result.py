@@ -31,7 +31,8 @@ class PopulationFit:
         Of all parameters; zero for fixed ones, NaN where the covariance step failed.
     omega : DataFrame
     individual_estimates : DataFrame
-        Empirical Bayes estimates of the etas by ID; ``individual_parameters`` the individual parameters.
+        Empirical Bayes estimates of the etas by ID; ``individual_parameters`` the individual parameters, under the inputs of the
+        subject's first record where they vary within it.
     individual_ofv : Series
     predictions, residuals : DataFrame
         One row per observation record.
@@ -111,6 +112,7 @@ class PopulationFit:
                 if np.isfinite(self.condition_number)
                 else ""
             ),
+            *self._varying(),
             "",
             table.to_string(),
             "",
@@ -118,6 +120,15 @@ class PopulationFit:
             *self.warnings,
         ]
         return "\n".join(lines)
+
+    def _varying(self) -> list[str]:
+        inputs = self.problem.inputs
+        if not inputs.names:
+            return []
+        return [
+            f"Varying within subjects: {inputs.describe()}",
+            "Individual parameters are those of each subject's first record",
+        ]
 
     def __repr__(self) -> str:
         return self.summary()

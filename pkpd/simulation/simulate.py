@@ -49,7 +49,7 @@ def predict(
     values = parameter_values(Scales(problem), problem, parameters)
     at = np.zeros((problem.n_subjects, problem.n_eta))
     if etas is not None:
-        names = [e.name for e in model.etas]
+        names = [e.name for e in problem.etas]
         missing = [n for n in names if n not in etas.columns]
         unknown = [s for s in problem.subjects if s not in etas.index]
         foreign = [c for c in etas.columns if c not in names]
