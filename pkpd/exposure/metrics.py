@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError
 from pkpd.language import Problem, bind
 from pkpd.language.scales import Scales, Values
@@ -54,7 +53,7 @@ class ExposureProblem:
                 "E_INTERVAL", f"interval {interval!r} is not a positive time.", "Give the dosing interval."
             )
         self.interval = float(interval)
-        self.data: Dataset = fit.data
+        self.table = fit.data.frame.iloc[fit.data.offsets[:-1]]
         names = [o.name for o in fit.model.observations]
         if output is not None and output not in names:
             raise InputError(
@@ -98,7 +97,7 @@ class ExposureProblem:
     def _dosed(self, intervals: int) -> Problem:
         if intervals not in self._repeated:
             repeated = {id(r): r.repeated(self.interval, intervals) for r in self.regimens}
-            doses = doses_for(self.problem, self.data, [repeated[id(r)] for r in self.regimens])
+            doses = doses_for(self.problem, self.table, [repeated[id(r)] for r in self.regimens])
             self._repeated[intervals] = self.problem.with_records(doses, self.problem.records)
         return self._repeated[intervals]
 

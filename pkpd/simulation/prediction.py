@@ -8,7 +8,7 @@ import pandas as pd
 from pkpd.language import Problem
 from pkpd.language.scales import Values
 
-__all__ = ["individual_parameters", "predictions", "residual_sd"]
+__all__ = ["individual_parameters", "predictions", "residual_sd", "with_error"]
 
 
 def predictions(
@@ -24,12 +24,12 @@ def predictions(
 
     Returns
     -------
-    f (O,), f_eta (O, E), status (N,)
+    f (O,), f_eta (O, E) or with order 0 (0, E), status (N,)
     """
     from pkpd.kernels.prediction import predict_all
 
     count = len(problem.records.time)
-    f, f_eta = np.full(count, np.nan), np.zeros((count, problem.n_eta))
+    f, f_eta = np.full(count, np.nan), np.zeros((count if order else 0, problem.n_eta))
     status = np.zeros(problem.n_subjects, dtype=np.int64)
     predict_all(
         order,
@@ -65,3 +65,8 @@ def residual_sd(problem: Problem, values: Values, f: np.ndarray) -> np.ndarray:
     sd = np.append(values.sigma, 0.0)  # position -1 reads the zero
     parts = problem.residual[problem.records.endpoint]
     return np.hypot(sd[parts[:, 0]], sd[parts[:, 1]] * f)
+
+
+def with_error(problem: Problem, values: Values, f: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Observations at prediction ``f`` (O,) whose residual errors are ``noise`` (O,) standard deviations."""
+    return f + residual_sd(problem, values, f) * noise

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,13 +17,16 @@ from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError
 from pkpd.language import Model, Problem, Solver, bind
 from pkpd.language.scales import Scales, Values, parameter_values
-from pkpd.simulation.design import doses_for, records_at
-from pkpd.simulation.prediction import predictions, residual_sd
+from pkpd.parallel import Progress, run
+from pkpd.simulation.parquet import write_parquet
+from pkpd.simulation.prediction import predictions
 from pkpd.simulation.regimen import Regimen
+from pkpd.simulation.subjects import carriers, subject_count
+from pkpd.simulation.trial import Trial, simulate_task
 
 __all__ = ["predict", "simulate"]
 
-_ETAS, _RESIDUALS, _COVARIATES = 1, 2, 3  # purposes that random streams are keyed by
+_WAVE = 16  # tasks that may be under way at once, so that their rows never fill the memory
 
 
 def predict(
@@ -67,7 +76,8 @@ def predict(
             who = problem.subjects[np.flatnonzero(~np.isfinite(at).all(axis=1))[0]]
             raise InputError("E_ETAS", f"an eta of ID {who} is not a finite number.", "Give numbers.")
     f, _, status = predictions(problem, values, at)
-    _check(problem, status)
+    bad = np.flatnonzero(status)
+    _check(problem.subjects[bad], status[bad])
     owner = np.repeat(problem.subjects, np.diff(problem.records.offsets))
     return pd.DataFrame(
         {"ID": owner, "TIME": problem.records.time, "DVID": problem.records.endpoint + 1, "PRED": f}
@@ -76,180 +86,195 @@ def predict(
 
 def simulate(
     model: Model,
-    regimen_or_data: Regimen | Dataset,
+    regimen_or_data: Regimen | Mapping[str, Regimen] | Dataset,
     times: Sequence[float] | None = None,
     n: int | None = None,
     seed: int = 0,
     parameters: Mapping[str, float] | None = None,
+    uncertainty: Any = None,
     *,
+    replicates: int | None = None,
+    residual_error: bool = True,
     covariates: pd.DataFrame | None = None,
     solver: Solver | None = None,
-) -> pd.DataFrame:
-    """Simulate subjects with variability between them and residual error.
+    executor: Executor | Callable[[], Executor] | None = None,
+    path: str | os.PathLike[str] | None = None,
+) -> pd.DataFrame | Path:
+    """Simulate subjects with variability between them, residual error, and the uncertainty of the parameters.
 
     Parameters
     ----------
     model : Model
-    regimen_or_data : Regimen or Dataset
-        A regimen for ``n`` new subjects sampled at ``times``; or a data set, whose records are simulated once for each subject.
+    regimen_or_data : Regimen, mapping of str to Regimen, or Dataset
+        A regimen for ``n`` new subjects sampled at ``times``; one by arm, each for ``n`` subjects of its own (column ARM);
+        or a data set, whose records are simulated.
     times : sequence of float
-        Sampling times (with a regimen).
+        Sampling times (with a regimen). A sample at the time of a dose is taken before it.
     n : int
-        Number of subjects (with a regimen); by default one per row of ``covariates``, else 1.
+        Number of subjects (of each arm); by default one per row of ``covariates``, else 1.
     seed : int
-        Random streams are keyed by seed, purpose and subject: a subject's draws do not depend on how many others there are.
+        Random numbers are keyed by seed, purpose, replicate and subject (counter-based, Salmon et al., SC11 2011): a
+        subject's draws do not depend on how many others there are, nor on where and in which order they are computed.
     parameters : mapping, optional
         Population parameters by name; the model's initial values where not given.
+    uncertainty : optional
+        What offers ``draw(n, seed)``, a DataFrame with one row per draw and columns named as parameters: each replicate takes
+        its own set; parameters that are not among the columns stay as they are.
+    replicates : int, optional
+        How often the whole is simulated (column REP); once without it.
+    residual_error : bool
+        Whether observations (column DV) are drawn.
     covariates : DataFrame, optional
         One row per subject; rows are drawn with replacement where ``n`` differs from their number.
     solver : Solver, optional
+    executor : Executor, or callable that makes one, optional
+        Where tasks run: see :func:`pkpd.parallel.run`.
+    path : path, optional
+        Write a Parquet file there, task by task, instead of returning a table: a million subjects need no more memory than
+        a few tasks.
 
     Returns
     -------
     DataFrame
-        ID, TIME, DVID, IPRED, DV; the covariates that were given.
+        [REP,] ID, [ARM,] TIME, DVID, IPRED, [DV,] and the covariates that were given; or ``path``.
 
     Raises
     ------
     InputError
-        ``E_SIMULATE`` for arguments that contradict each other.
+        ``E_SIMULATE`` for arguments that contradict each other, ``E_UNCERTAINTY`` for draws that are no parameters.
+    FitError
+        ``E_PREDICTION`` if a subject cannot be computed, ``E_TASKS_FAILED`` if a worker was lost.
     """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+        raise InputError("E_SIMULATE", f"seed {seed!r} is not a whole number from 0 on.", "Give e.g. seed=1.")
+    count = _replicates(replicates, uncertainty)
     if isinstance(regimen_or_data, Dataset):
         if times is not None or n is not None or covariates is not None:
             raise InputError(
                 "E_SIMULATE",
                 "times, n and covariates belong to a regimen; a data set brings its own.",
-                "Leave them out.",
+                "Leave them out; for several copies of the data set give replicates=.",
             )
-        data = regimen_or_data
-        problem = bind(model, data, solver)
-    elif isinstance(regimen_or_data, Regimen):
+        problem, about = bind(model, regimen_or_data, solver), {}
+    else:
+        arms = _arms(regimen_or_data)
         if times is None or not len(times):
             raise InputError("E_SIMULATE", "no sampling times were given.", "Give times=[…].")
-        pick = _drawn_rows(n, covariates, seed)
-        everyone, data = _subjects(None, covariates), _subjects(pick, covariates)
         grid = np.sort(np.asarray(times, dtype=float))
         if not np.all(np.isfinite(grid)) or grid[0] < 0:
             raise InputError("E_SIMULATE", "sampling times must be numbers, not negative.", "Check times=.")
+        size = subject_count(n, covariates)
         # levels of factors are those of the whole table, whoever is drawn from it
-        problem = bind(model, everyone, solver)
-        problem = problem.with_subjects(pick, data.subjects)
-        endpoints = np.arange(len(model.observations))
-        all_times = np.repeat(grid, len(endpoints))
-        problem = problem.with_records(
-            doses_for(problem, data, [regimen_or_data] * data.n_subjects),
-            records_at(np.tile(all_times, (data.n_subjects, 1)), np.tile(endpoints, len(grid))),
-        )
-    else:
-        raise InputError(
-            "E_SIMULATE",
-            f"cannot simulate {type(regimen_or_data).__name__}.",
-            "Give a pkpd.dose(…) regimen or a Dataset.",
-        )
-    values = parameter_values(Scales(problem), problem, parameters)
-    etas = _draw_etas(problem, values, seed)
-    f, _, status = predictions(problem, values, etas)
-    _check(problem, status)
-    sd = residual_sd(problem, values, f)
-    offsets = problem.records.offsets
-    noise = np.concatenate(
-        [
-            _stream(seed, _RESIDUALS, i).standard_normal(offsets[i + 1] - offsets[i])
-            for i in range(problem.n_subjects)
-        ]
-        or [np.zeros(0)]
-    )
-    owner = np.repeat(np.arange(problem.n_subjects), np.diff(offsets))
-    out = pd.DataFrame(
-        {
-            "ID": problem.subjects[owner],
-            "TIME": problem.records.time,
-            "DVID": problem.records.endpoint + 1,
-            "IPRED": f,
-            "DV": f + sd * noise,
-        }
-    )
-    if covariates is not None:
-        table = data.frame.iloc[data.offsets[:-1]]
-        for column in covariates.columns:
-            out[column] = table[column].to_numpy()[owner]
-    return out
+        problem = bind(model, carriers(covariates), solver)
+        about = {"covariates": covariates, "arms": arms, "n": size, "grid": grid}
+    values = _values(problem, parameters, uncertainty, count, int(seed))
+    trial = Trial(problem, values, int(seed), replicates is not None, residual_error, **about)
+    chunks = _computed(trial, executor)
+    if path is not None:
+        return write_parquet(chunks, path)
+    tables = list(chunks)
+    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 
-def _stream(seed: int, purpose: int, subject: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, purpose, subject])))
-
-
-def _draw_etas(problem: Problem, values: Values, seed: int) -> np.ndarray:
-    factor = np.linalg.cholesky(values.omega) if problem.n_eta else np.zeros((0, 0))
-    draws = [_stream(seed, _ETAS, i).standard_normal(problem.n_eta) for i in range(problem.n_subjects)]
-    return np.array(draws).reshape(problem.n_subjects, problem.n_eta) @ factor.T
-
-
-def _drawn_rows(n: int | None, covariates: pd.DataFrame | None, seed: int) -> np.ndarray:
-    """Row of the covariate table (which may be absent) that each simulated subject takes."""
-    available = 1 if covariates is None else len(covariates)
-    whole = n is None or (not isinstance(n, bool) and isinstance(n, (int, np.integer)))
-    count = available if n is None else int(n) if whole else 0
-    if count < 1 or available < 1:
-        raise InputError(
-            "E_SIMULATE",
-            f"n={n!r} subjects cannot be simulated from {available} row(s) of covariates.",
-            "Give a positive whole number, and at least one row.",
-        )
-    if count == available:
-        return np.arange(count)
-    return _stream(seed, _COVARIATES, 0).integers(available, size=count)
-
-
-def _subjects(rows: np.ndarray | None, covariates: pd.DataFrame | None) -> Dataset:
-    """A data set of subjects that only carry covariates: the given rows of the table, all of them by default."""
-    if rows is None:
-        rows = np.arange(1 if covariates is None else len(covariates))
-    count = len(rows)
-    frame = pd.DataFrame({"ID": np.arange(1, count + 1), "ROW": np.arange(1, count + 1)})
-    for column, value in {
-        "TIME": 0.0,
-        "EVID": 0,
-        "MDV": 1,
-        "AMT": 0.0,
-        "RATE": 0.0,
-        "II": 0.0,
-        "ADDL": 0,
-        "SS": 0,
-        "DVID": 1,
-        "DV": np.nan,
-    }.items():
-        frame[column] = value
-    frame["CMT"] = np.full(count, np.nan)
-    if covariates is not None:
-        taken = covariates.iloc[rows].reset_index(drop=True)
-        clash = [c for c in taken.columns if c in frame.columns]
-        if clash:
+def _replicates(replicates: Any, uncertainty: Any) -> int:
+    if replicates is None:
+        if uncertainty is not None:
             raise InputError(
-                "E_SIMULATE", f"covariate columns {', '.join(clash)} are reserved names.", "Rename them."
+                "E_SIMULATE",
+                "uncertainty draws one set of parameters per replicate, but no number of replicates is given.",
+                "Give replicates=200, for instance.",
             )
-        frame = pd.concat([frame, taken], axis=1)
-    return Dataset(
-        frame=frame,
-        subjects=frame["ID"].to_numpy(),
-        offsets=np.arange(count + 1, dtype=np.int64),
-        covariates=() if covariates is None else tuple(covariates.columns),
-        histology=None,
-        units={},
-        source="covariates",
-        sha256="",
-    )
+        return 1
+    if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 1:
+        raise InputError(
+            "E_SIMULATE",
+            f"replicates={replicates!r} is not a positive whole number.",
+            "Give e.g. replicates=200.",
+        )
+    return int(replicates)
 
 
-def _check(problem: Problem, status: np.ndarray) -> None:
+def _arms(given: Any) -> tuple[tuple[str | None, Regimen], ...]:
+    arms = tuple(given.items()) if isinstance(given, Mapping) else ((None, given),)
+    for name, regimen in arms:
+        if not isinstance(regimen, Regimen):
+            raise InputError(
+                "E_SIMULATE",
+                f"cannot simulate {type(regimen).__name__}{'' if name is None else f' (arm {name})'}.",
+                "Give a pkpd.dose(…) regimen, a mapping of arms to regimens, or a Dataset.",
+            )
+    if not arms:
+        raise InputError("E_SIMULATE", "there is no arm.", 'Give {"2 mg": pkpd.dose(2), …}.')
+    return tuple((None if name is None else str(name), regimen) for name, regimen in arms)
+
+
+def _values(
+    problem: Problem, parameters: Mapping[str, float] | None, uncertainty: Any, count: int, seed: int
+) -> tuple[Values, ...]:
+    """Population parameters of each replicate."""
+    scales = Scales(problem)
+    if uncertainty is None:
+        return (parameter_values(scales, problem, parameters),) * count
+    if not callable(getattr(uncertainty, "draw", None)):
+        raise InputError(
+            "E_UNCERTAINTY",
+            f"{type(uncertainty).__name__} draws no parameters.",
+            "Give what has draw(n, seed), such as a fit with a covariance or a bootstrap.",
+        )
+    draws = uncertainty.draw(count, seed)
+    if not isinstance(draws, pd.DataFrame) or len(draws) != count:
+        raise InputError(
+            "E_UNCERTAINTY",
+            f"draw({count}, seed) did not return a DataFrame of {count} rows.",
+            "One row per draw, one column per parameter.",
+        )
+    base = {} if parameters is None else dict(parameters)
+    twice = [name for name in draws.columns if name in base]
+    if twice:
+        raise InputError(
+            "E_UNCERTAINTY",
+            f"{', '.join(map(str, twice))} are given by parameters= and drawn by uncertainty=.",
+            "Leave one of them out.",
+        )
+    rows = draws.to_dict(orient="records")
+    return tuple(parameter_values(scales, problem, base | row) for row in rows)
+
+
+def _computed(trial: Trial, executor: Any) -> Iterator[pd.DataFrame]:
+    """Tables of all tasks in order, a few at a time."""
+    tasks = trial.tasks()
+    # compiled functions stay here; each worker loads its own
+    work = partial(simulate_task, replace(trial, problem=replace(trial.problem)) if executor else trial)
+    wave = _WAVE if executor else 1
+    with Progress("simulating" if len(tasks) > 1 else "", len(tasks)) as line:
+        for begin in range(0, len(tasks), wave):
+            if executor is None:
+                results = [work(tasks[begin])]
+            else:
+                outcomes = run(work, tasks[begin : begin + wave], executor=executor)
+                if outcomes.interrupted:
+                    raise KeyboardInterrupt
+                if outcomes.failures:
+                    lost = outcomes.failures[0]
+                    raise FitError(
+                        "E_TASKS_FAILED",
+                        f"{len(outcomes.failures)} task(s) have no result: {lost.reason}",
+                        "Run again, with fewer workers if memory was short.",
+                    )
+                results = list(outcomes.values)
+            for table, who, status in results:
+                _check(who, status)
+                line.advance()
+                yield table
+
+
+def _check(who: np.ndarray, status: np.ndarray) -> None:
     from pkpd.kernels.status import MESSAGES
 
-    bad = np.flatnonzero(status)
-    if len(bad):
-        who = ", ".join(str(problem.subjects[i]) for i in bad[:8])
+    if len(who):
+        shown = ", ".join(str(i) for i in who[:8])
         raise FitError(
             "E_PREDICTION",
-            f"no prediction for {len(bad)} subject(s) (ID {who}): {MESSAGES[int(status[bad[0]])]}.",
+            f"no prediction for {len(who)} subject(s) (ID {shown}): {MESSAGES[int(status[0])]}.",
             "Check parameters and doses.",
         )

@@ -74,6 +74,9 @@ def test_what_has_another_period_is_refused(regimen):
         ({"amount": 1, "every": 0, "until": 48}, "every=0"),
         ({"amount": 1, "every": 24, "until": float("inf")}, "until=inf"),
         ({"amount": 1, "every": "24", "until": 48}, "every='24'"),
+        ({"amount": 1, "steady_state": True}, "needs every="),
+        ({"amount": 1, "times": [0.0], "steady_state": True}, "needs every="),
+        ({"amount": 1, "every": 24, "until": 48, "steady_state": 1}, "needs every="),
         ({"amount": 1, "times": []}, "dose times"),
         ({"amount": 1, "times": [-1.0]}, "-1.0"),
         ({"amount": 1, "times": [float("nan")]}, "nan"),
@@ -86,3 +89,16 @@ def test_impossible_doses_are_refused(given, words):
         pkpd.dose(**given)
     assert caught.value.code == "E_REGIMEN"
     assert words in caught.value.message
+
+
+def test_delays_and_steady_state():
+    later = (pkpd.dose(1, every=12, until=24) + pkpd.dose(2)).delayed(6)
+    assert times(later) == [(6.0, 18.0), (6.0,)]
+    assert later.delayed(-6) == pkpd.dose(1, every=12, until=24) + pkpd.dose(2)
+    for bad in (-7, float("nan"), "6", True):
+        with pytest.raises(pkpd.InputError, match="E_REGIMEN"):
+            later.delayed(bad)
+    (steady,) = pkpd.dose(1, every=12, steady_state=True).doses
+    assert (steady.times, steady.interval) == ((0.0,), 12.0)
+    with pytest.raises(pkpd.InputError, match=r"E_REGIMEN_PERIOD.*steady state"):
+        pkpd.dose(1, every=12, steady_state=True).repeated(12, 3)

@@ -1,0 +1,139 @@
+"""One simulated trial as a value, cut into tasks that can run anywhere and give the same rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pkpd.language import Problem
+from pkpd.language.scales import Values
+from pkpd.simulation.design import doses_for, records_at
+from pkpd.simulation.prediction import predictions, with_error
+from pkpd.simulation.regimen import Regimen
+
+__all__ = ["Task", "Trial", "simulate_task"]
+
+_ROWS = 200_000  # of a task: large enough to keep all threads busy, small enough that several fit any memory
+
+
+@dataclass(frozen=True)
+class Task:
+    """Subjects ``first`` to ``last`` (excluded) of an arm, in one replicate."""
+
+    replicate: int
+    arm: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Everything that a simulation needs.
+
+    Attributes
+    ----------
+    problem : Problem
+        Bound to the data set, or to the rows of the covariate table (then without records).
+    values : tuple of Values
+        Population parameters of each replicate.
+    seed : int
+    labelled : bool
+        Whether replicates are numbered in a column REP.
+    residual_error : bool
+        Whether observations (DV) are drawn.
+    covariates : DataFrame or None
+        One row per subject of ``problem``: what is added to the rows.
+    arms : tuple of (str or None, Regimen)
+        Empty for a data set.
+    n : int
+        Subjects of each arm.
+    grid : (M,) array
+        Sampling times.
+    """
+
+    problem: Problem
+    values: tuple[Values, ...]
+    seed: int
+    labelled: bool
+    residual_error: bool
+    covariates: pd.DataFrame | None = None
+    arms: tuple[tuple[str | None, Regimen], ...] = ()
+    n: int = 0
+    grid: np.ndarray | None = None
+
+    def tasks(self) -> list[Task]:
+        """The tasks in the order of their rows."""
+        replicates = range(len(self.values))
+        if not self.arms:  # a data set is in memory anyway
+            return [Task(r, 0, 0, self.problem.n_subjects) for r in replicates]
+        assert self.grid is not None
+        size = max(1, _ROWS // (len(self.grid) * len(self.problem.model.observations)))
+        return [
+            Task(r, a, first, min(first + size, self.n))
+            for r in replicates
+            for a in range(len(self.arms))
+            for first in range(0, self.n, size)
+        ]
+
+
+def simulate_task(trial: Trial, task: Task) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Rows of a task, and the IDs and statuses of subjects that could not be computed."""
+    from pkpd.kernels.draws import draw_etas, draw_residuals
+
+    problem, rows = _subjects(trial, task)
+    values = trial.values[task.replicate]
+    # a subject's place in the whole trial keys its streams
+    place = task.arm * trial.n + task.first
+    etas = np.zeros((problem.n_subjects, problem.n_eta))
+    draw_etas(trial.seed, task.replicate, place, etas)
+    if problem.n_eta:
+        etas = _correlated(etas, np.linalg.cholesky(values.omega))
+    f, _, status = predictions(problem, values, etas)
+    offsets = problem.records.offsets
+    owner = np.repeat(np.arange(problem.n_subjects), np.diff(offsets))
+    columns: dict[str, object] = {}
+    if trial.labelled:
+        columns["REP"] = task.replicate + 1
+    columns["ID"] = problem.subjects[owner]
+    if trial.arms and trial.arms[task.arm][0] is not None:
+        columns["ARM"] = trial.arms[task.arm][0]
+    columns |= {"TIME": problem.records.time, "DVID": problem.records.endpoint + 1, "IPRED": f}
+    if trial.residual_error:
+        noise = np.zeros(len(f))
+        draw_residuals(trial.seed, task.replicate, place, offsets, noise)
+        columns["DV"] = with_error(problem, values, f, noise)
+    if trial.covariates is not None:
+        for name in trial.covariates.columns:
+            columns[name] = trial.covariates[name].to_numpy()[rows[owner]]
+    bad = np.flatnonzero(status)
+    return pd.DataFrame(columns), problem.subjects[bad], status[bad]
+
+
+def _correlated(normals: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Rows times the transposed factor, summed in one order: a product of matrices depends on how many rows there are."""
+    out = np.zeros_like(normals)
+    for k in range(factor.shape[0]):
+        for j in range(k + 1):
+            out[:, k] += factor[k, j] * normals[:, j]
+    return out
+
+
+def _subjects(trial: Trial, task: Task) -> tuple[Problem, np.ndarray]:
+    """The problem of a task's subjects, and their rows in the covariate table."""
+    from pkpd.kernels.draws import draw_rows
+
+    if not trial.arms:
+        return trial.problem, np.arange(trial.problem.n_subjects)
+    everyone, count = trial.problem, task.last - task.first
+    place = task.arm * trial.n + task.first
+    rows = np.arange(task.first, task.last)
+    if everyone.n_subjects != trial.n:
+        draw_rows(trial.seed, task.replicate, place, float(everyone.n_subjects), rows)
+    problem = everyone.with_subjects(rows, np.arange(place + 1, place + 1 + count))
+    table = None if trial.covariates is None else trial.covariates.iloc[rows]
+    endpoints = np.arange(len(problem.model.observations))
+    times = np.repeat(trial.grid, len(endpoints))
+    records = records_at(np.broadcast_to(times, (count, len(times))), np.tile(endpoints, len(trial.grid)))
+    return problem.with_records(doses_for(problem, table, [trial.arms[task.arm][1]] * count), records), rows
