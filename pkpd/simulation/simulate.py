@@ -155,7 +155,8 @@ def simulate(
                 "times, n and covariates belong to a regimen; a data set brings its own.",
                 "Leave them out; for several copies of the data set give replicates=.",
             )
-        problem, about = bind(model, regimen_or_data, solver), {}
+        problem = bind(model, regimen_or_data, solver)
+        about: dict[str, Any] = {}
     else:
         arms = _arms(regimen_or_data)
         if times is None or not len(times):
@@ -236,7 +237,7 @@ def _values(
             f"{', '.join(map(str, twice))} are given by parameters= and drawn by uncertainty=.",
             "Leave one of them out.",
         )
-    rows = draws.to_dict(orient="records")
+    rows = [{str(name): value for name, value in row.items()} for row in draws.to_dict(orient="records")]
     return tuple(parameter_values(scales, problem, base | row) for row in rows)
 
 

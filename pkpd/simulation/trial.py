@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -61,14 +61,13 @@ class Trial:
     covariates: pd.DataFrame | None = None
     arms: tuple[tuple[str | None, Regimen], ...] = ()
     n: int = 0
-    grid: np.ndarray | None = None
+    grid: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def tasks(self) -> list[Task]:
         """The tasks in the order of their rows."""
         replicates = range(len(self.values))
         if not self.arms:  # a data set is in memory anyway
             return [Task(r, 0, 0, self.problem.n_subjects) for r in replicates]
-        assert self.grid is not None
         size = max(1, _ROWS // (len(self.grid) * len(self.problem.model.observations)))
         return [
             Task(r, a, first, min(first + size, self.n))
