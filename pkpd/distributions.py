@@ -1,19 +1,44 @@
-"""Prior distributions: small frozen values with a log density."""
+"""Prior distributions, small frozen values with a log density; and what a distribution of population parameters offers."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import pandas as pd
 
 from pkpd.errors import InputError
 from pkpd.results import result
 
-__all__ = ["CRP", "HalfCauchy", "HalfNormal", "Normal"]
+__all__ = ["CRP", "HalfCauchy", "HalfNormal", "Normal", "ParameterDistribution"]
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+
+
+@runtime_checkable
+class ParameterDistribution(Protocol):
+    """Uncertainty of population parameters, for ``pkpd.simulate(uncertainty=…)``: whatever has a ``draw``.
+
+    A :class:`pkpd.PopulationFit` draws from its covariance, a bootstrap and SIR from their vectors.
+    """
+
+    def draw(self, n: int, seed: int) -> pd.DataFrame:
+        """Draw parameter vectors.
+
+        Parameters
+        ----------
+        n : int
+        seed : int
+
+        Returns
+        -------
+        DataFrame, shape (n, parameters)
+            One row per draw, one column per natural parameter, fixed ones included, named as in
+            ``fit.parameter_estimates``.
+        """
+        ...
 
 
 def _positive(owner: str, name: str, value: float) -> None:

@@ -1,8 +1,23 @@
 """Estimation of population models: settings objects, one entry point :func:`fit`, frozen results."""
 
 from pkpd.population.fit import evaluate, fit
+from pkpd.population.importance_resampling import SIR, sir
+from pkpd.population.likelihood_profile import LikelihoodProfile, profile
 from pkpd.population.methods import FOCEI
 from pkpd.population.objective import Evaluation
+from pkpd.population.resampling import Bootstrap, bootstrap
 from pkpd.population.result import PopulationFit
 
-__all__ = ["FOCEI", "Evaluation", "PopulationFit", "evaluate", "fit"]
+__all__ = [
+    "FOCEI",
+    "SIR",
+    "Bootstrap",
+    "Evaluation",
+    "LikelihoodProfile",
+    "PopulationFit",
+    "bootstrap",
+    "evaluate",
+    "fit",
+    "profile",
+    "sir",
+]

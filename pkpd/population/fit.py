@@ -35,6 +35,7 @@ def fit(
     method: FOCEI | None = None,
     *,
     seed: int = 0,
+    start: Mapping[str, float] | pd.Series | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> PopulationFit:
     """Fit a population model.
@@ -49,6 +50,9 @@ def fit(
         Settings of the method; FOCEI by default.
     seed : int
         Recorded with the result; FOCEI itself draws no random numbers.
+    start : mapping or Series, optional
+        Natural parameters by name where the search starts (``other.parameter_estimates``), and the values of fixed ones; the
+        model's initial values where not given. Effects of levels that the data do not have are left aside.
     progress : callable, optional
         Called with (iteration, ofv).
 
@@ -67,12 +71,12 @@ def fit(
     method, problem = _bound(model, data, method)
     scales = Scales(problem)
     objective = Objective(problem, scales)
-    start = scales.initial(problem)
+    begin = parameter_values(scales, problem, _present(start, model, scales))
 
     lowest = False  # follow each subject's mode until the objective is seen to jump, then take the lowest of several
 
     def at(x: np.ndarray, etas: np.ndarray | None) -> Point:
-        values = scales.from_free(x, start)
+        values = scales.from_free(x, begin)
         return objective.at_lowest_modes(values, etas) if lowest else objective.at(values, etas)
 
     def on_jump() -> bool:
@@ -80,8 +84,8 @@ def fit(
         changed, lowest = not lowest, True
         return changed
 
-    x = scales.free_values(start)
-    first = objective.at(start)
+    x = scales.free_values(begin)
+    first = objective.at(begin)
     if not math.isfinite(first.ofv):
         raise objective.explain(first)
     search = minimise(
@@ -102,6 +106,16 @@ def fit(
         search = _honest(further, scales)
         step = covariance_step(method.covariance, at, search.x, search.point, scales)
     return _result(problem, scales, method, seed, search, step, data)
+
+
+def _present(
+    start: Mapping[str, float] | pd.Series | None, model: Model, scales: Scales
+) -> dict[str, float] | None:
+    """Starting values less the effects of factor levels that the data lack."""
+    if start is None:
+        return None
+    absent = tuple(f"{e.parameter}({e.factor}=" for e in model.effects)
+    return {str(k): v for k, v in start.items() if k in scales.names or not str(k).startswith(absent)}
 
 
 def _bound(model: Model, data: Dataset, method: FOCEI | None) -> tuple[FOCEI, Problem]:

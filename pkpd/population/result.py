@@ -92,6 +92,20 @@ class PopulationFit:
         """Return the parameter table."""
         return self.parameters.copy()
 
+    def draw(self, n: int, seed: int) -> pd.DataFrame:
+        """Draw parameter vectors from the estimates' covariance, on the scale on which they were estimated.
+
+        See :class:`pkpd.distributions.ParameterDistribution`; variances and bounded thetas stay inside their range.
+
+        Raises
+        ------
+        FitError
+            ``E_NO_COVARIANCE`` if the covariance step failed or was not asked for.
+        """
+        from pkpd.population.estimation_scale import EstimationScale
+
+        return EstimationScale.of(self).draw(n, seed)
+
     def summary(self) -> str:
         """Text for a person: how the fit ended, the parameter table, shrinkage, warnings."""
         table = self.parameters.copy()

@@ -1,0 +1,122 @@
+"""Profile likelihood against the closed forms of a random intercept, and where the data set no limit."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+import pkpd
+from pkpd.errors import InputError
+from pkpd.results import from_json, to_json
+from tests import naive
+from tests.population.intercept import dataset, intercept, measurements
+
+pytestmark = pytest.mark.filterwarnings("ignore::pkpd.PkpdWarning")
+TARGET = stats.chi2.ppf(0.95, 1)
+# the profile is followed until it has risen by 3.84 ± 0.001, which moves a limit by 1e-4 of its distance
+CLOSE = 5e-4
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return pkpd.fit(intercept, dataset(measurements()), pkpd.FOCEI(covariance="R"))
+
+
+@pytest.fixture(scope="module")
+def profiled(fit):
+    return pkpd.profile(fit)
+
+
+def limits(profiled, name):
+    return profiled.table.loc[name, ["lower", "upper"]].to_numpy(float)
+
+
+def test_of_a_mean(profiled):
+    y = measurements()
+    n = len(y)
+    means = y.mean(axis=1)
+    # OFV(mu) = n log(Σ(ȳᵢ - mu)²/n) + constant: the within-subject variance does not move
+    half = math.sqrt(np.sum((means - means.mean()) ** 2) / n * math.expm1(TARGET / n))
+    np.testing.assert_allclose(
+        limits(profiled, "BASE"), means.mean() + np.array([-half, half]), atol=CLOSE * half
+    )
+
+
+def profile_of(y, name, value):
+    """Minimum of the OFV over the other parameters, by Nelder-Mead on the full likelihood."""
+    mu, variance, sd = naive.random_intercept_ml(y)
+
+    def at(rest):
+        full = {"OMEGA": (rest[0], value, math.exp(rest[1])), "SD": (rest[0], math.exp(rest[1]), value)}[name]
+        return naive.random_intercept_ofv(y, *full)
+
+    start = [mu, math.log(sd if name == "OMEGA" else variance)]
+    options = {"xatol": 1e-8, "fatol": 1e-10, "maxiter": 2000}
+    return optimize.minimize(at, start, method="Nelder-Mead", options=options).fun
+
+
+@pytest.mark.parametrize(("name", "short"), [("OMEGA(BASE,BASE)", "OMEGA"), ("SD(ADD)", "SD")])
+def test_of_a_variance(profiled, name, short):
+    y = measurements()
+    lowest = naive.random_intercept_ofv(y, *naive.random_intercept_ml(y))
+    for limit in limits(profiled, name):
+        assert profile_of(y, short, limit) - lowest == pytest.approx(TARGET, abs=2e-3)
+    walked = profiled.points[profiled.points["parameter"] == name]
+    assert walked["value"].is_monotonic_increasing
+    for _, point in walked.iloc[::3].iterrows():
+        assert profile_of(y, short, point["value"]) - lowest == pytest.approx(
+            point["ofv_difference"], abs=1e-5
+        )
+
+
+def test_of_a_quadratic_it_is_the_wald_interval():
+    known = intercept.replace(omega={"BASE": 1.2}, sigma={"ADD": 0.6}).fix("OMEGA(BASE,BASE)", "SD(ADD)")
+    fit = pkpd.fit(known, dataset(measurements()), pkpd.FOCEI(covariance="R"))
+    found = pkpd.profile(fit, level=0.9).table.loc["BASE"]
+    z = stats.norm.ppf(0.95)
+    se = math.sqrt((1.2 + 0.36 / 3) / 14)
+    np.testing.assert_allclose(fit.standard_errors["BASE"], se, rtol=1e-6)
+    np.testing.assert_allclose(
+        [found["lower"], found["upper"]], found["estimate"] + z * se * np.array([-1, 1]), atol=CLOSE
+    )
+
+
+def test_a_limit_that_the_data_do_not_set_is_the_bound():
+    y = measurements()
+    y += 0.8 * (y.mean() - y.mean(axis=1, keepdims=True))  # hardly any variability between subjects is left
+    fit = pkpd.fit(intercept, dataset(y), pkpd.FOCEI(covariance="R"))
+    found = pkpd.profile(fit, "OMEGA(BASE,BASE)")
+    assert found.table.loc["OMEGA(BASE,BASE)", "lower"] == 0
+    assert "no lower limit" in found.notes[0]
+    assert found.table.loc["OMEGA(BASE,BASE)", "upper"] > fit.parameter_estimates["OMEGA(BASE,BASE)"]
+
+
+def test_same_bits_in_threads_and_from_the_store(fit, profiled, tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        threads = pkpd.profile(fit, executor=pool, store=tmp_path)
+    assert to_json(threads) == to_json(profiled)
+    again = pkpd.profile(fit, store=tmp_path)
+    assert to_json(again) == to_json(profiled)
+    assert to_json(from_json(to_json(again))) == to_json(again)
+
+
+def test_parameters_that_cannot_be_profiled_are_refused(fit):
+    with pytest.raises(InputError, match="E_PARAMETER_NAME"):
+        pkpd.profile(fit, "CL")
+    fixed = pkpd.fit(intercept.fix("SD(ADD)"), fit.data, pkpd.FOCEI(covariance=None))
+    with pytest.raises(InputError, match="is fixed"):
+        pkpd.profile(fixed, ["SD(ADD)"])
+    blocked = pkpd.fit(block, fit.data, pkpd.FOCEI(covariance=None, max_iterations=0))
+    for name in ("OMEGA(SLOPE,BASE)", "OMEGA(SLOPE,SLOPE)"):
+        with pytest.raises(InputError, match="E_PROFILE_PARAMETER"):
+            pkpd.profile(blocked, name)
+
+
+@pkpd.model
+def block(m):
+    base, slope = m.etas("BASE", "SLOPE", variance=[[1.0], [0.1, 0.2]])
+    m.observe("y", m.theta("BASE", 5.0) + base + slope * m.time, additive=m.sigma("ADD", 1.0))
