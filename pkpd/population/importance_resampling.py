@@ -136,7 +136,7 @@ def sir(
     -----
     Proposals are normal on the unconstrained scale of the estimation, centred at the estimates, so that a variance stays
     positive. The target is the likelihood with a flat measure on the *natural* scale, as published: the importance ratio is
-    exp(-ΔOFV/2)·|∂natural/∂x| over the proposal's density (2016, equation 1). From the second iteration on, the proposal's
+    exp(-ΔOFV/2)·det(∂natural/∂x) over the proposal's density (2016, equation 1). From the second iteration on, the proposal's
     covariance is that of the last resamples, about the estimates.
     """
     sizes = _sizes(samples, resamples)
@@ -233,7 +233,7 @@ def _sizes(samples: Sequence[int], resamples: Sequence[int]) -> list[tuple[int, 
 def _evaluate_block(
     block: np.ndarray, *, model: Model, data: Dataset, method: Any, start: pd.Series
 ) -> list[list[float]]:
-    """Rise of the OFV from that of the estimates, and log|∂natural/∂x|, of each unconstrained vector."""
+    """Rise of the OFV from that of the estimates, and log det(∂natural/∂x), of each unconstrained vector."""
     problem = bind(model, data, method.solver)
     scales = Scales(problem)
     base = parameter_values(scales, problem, dict(start))

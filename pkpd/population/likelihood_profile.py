@@ -146,7 +146,7 @@ def _word(side: int) -> str:
 
 def _profiled(scales: Scales, parameters: Sequence[str] | str | None) -> list[str]:
     n_theta, n_omega = len(scales.thetas), len(scales.omega_index)
-    firsts = {first for first, _, _ in scales.blocks}
+    firsts = {block[0] for block in scales.blocks}
     coordinates = [
         scales.names[k]
         for k in scales.free
