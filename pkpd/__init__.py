@@ -37,6 +37,8 @@ _WHERE = {
     "dose": "pkpd.simulation",
     "predict": "pkpd.simulation",
     "simulate": "pkpd.simulation",
+    "FO": "pkpd.population",
+    "FOCE": "pkpd.population",
     "FOCEI": "pkpd.population",
     "PopulationFit": "pkpd.population",
     "bootstrap": "pkpd.population",

@@ -24,8 +24,8 @@ import numba
 from numba import njit, prange, types
 
 __all__ = [
-    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "MODEL", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "STEADY",
-    "SUBJECTS", "SYSTEM", "Subjects", "System", "cache_folder", "compile_generated", "f8", "i8", "kernel", "prange",
+    "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "MODEL", "OBSERVED", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "STEADY",
+    "SUBJECTS", "SYSTEM", "Observed", "Subjects", "System", "cache_folder", "compile_generated", "f8", "i8", "kernel", "prange",
     "set_threads", "threads", "void",
 ]  # fmt: skip
 
@@ -124,10 +124,31 @@ class Subjects(NamedTuple):
     change_slope: Any
 
 
+class Observed(NamedTuple):
+    """What was observed, as a likelihood reads it; the records are those of :class:`Subjects`.
+
+    Attributes
+    ----------
+    value, limit : (O,) arrays
+        Observation or bound, and the other bound of an interval, on the scale of the endpoint's error model (logarithms where
+        that is log-normal).
+    kind : (O,) int array
+        What the value is: the kinds of :mod:`pkpd.kernels.likelihood`, 0 where the record does not count.
+    residual : (K, 5) int array
+        Error model of each endpoint: see :func:`pkpd.kernels.likelihood.error_variance`.
+    """
+
+    value: Any
+    limit: Any
+    kind: Any
+    residual: Any
+
+
 SYSTEM = types.NamedTuple((i8, i8, I2, A1, I2, A1), System)
 SUBJECTS = types.NamedTuple(
     (A2, I1, A1, I1, I1, A1, A1, I1, I1, A1, A2, I1, A1, I1, I1, A2, I1, A1, A2, A2), Subjects
 )
+OBSERVED = types.NamedTuple((A1, A1, I1, I2), Observed)
 
 # The one signature of what finds steady states (see kernels/linear_steady.py for what each argument is).
 STEADY_SIGNATURE = i8(i8, f8, A1, i8, i8, i8, f8, f8, f8, RATES, JACOBIAN, HESSIAN, OUTPUT, SYSTEM, A2)
@@ -183,7 +204,7 @@ def cache_folder(module: str = "") -> Path | None:
     Parameters
     ----------
     module : str
-        A kernel module (``"focei"``): its folder is named after its sources and those of what it imports, numba and Python,
+        A kernel module (``"first_order"``): its folder is named after its sources and those of what it imports, numba and Python,
         so that an edit compiles again what it touches and nothing else. Without it, the folder of generated model code,
         which depends on this file alone.
     """

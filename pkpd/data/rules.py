@@ -115,10 +115,6 @@ RULES: dict[str, tuple[str, str]] = {
         "there is no event {value}.",
         "Write 1 for a dose, 0 for an observation, 2 for another event, 3 for a reset, 4 for a reset with a dose.",
     ),
-    "E_CENS_NOT_SUPPORTED": (
-        "censored values (CENS {value}) are not supported yet.",
-        "Leave the record out, and say so in the analysis.",
-    ),
     "E_DOSE_ZERO": ("a dose (EVID 1) has no amount.", "Give AMT, or leave the record out."),
     "E_AMT_NEGATIVE": ("the amount {value} is negative.", "Give an amount above 0."),
     "E_AMT_ON_OBSERVATION": (

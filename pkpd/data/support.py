@@ -19,6 +19,5 @@ def refuse_unsupported(columns: dict[str, np.ndarray], ledger: Ledger) -> None:
     ledger : Ledger
     """
     compartment = columns["CMT"]
-    ledger.add_rows("E_CENS_NOT_SUPPORTED", columns["CENS"] != 0, "CENS", columns["CENS"])
     if compartment.dtype != object:
         ledger.add_rows("E_CMT_NEGATIVE", compartment < 0, "CMT", compartment)

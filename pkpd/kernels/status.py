@@ -11,6 +11,7 @@ EVENT_TIME_NEGATIVE = 7
 NO_STEADY_STATE = 8
 LAG_TOO_LONG = 9
 INFUSION_NOT_POSITIVE = 10
+PREDICTION_NOT_POSITIVE = 20
 
 MESSAGES = {
     OK: "solved",
@@ -21,6 +22,8 @@ MESSAGES = {
     HESSIAN_NOT_POSITIVE: "the second derivative at the empirical Bayes estimate is not positive definite",
     VARIANCE_NOT_POSITIVE: "the residual variance is zero, e.g. a proportional error where the prediction is 0: "
     "add an additive error, or exclude such records with MDV=1",
+    PREDICTION_NOT_POSITIVE: "a prediction is zero or negative where the error is log-normal: exclude such records with "
+    "MDV=1, or choose another error model",
     EVENT_TIME_NEGATIVE: "a lag time, or the bioavailability of an infusion, is negative at these parameters: bound it below "
     "by 0, or make its random effect multiplicative",
     NO_STEADY_STATE: "a steady-state dose has no steady state: some compartment is never emptied, or the doses exceed what the "

@@ -48,8 +48,9 @@ class Problem:
         Where doses go.
     level_sizes : tuple of int
         Subjects that carry the level of each theta that factors brought, at one record at least.
-    residual : (K, 2) int array
-        Per endpoint the positions among the sigmas of its additive and proportional error; -1 where there is none.
+    residual : (K, 5) int array
+        Per endpoint the positions among the sigmas of its additive and proportional error and of its exponent (-1 where
+        there is none), whether SDs add rather than variances, whether the error is log-normal.
     structure : Structure
     solver : Solver
     """
@@ -232,7 +233,12 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     _check_steady(model, structure, doses)
     sigma = {s.name: i for i, s in enumerate(model.sigmas)}
     residual = [
-        [sigma.get(o.additive or "", -1), sigma.get(o.proportional or "", -1)] for o in model.observations
+        [
+            *(sigma.get(s or "", -1) for s in (o.additive, o.proportional, o.power)),
+            o.combined == "sd",
+            o.transform == "log",
+        ]
+        for o in model.observations
     ]
     n = data.n_subjects
     columns = [*resolved.constant, *inputs.first.T, *places.values.reshape(n, -1).T]

@@ -67,12 +67,18 @@ class OmegaBlock:
 
 @dataclass(frozen=True)
 class Sigma:
-    """A residual standard deviation."""
+    """A residual standard deviation; or, with ``exponent``, the power of the prediction that one is proportional to."""
 
     name: str
     sd: float
     fixed: bool = False
     symbol: Any = None
+    exponent: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its name among the parameters: ``SD(ADD)``, ``POWER(C)``."""
+        return f"{'POWER' if self.exponent else 'SD'}({self.name})"
 
 
 @dataclass(frozen=True)
@@ -136,13 +142,16 @@ class Compartment:
 
 @dataclass(frozen=True)
 class Observation:
-    """A Gaussian endpoint: prediction, and the sigmas of its additive and proportional error (variances add)."""
+    """A Gaussian endpoint: prediction, the sigmas of its error, how two of them combine, and the scale of the error."""
 
     name: str
     prediction: Any
     unit: str = ""
     additive: str | None = None
     proportional: str | None = None
+    power: str | None = None
+    combined: str = "variance"
+    transform: str | None = None
 
 
 @dataclass(frozen=True)
@@ -239,10 +248,10 @@ class Model:
         )
 
     def fix(self, *names: str) -> Model:
-        """Keep thetas, sigmas (``SD(name)``) or whole OMEGA blocks (``OMEGA(name,name)``) at their initial values."""
+        """Keep thetas, sigmas (``SD(name)``, ``POWER(name)``) or whole OMEGA blocks (``OMEGA(name,name)``) as they start."""
         known = (
             [t.name for t in self.thetas]
-            + [f"SD({s.name})" for s in self.sigmas]
+            + [s.label for s in self.sigmas]
             + [f"OMEGA({n},{n})" for b in self.omega for n in b.names]
             + [f"OMEGA({v.eta_name},{v.eta_name})" for v in self.iovs]
         )
@@ -250,7 +259,7 @@ class Model:
         return replace(
             self,
             thetas=tuple(replace(t, fixed=t.fixed or t.name in names) for t in self.thetas),
-            sigmas=tuple(replace(s, fixed=s.fixed or f"SD({s.name})" in names) for s in self.sigmas),
+            sigmas=tuple(replace(s, fixed=s.fixed or s.label in names) for s in self.sigmas),
             omega=tuple(
                 replace(b, fixed=b.fixed or any(f"OMEGA({n},{n})" in names for n in b.names))
                 for b in self.omega

@@ -50,13 +50,21 @@ def equations(model: Model) -> tuple[str, ...]:
     for o in model.observations:
         name = _escape(o.name)
         lines.append(rf"\mathrm{{{name}}} = {tex(o.prediction)}")
+        square, outer = ("", "^{2}") if o.combined == "sd" else ("^{2}", "")
         terms = []
         if o.additive:
-            terms.append(rf"\sigma_{{{_escape(o.additive)}}}^{{2}}")
+            terms.append(rf"\sigma_{{{_escape(o.additive)}}}{square}")
         if o.proportional:
-            terms.append(rf"\sigma_{{{_escape(o.proportional)}}}^{{2}}\,\mathrm{{{name}}}^{{2}}")
+            power = rf"c_{{{_escape(o.power)}}}" if o.power else "1"
+            grown = {"": f"^{{{power}}}" if o.power else "", "^{2}": f"^{{2{power if o.power else ''}}}"}[
+                square
+            ]
+            terms.append(rf"\sigma_{{{_escape(o.proportional)}}}{square}\,\mathrm{{{name}}}{grown}")
         if terms:
-            lines.append(rf"\mathrm{{Var}}(\mathrm{{{name}}}) = {' + '.join(terms)}")
+            total = " + ".join(terms)
+            what = rf"\log\mathrm{{{name}}}" if o.transform == "log" else rf"\mathrm{{{name}}}"
+            shown = rf"\left({total}\right){outer}" if outer else total
+            lines.append(rf"\mathrm{{Var}}({what}) = {shown}")
     return tuple(lines)
 
 

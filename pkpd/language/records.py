@@ -43,7 +43,8 @@ class Records:
     """Observation records of all subjects, in order of time.
 
     ``time``, ``value`` (O,) float; ``endpoint`` (O,) from 0; ``used`` (O,) 1 where the value enters the likelihood;
-    ``row`` (O,) place in the subject; ``offsets`` (N+1,).
+    ``row`` (O,) place in the subject; ``offsets`` (N+1,); ``censored`` (O,) 1 where the truth lies below ``value``, -1 where
+    above, ``limit`` (O,) the bound on its other side or NaN.
     """
 
     time: np.ndarray
@@ -52,6 +53,8 @@ class Records:
     used: np.ndarray
     row: np.ndarray
     offsets: np.ndarray
+    censored: np.ndarray
+    limit: np.ndarray
 
 
 def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
@@ -230,5 +233,7 @@ def read_records(model: Model, data: Dataset) -> tuple[Records, np.ndarray]:
         used=used,
         row=place[index].astype(np.int64),
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        censored=np.where(used == 1, frame["CENS"].to_numpy()[index], 0).astype(np.int64),
+        limit=frame["LIMIT"].to_numpy(float)[index],
     )
     return records, index

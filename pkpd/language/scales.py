@@ -69,11 +69,13 @@ class Scales:
                     self.units.append("")
                     self.scales.append("variance" if i == j else "covariance")
                     fixed.append(is_fixed)
-        endpoint_unit = {s: o.unit for o in model.observations for s in (o.additive,) if s}
+        endpoint_unit = {
+            s: o.unit for o in model.observations for s in (o.additive,) if s and not o.transform
+        }
         for s in self.sigmas:
-            self.names.append(f"SD({s.name})")
+            self.names.append(s.label)
             self.units.append(endpoint_unit.get(s.name, ""))
-            self.scales.append("SD")
+            self.scales.append("exponent" if s.exponent else "SD")
             fixed.append(s.fixed)
         self.fixed = np.array(fixed, dtype=bool)
         self.free = np.flatnonzero(~self.fixed)
@@ -129,7 +131,9 @@ class Scales:
             ) from None
         sigma = np.array(natural[nt + no :], dtype=float)  # a copy: pandas hands out read-only arrays
         if np.any(sigma <= 0):
-            raise InputError("E_PARAMETER_VALUE", "a residual SD is not positive.", "Check the values.")
+            raise InputError(
+                "E_PARAMETER_VALUE", "a residual SD or exponent is not positive.", "Check the values."
+            )
         return Values(np.array(natural[:nt], dtype=float), omega, sigma)
 
     def free_values(self, values: Values) -> np.ndarray:
@@ -279,7 +283,7 @@ def parameter_values(scales: Scales, problem: Problem, parameters: Mapping[str, 
                     f"{name} = {natural[at]:g} is not inside its bounds ({theta.lower:g}, {theta.upper:g}).",
                     "Give a value between them.",
                 )
-        elif scales.scales[at] in ("variance", "SD") and not natural[at] > 0:
+        elif scales.scales[at] in ("variance", "SD", "exponent") and not natural[at] > 0:
             raise InputError(
                 "E_PARAMETER_VALUE", f"{name} = {natural[at]:g} is not positive.", "Give a positive value."
             )

@@ -153,15 +153,23 @@ class Builder:
 
     def sigma(self, name: str, sd: float, *, fixed: bool = False) -> str:
         """Declare a residual standard deviation; hand what is returned to :meth:`observe`."""
+        return self._sigma(name, sd, fixed, exponent=False)
+
+    def exponent(self, name: str, value: float, *, fixed: bool = False) -> str:
+        """Declare the exponent of a power error model, positive; hand what is returned to :meth:`observe`."""
+        return self._sigma(name, value, fixed, exponent=True)
+
+    def _sigma(self, name: str, given: float, fixed: bool, *, exponent: bool) -> str:
         self._new(name, self._sigmas, "sigma")
-        value = self._number(sd, f"sigma {name}")
+        value = self._number(given, f"sigma {name}")
         if not (value > 0 and math.isfinite(value)):
+            what = "an exponent" if exponent else "a standard deviation"
             raise ModelError(
                 "E_MODEL_VALUE",
-                f"sigma {name}: a standard deviation of {value:g} is not positive.",
+                f"sigma {name}: {what} of {value:g} is not positive.",
                 "Give a positive number.",
             )
-        self._sigmas.append(Sigma(name, value, fixed, _dummy(f"sigma_{name}")))
+        self._sigmas.append(Sigma(name, value, fixed, _dummy(f"sigma_{name}"), exponent))
         return name
 
     def covariate(self, name: str, *, unit: str = "", interpolation: str = "nocb") -> Quantity:
@@ -262,10 +270,25 @@ class Builder:
         unit: str = "",
         additive: str | None = None,
         proportional: str | None = None,
+        power: str | None = None,
+        combined: str = "variance",
+        transform: str | None = None,
     ) -> None:
         """Declare a Gaussian endpoint with variance additive² + (proportional·prediction)².
 
         The endpoints are numbered from 1 in the order of declaration: DVID of the data says which one a record belongs to.
+
+        Parameters
+        ----------
+        additive, proportional : str
+            What :meth:`sigma` returned.
+        power : str
+            What :meth:`exponent` returned: the SD is proportional to that power of the prediction.
+        combined : {"variance", "sd"}
+            What adds up where there is an additive and a proportional part: their variances, or their standard deviations,
+            (additive + proportional·prediction)².
+        transform : {"log"}, optional
+            The error is log-normal: log DV = log prediction + an additive error, whose SD is then of logarithms.
         """
         self._new(name, self._observations, "observation")
         if additive is None and proportional is None:
@@ -274,15 +297,30 @@ class Builder:
                 f"observation {name} has no residual error.",
                 "Give additive=, proportional= or both.",
             )
-        known = [s.name for s in self._sigmas]
-        for given in (additive, proportional):
+        for given, exponent in ((additive, False), (proportional, False), (power, True)):
+            known = [s.name for s in self._sigmas if s.exponent == exponent]
             if given is not None and (not isinstance(given, str) or given not in known):
                 raise ModelError(
                     "E_MODEL_RESIDUAL",
-                    f"observation {name}: {given!r} is not a sigma.",
-                    "Pass what m.sigma(name, sd) returned.",
+                    f"observation {name}: {given!r} is not {'an exponent' if exponent else 'a sigma'}.",
+                    f"Pass what m.{'exponent(name, value)' if exponent else 'sigma(name, sd)'} returned.",
                 )
-        self._observations.append(Observation(name, number(prediction), unit, additive, proportional))
+        wrong = ""
+        if combined not in ("variance", "sd"):
+            wrong = f'combined={combined!r} is unknown: use "variance" or "sd"'
+        elif combined == "sd" and (additive is None or proportional is None):
+            wrong = 'combined="sd" needs an additive and a proportional part'
+        elif power is not None and proportional is None:
+            wrong = "power= needs a proportional part"
+        elif transform not in (None, "log"):
+            wrong = f'transform={transform!r} is unknown: use "log" or leave it out'
+        elif transform == "log" and (proportional is not None or additive is None):
+            wrong = 'transform="log" takes an additive part alone, the SD of the logarithm'
+        if wrong:
+            raise ModelError("E_MODEL_RESIDUAL", f"observation {name}: {wrong}.", "Correct its error model.")
+        self._observations.append(
+            Observation(name, number(prediction), unit, additive, proportional, power, combined, transform)
+        )
 
     # -- checks ------------------------------------------------------------------------------------------------------
 
@@ -388,7 +426,7 @@ def _check_use(model: Model) -> None:
                 "Use parameters.",
             )
     unused = [what for symbol, what in declared.items() if symbol not in used]
-    sigmas = {s for o in model.observations for s in (o.additive, o.proportional)}
+    sigmas = {s for o in model.observations for s in (o.additive, o.proportional, o.power)}
     unused += [f"sigma {s.name}" for s in model.sigmas if s.name not in sigmas]
     unused += [
         f"factor {f.name}" for f in model.factors if not any(e.factor == f.name for e in model.effects)

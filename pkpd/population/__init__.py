@@ -3,12 +3,14 @@
 from pkpd.population.fit import evaluate, fit
 from pkpd.population.importance_resampling import SIR, sir
 from pkpd.population.likelihood_profile import LikelihoodProfile, profile
-from pkpd.population.methods import FOCEI
+from pkpd.population.methods import FO, FOCE, FOCEI
 from pkpd.population.objective import Evaluation
 from pkpd.population.resampling import Bootstrap, bootstrap
 from pkpd.population.result import PopulationFit
 
 __all__ = [
+    "FO",
+    "FOCE",
     "FOCEI",
     "SIR",
     "Bootstrap",

@@ -15,7 +15,7 @@ from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.language import Model, Problem, bind
 from pkpd.language.scales import Scales, Values, parameter_values
 from pkpd.population.covariance import CovarianceStep, covariance_step
-from pkpd.population.methods import FOCEI
+from pkpd.population.methods import FO, FOCE, FOCEI, FirstOrder
 from pkpd.population.objective import Evaluation, Objective, Point
 from pkpd.population.quasi_newton import Search, minimise
 from pkpd.population.residuals import residuals, shrinkage
@@ -25,14 +25,13 @@ from pkpd.simulation.prediction import individual_parameters
 
 __all__ = ["evaluate", "fit"]
 
-_LOG_2PI = math.log(2 * math.pi)
 _SADDLES = 3  # how often a search may be continued from where R shows that it is no minimum
 
 
 def fit(
     model: Model,
     data: Dataset,
-    method: FOCEI | None = None,
+    method: FirstOrder | None = None,
     *,
     seed: int = 0,
     start: Mapping[str, float] | pd.Series | None = None,
@@ -46,10 +45,10 @@ def fit(
         From :func:`pkpd.load_model` or :func:`pkpd.model`; its initial values are where the search starts.
     data : Dataset
         From :func:`pkpd.read_dataset`.
-    method : FOCEI, optional
+    method : FO, FOCE or FOCEI, optional
         Settings of the method; FOCEI by default.
     seed : int
-        Recorded with the result; FOCEI itself draws no random numbers.
+        Recorded with the result; these methods draw no random numbers.
     start : mapping or Series, optional
         Natural parameters by name where the search starts (``other.parameter_estimates``), and the values of fixed ones; the
         model's initial values where not given. Effects of levels that the data do not have are left aside.
@@ -70,7 +69,7 @@ def fit(
     """
     method, problem = _bound(model, data, method)
     scales = Scales(problem)
-    objective = Objective(problem, scales)
+    objective = Objective(problem, scales, method)
     begin = parameter_values(scales, problem, _present(start, model, scales))
 
     lowest = False  # follow each subject's mode until the objective is seen to jump, then take the lowest of several
@@ -105,7 +104,7 @@ def fit(
             break
         search = _honest(further, scales)
         step = covariance_step(method.covariance, at, search.x, search.point, scales)
-    return _result(problem, scales, method, seed, search, step, data)
+    return _result(objective, seed, search, step, data)
 
 
 def _present(
@@ -118,9 +117,9 @@ def _present(
     return {str(k): v for k, v in start.items() if k in scales.names or not str(k).startswith(absent)}
 
 
-def _bound(model: Model, data: Dataset, method: FOCEI | None) -> tuple[FOCEI, Problem]:
+def _bound(model: Model, data: Dataset, method: FirstOrder | None) -> tuple[FirstOrder, Problem]:
     method = method or FOCEI()
-    if not isinstance(method, FOCEI):
+    if type(method) not in (FO, FOCE, FOCEI):
         raise InputError("E_METHOD", f"method {method!r} is not an estimation method.", "Use pkpd.FOCEI(…).")
     for value, kind, source in (
         (model, Model, "pkpd.load_model(…)"),
@@ -135,13 +134,20 @@ def _bound(model: Model, data: Dataset, method: FOCEI | None) -> tuple[FOCEI, Pr
         raise FitError(
             "E_NO_OBSERVATIONS", f"{data.source} has no observation that counts.", "Check EVID, MDV and DV."
         )
+    censored = int((problem.records.censored != 0).sum())
+    if censored and isinstance(method, FO) and method.blq != "M1":
+        raise InputError(
+            "E_METHOD_CENSORED",
+            f"{censored} records are censored, and FO has no likelihood for them.",
+            'Use FOCEI, or leave them out by FO(blq="M1").',
+        )
     return method, problem
 
 
 def _from_better_modes(
     at: Callable[[np.ndarray, np.ndarray | None], Point],
     search: Search,
-    method: FOCEI,
+    method: FirstOrder,
     progress: Callable[[int, float], None] | None,
 ) -> Search:
     """Search once more if some subject has a better mode than the one followed from iteration to iteration."""
@@ -165,7 +171,7 @@ def _past_saddle(
     at: Callable[[np.ndarray, np.ndarray | None], Point],
     search: Search,
     downhill: np.ndarray | None,
-    method: FOCEI,
+    method: FirstOrder,
     progress: Callable[[int, float], None] | None,
 ) -> Search | None:
     """Search on from a point with a vanishing gradient that R shows to be no minimum; None where nothing lies lower."""
@@ -206,9 +212,8 @@ def _honest(search: Search, scales: Scales) -> Search:
     return replace(search, converged=False, cause=cause)
 
 
-def _result(
-    problem: Problem, scales: Scales, method: FOCEI, seed: int, search: Search, step, data: Dataset
-) -> PopulationFit:
+def _result(objective: Objective, seed: int, search: Search, step, data: Dataset) -> PopulationFit:
+    problem, scales, method = objective.problem, objective.scales, objective.method
     point, model = search.point, problem.model
     values, names = point.values, scales.names
     ids = pd.Index(problem.subjects, name="ID")
@@ -223,28 +228,33 @@ def _result(
         scales=dict(zip(names, scales.scales, strict=True)),
         fixed=dict(zip(names, scales.fixed, strict=True)),
     )
-    predicted, residual = residuals(problem, values, point.etas)
-    eta_shrinkage, eps_shrinkage = shrinkage(problem, values, point.etas, residual["IWRES"].to_numpy())
-    notes = [*step.warnings, *_notes(scales, values, eta_shrinkage), *_small_groups(problem, step)]
+    modes = _modes(objective, point)
+    predicted, residual = residuals(problem, values, modes)
+    eta_shrinkage, eps_shrinkage = shrinkage(problem, values, modes, residual["IWRES"].to_numpy())
+    notes = [
+        *_censoring(objective),
+        *step.warnings,
+        *_notes(scales, values, eta_shrinkage),
+        *_small_groups(problem, step),
+    ]
     if not search.converged:
         notes.insert(0, f"W_NOT_CONVERGED: {search.cause}.")
     for note in notes:
         python_warnings.warn(note, PkpdWarning, stacklevel=3)
-    n = int(problem.records.used.sum())
     return PopulationFit(
         model=model,
         data=data,
         method=method,
         seed=seed,
         ofv=point.ofv,
-        minus2ll=point.ofv + n * _LOG_2PI,
+        minus2ll=point.ofv + objective.constant,
         n_subjects=problem.n_subjects,
-        n_observations=n,
+        n_observations=int((objective.observed.kind > 0).sum()),
         parameters=table,
         covariance_matrix=pd.DataFrame(covariance, index=names, columns=names),
         omega=pd.DataFrame(values.omega, index=etas, columns=etas),
-        individual_estimates=pd.DataFrame(point.etas, index=ids, columns=etas),
-        individual_parameters=individual_parameters(problem, values, point.etas),
+        individual_estimates=pd.DataFrame(modes, index=ids, columns=etas),
+        individual_parameters=individual_parameters(problem, values, modes),
         individual_ofv=pd.Series(point.individual, index=ids, name="OFV"),
         predictions=predicted,
         residuals=residual,
@@ -258,6 +268,28 @@ def _result(
         warnings=tuple(notes),
         problem=problem,
     )
+
+
+def _modes(objective: Objective, point: Point) -> np.ndarray:
+    """Conditional modes; those of FO's fit are found once at the end, as NONMEM's POSTHOC does, with interaction."""
+    if not isinstance(objective.method, FO):
+        return point.etas
+    problem, scales = objective.problem, objective.scales
+    posthoc = Objective(problem, scales, FOCEI(blq=objective.method.blq))
+    return posthoc.at(point.values, None, gradient=False).etas
+
+
+def _censoring(objective: Objective) -> list[str]:
+    """Say how censored records entered."""
+    count, method = int((objective.problem.records.censored != 0).sum()), objective.method
+    if not count:
+        return []
+    if method.blq == "M1":
+        return [f"W_CENSORED_LEFT_OUT: M1 leaves out {count} censored records."]
+    return [
+        f"W_CENSORED_FIRST_ORDER: {count} censored records enter by {method.blq}; {type(method).__name__} takes their "
+        "curvature at constant residual variance, without the second derivatives of the prediction."
+    ]
 
 
 def _notes(scales: Scales, values: Values, eta_shrinkage: pd.Series) -> list[str]:
@@ -302,7 +334,10 @@ def _small_groups(problem: Problem, step: CovarianceStep) -> list[str]:
 
 
 def evaluate(
-    model: Model, data: Dataset, parameters: Mapping[str, float] | None = None, method: FOCEI | None = None
+    model: Model,
+    data: Dataset,
+    parameters: Mapping[str, float] | None = None,
+    method: FirstOrder | None = None,
 ) -> Evaluation:
     """Objective, gradient and empirical Bayes estimates at fixed population parameters.
 
@@ -312,7 +347,7 @@ def evaluate(
     data : Dataset
     parameters : mapping, optional
         Natural parameters by name (``CL``, ``OMEGA(CL,CL)``, ``SD(ADD)``); the model's initial values where not given.
-    method : FOCEI, optional
+    method : FO, FOCE or FOCEI, optional
 
     Raises
     ------
@@ -324,14 +359,14 @@ def evaluate(
     method, problem = _bound(model, data, method)
     scales = Scales(problem)
     values = parameter_values(scales, problem, parameters)
-    objective = Objective(problem, scales)
+    objective = Objective(problem, scales, method)
     point = objective.at(values)
     if not math.isfinite(point.ofv) or point.natural is None:
         raise objective.explain(point)
     ids = pd.Index(problem.subjects, name="ID")
     return Evaluation(
         ofv=point.ofv,
-        minus2ll=point.ofv + objective.n_observations * _LOG_2PI,
+        minus2ll=point.ofv + objective.constant,
         gradient=pd.Series(point.natural, index=scales.names),
         individual_ofv=pd.Series(point.individual, index=ids, name="OFV"),
         individual_estimates=pd.DataFrame(point.etas, index=ids, columns=[e.name for e in problem.etas]),

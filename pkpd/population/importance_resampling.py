@@ -237,7 +237,7 @@ def _evaluate_block(
     problem = bind(model, data, method.solver)
     scales = Scales(problem)
     base = parameter_values(scales, problem, dict(start))
-    objective = Objective(problem, scales)
+    objective = Objective(problem, scales, method)
     best = objective.at(base, gradient=False)
     rows = []
     for x in block:

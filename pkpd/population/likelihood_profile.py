@@ -190,7 +190,7 @@ def _limit(
     problem = bind(model, data, method.solver)
     scales = Scales(problem)
     base = parameter_values(scales, problem, dict(start))
-    objective = Objective(problem, scales)
+    objective = Objective(problem, scales, method)
     k = scales.names.index(name)
     column = int(np.flatnonzero(scales.free == k)[0])
     x = scales.free_values(base)

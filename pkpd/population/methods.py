@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 from pkpd.errors import InputError
 from pkpd.language.solver import Solver
+from pkpd.population.observed import BLQ
 
-__all__ = ["FOCEI"]
+__all__ = ["FO", "FOCE", "FOCEI", "FirstOrder"]
 
 
 @dataclass(frozen=True)
-class FOCEI:
-    """First-order conditional estimation with interaction, with exact gradients.
+class FirstOrder:
+    """Settings that the methods with an exact gradient share.
 
     Parameters
     ----------
@@ -22,6 +23,9 @@ class FOCEI:
         Converged when the objective is expected to fall by less than this with one more step.
     covariance : {"sandwich", "R", "S", None}
         Covariance of the estimates: R⁻¹SR⁻¹ (NONMEM's default), R⁻¹, S⁻¹, or none.
+    blq : {"M3", "M4", "M1"}
+        How censored records enter: by the probability to be censored (M3), by that given a positive quantity (M4), or
+        left out (M1, which says how many).
     solver : Solver
         How the differential equations are solved.
     """
@@ -29,6 +33,7 @@ class FOCEI:
     max_iterations: int = 300
     tolerance: float = 1e-8
     covariance: str | None = "sandwich"
+    blq: str = "M3"
     solver: Solver = field(default_factory=Solver)
 
     def __post_init__(self) -> None:
@@ -36,9 +41,44 @@ class FOCEI:
             raise InputError(
                 "E_METHOD", f"covariance={self.covariance!r} is unknown.", 'Use "sandwich", "R", "S" or None.'
             )
+        if self.blq not in BLQ:
+            raise InputError("E_METHOD", f"blq={self.blq!r} is unknown.", f"Use one of {', '.join(BLQ)}.")
         if not isinstance(self.solver, Solver):
             raise InputError("E_METHOD", f"solver={self.solver!r} is not a solver.", "Use pkpd.Solver(…).")
         if self.max_iterations < 0 or not self.tolerance > 0:
             raise InputError(
                 "E_METHOD", "max_iterations must be 0 or more and tolerance positive.", "Correct them."
             )
+
+
+@dataclass(frozen=True)
+class FO(FirstOrder):
+    """First-order approximation about the typical subject; refuses censored records except by M1.
+
+    Parameters
+    ----------
+    max_iterations, tolerance, covariance, blq, solver
+        As of :class:`FirstOrder`.
+    """
+
+
+@dataclass(frozen=True)
+class FOCE(FirstOrder):
+    """First-order conditional estimation without interaction: the residual variance is that of the typical subject.
+
+    Parameters
+    ----------
+    max_iterations, tolerance, covariance, blq, solver
+        As of :class:`FirstOrder`.
+    """
+
+
+@dataclass(frozen=True)
+class FOCEI(FirstOrder):
+    """First-order conditional estimation with interaction, with exact gradients.
+
+    Parameters
+    ----------
+    max_iterations, tolerance, covariance, blq, solver
+        As of :class:`FirstOrder`.
+    """

@@ -1,4 +1,4 @@
-"""The FOCEI objective of a bound problem: value, exact gradient, modes."""
+"""The objective of a bound problem by a method: value, exact gradient, modes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pandas as pd
 from pkpd.errors import FitError
 from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
+from pkpd.population.methods import FO, FOCE, FOCEI, FirstOrder
+from pkpd.population.observed import log_jacobian, measured_count, observed
 
 __all__ = ["Evaluation", "Objective", "Point"]
 
@@ -82,11 +84,23 @@ class Evaluation:
 
 
 class Objective:
-    """Evaluates the FOCEI objective of one problem; each evaluation is a :class:`Point`."""
+    """Evaluates the objective of one problem by one method; each evaluation is a :class:`Point`.
 
-    def __init__(self, problem: Problem, scales: Scales) -> None:
+    Attributes
+    ----------
+    observed : Observed
+        The records as the method's likelihood reads them.
+    constant : float
+        What -2 log-likelihood has more than the objective: log 2π per measured record, and the Jacobian of log-normal ones.
+    """
+
+    def __init__(self, problem: Problem, scales: Scales, method: FirstOrder | None = None) -> None:
         self.problem, self.scales = problem, scales
-        self.n_observations = int(problem.records.used.sum())
+        self.method = method or FOCEI()
+        self.observed = observed(problem, self.method.blq)
+        self.constant = measured_count(self.observed) * math.log(2 * math.pi) + log_jacobian(
+            problem, self.observed
+        )
 
     def at(
         self, values: Values, etas: np.ndarray | None = None, *, gradient: bool = True, optimise: bool = True
@@ -101,8 +115,6 @@ class Objective:
         gradient, optimise : bool
             Whether to compute the gradient; whether to search the modes.
         """
-        from pkpd.kernels.focei import evaluate_focei
-
         problem = self.problem
         n, ne, nt, ns = problem.n_subjects, problem.n_eta, len(values.theta), len(values.sigma)
         modes = np.zeros((n, ne)) if etas is None else np.ascontiguousarray(etas, dtype=float).copy()
@@ -122,9 +134,10 @@ class Objective:
         ofv, h = np.full(n, math.inf), np.zeros((n, ne, ne))
         g_theta, g_sigma, g_precision = np.zeros((n, nt)), np.zeros((n, ns)), np.zeros((n, ne, ne))
         status, iterations = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-        evaluate_focei(
-            int(gradient), int(optimise), modes, values.theta, values.omega, omega_inv, log_det, values.sigma,
-            *problem.compiled, problem.subject_data, problem.records.value, problem.records.used, problem.residual,
+        evaluate, kind = self._kernel
+        evaluate(
+            kind, int(gradient), int(optimise), modes, values.theta, values.omega, omega_inv, log_det, values.sigma,
+            *problem.compiled, problem.subject_data, self.observed,
             ofv, h, g_theta, g_sigma, g_precision, status, iterations,
         )  # fmt: skip
         ofv[status != 0] = math.inf
@@ -134,6 +147,13 @@ class Objective:
         rows = self.scales.free_gradient(values, g_theta, g_omega, g_sigma)
         natural = self.scales.natural_gradient(g_theta.sum(0), g_omega.sum(0), g_sigma.sum(0))
         return Point(values, modes, ofv, rows, natural, h, status)
+
+    @property
+    def _kernel(self):
+        from pkpd.kernels import first_order
+
+        kind = {FO: first_order.FO, FOCE: first_order.FOCE, FOCEI: first_order.FOCEI}[type(self.method)]
+        return first_order.evaluate_first_order, kind
 
     def at_lowest_modes(self, values: Values, etas: np.ndarray | None) -> Point:
         """Evaluate where each subject's mode is the lower of those found from ``etas`` and from zero.

@@ -20,16 +20,22 @@ def residuals(problem: Problem, values: Values, etas: np.ndarray) -> tuple[pd.Da
     predictions : DataFrame
         ID, TIME, DVID, PRED (etas zero), IPRED (etas at their empirical Bayes estimates).
     residuals : DataFrame
-        ID, TIME, DVID, DV, RES, IRES, CWRES, IWRES; NaN where the record has no observation. CWRES linearises at the
-        conditional estimate, with the residual variance there, and uses the symmetric square root (Hooker, Staatz &
-        Karlsson, Pharm Res 2007;24:2187-97, equation 13).
+        ID, TIME, DVID, DV, RES, IRES, CWRES, IWRES; NaN where the record has no observation or a censored one. CWRES
+        linearises at the conditional estimate, with the residual variance there (on the logarithmic scale where the error is
+        log-normal), and uses the symmetric square root (Hooker, Staatz & Karlsson, Pharm Res 2007;24:2187-97, equation 13).
     """
     records = problem.records
     owner = np.repeat(np.arange(problem.n_subjects), np.diff(records.offsets))
     pred, _, _ = predictions(problem, values, np.zeros_like(etas))
     ipred, f_eta, _ = predictions(problem, values, etas, order=1)
-    used = records.used == 1
+    # a censored value has no residual
+    used = (records.used == 1) & (records.censored == 0)
     dv = np.where(used, records.value, np.nan)
+    log_normal = problem.residual[records.endpoint, 4] == 1
+    # the scale on which the error is normal
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y, fitted = (np.where(log_normal, np.log(x), x) for x in (dv, ipred))
+        f_eta = np.where(log_normal[:, None], f_eta / ipred[:, None], f_eta)
     sd = residual_sd(problem, values, ipred)
     cwres = np.full(len(dv), np.nan)
     for i in range(problem.n_subjects):
@@ -40,11 +46,11 @@ def residuals(problem: Problem, values: Values, etas: np.ndarray) -> tuple[pd.Da
         a = f_eta[rows]
         covariance = a @ values.omega @ a.T + np.diag(sd[rows] ** 2)
         spectrum, vectors = np.linalg.eigh(covariance)
-        deviation = dv[rows] - (ipred[rows] - a @ etas[i])
+        deviation = y[rows] - (fitted[rows] - a @ etas[i])
         cwres[rows] = vectors @ ((vectors.T @ deviation) / np.sqrt(spectrum))
     where = {"ID": problem.subjects[owner], "TIME": records.time, "DVID": records.endpoint + 1}
     with np.errstate(divide="ignore", invalid="ignore"):
-        iwres = (dv - ipred) / sd
+        iwres = (y - fitted) / sd
     table = pd.DataFrame(
         {**where, "DV": dv, "RES": dv - pred, "IRES": dv - ipred, "CWRES": cwres, "IWRES": iwres}
     )

@@ -89,7 +89,7 @@ def fit_table(pk: PkResult, words: Mapping) -> Table:
 def _parameter_group(name: str) -> str:
     if name.startswith("OMEGA"):
         return "omega"
-    if name.startswith(("SD(", "SIGMA")):
+    if name.startswith(("SD(", "POWER(", "SIGMA")):
         return "residual"
     return "factor" if re.search(r"\(.*=.*\)", name) else "fixed"
 

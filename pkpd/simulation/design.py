@@ -154,4 +154,6 @@ def records_at(times: np.ndarray, endpoints: np.ndarray) -> Records:
         used=np.zeros(count, dtype=np.int64),
         row=np.full(count, -1, dtype=np.int64),
         offsets=np.arange(0, count + 1, m, dtype=np.int64),
+        censored=np.zeros(count, dtype=np.int64),
+        limit=np.full(count, np.nan),
     )

@@ -61,12 +61,16 @@ def individual_parameters(problem: Problem, values: Values, etas: np.ndarray) ->
 
 
 def residual_sd(problem: Problem, values: Values, f: np.ndarray) -> np.ndarray:
-    """Residual standard deviation of each record at prediction ``f`` (O,)."""
+    """Residual standard deviation of each record at prediction ``f`` (O,): of the logarithm where the error is log-normal."""
     sd = np.append(values.sigma, 0.0)  # position -1 reads the zero
     parts = problem.residual[problem.records.endpoint]
-    return np.hypot(sd[parts[:, 0]], sd[parts[:, 1]] * f)
+    exponent = np.append(values.sigma, 1.0)[parts[:, 2]]
+    additive, proportional = sd[parts[:, 0]], sd[parts[:, 1]] * np.abs(f) ** exponent
+    return np.where(parts[:, 3] == 1, additive + proportional, np.hypot(additive, proportional))
 
 
 def with_error(problem: Problem, values: Values, f: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Observations at prediction ``f`` (O,) whose residual errors are ``noise`` (O,) standard deviations."""
-    return f + residual_sd(problem, values, f) * noise
+    error = residual_sd(problem, values, f) * noise
+    log_normal = problem.residual[problem.records.endpoint, 4] == 1
+    return np.where(log_normal, f * np.exp(np.where(log_normal, error, 0.0)), f + error)

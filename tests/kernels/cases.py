@@ -86,6 +86,8 @@ class Case:
             used=np.zeros(count, np.int64),
             row=np.full(count, 10**6) if obs_row is None else np.array(obs_row, np.int64),
             offsets=np.array([0, count]),
+            censored=np.zeros(count, np.int64),
+            limit=np.full(count, np.nan),
         )
         status = solve_first(problem.with_records(doses, records), order, p, f, f_p, f_pp)
         if order == 0:

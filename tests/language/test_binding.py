@@ -160,7 +160,7 @@ def test_additional_doses_are_written_out():
 def test_several_endpoints_are_read_by_dvid_with_their_own_errors():
     problem = bind(oral(endpoints=2), records(DVID=[1, 1, 2] * 2))
     assert problem.records.endpoint.tolist() == [0, 1, 0, 1]
-    assert problem.residual.tolist() == [[0, -1], [-1, 0]]
+    assert problem.residual.tolist() == [[0, -1, -1, 0, 0], [-1, 0, -1, 0, 0]]
     two = pkpd.predict(oral(endpoints=2), records(DVID=[1, 1, 2] * 2))["PRED"].to_numpy()
     one = pkpd.predict(oral(), records())["PRED"].to_numpy()
     np.testing.assert_allclose(two, one * [1, 2, 1, 2], rtol=1e-15)

@@ -125,15 +125,15 @@ def test_mode_is_the_one_that_a_generic_optimiser_finds(data):
     np.testing.assert_allclose(found.individual_estimates.loc[data.subjects[4]], eta, atol=1e-5)
 
 
-def objective_of(model, data, solver=None):
+def objective_of(model, data, solver=None, method=None):
     problem = pkpd.bind(model, data, solver)
     scales = Scales(problem)
-    return problem, scales, Objective(problem, scales)
+    return problem, scales, Objective(problem, scales, method)
 
 
-def check_gradient(model, data, points, solver=None, step=1e-3, tolerance=1e-5, noise=0.0):
+def check_gradient(model, data, points, solver=None, step=1e-3, tolerance=1e-5, noise=0.0, method=None):
     """The natural gradient against Richardson differences of the objective alone."""
-    problem, scales, objective = objective_of(model, data, solver)
+    problem, scales, objective = objective_of(model, data, solver, method)
     for point in points:
         values = parameter_values(scales, problem, point)
         base = objective.at(values)

@@ -1,0 +1,278 @@
+"""Methods of first order, FO, FOCE and FOCEI: the objective of each subject and its exact gradient.
+
+With Φ the penalised objective (:mod:`pkpd.kernels.penalised`), a = ∂f/∂η and c = ∂log V/∂η, the contribution of a subject to
+the objective (NONMEM's, without n·log 2π) is
+
+    OFV = Φ(η*) + log|Ω| + log|H|,   H = Σ (w a aᵀ + ½ c cᵀ) + Ω⁻¹,
+
+w = 1/V for a measured record. FOCEI takes the residual variance V at the subject's own prediction; FOCE at that of the typical
+subject (η = 0), inside Φ and in H, so that c = 0. FO replaces f by f(0) + a(0)η, for which η* is a least-squares solution and
+the objective the exact marginal likelihood. Censored records: see ``w`` in :func:`pkpd.kernels.likelihood.contribution`.
+
+The gradient follows Almquist, Leander & Jirstrand, J Pharmacokinet Pharmacodyn 2015;42:191-209: Φ is stationary in η, so only
+log|H| moves with η*, and ∂η*/∂z = -Φ_ηη⁻¹ Φ_ηz by implicit differentiation; both need second derivatives of f, which are exact.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pkpd._jit import A1, A2, A3, I1, MODEL, OBSERVED, SUBJECTS, f8, i8, kernel, prange, void
+from pkpd.kernels.dense import cholesky, cholesky_solve
+from pkpd.kernels.inner import find_mode
+from pkpd.kernels.likelihood import (
+    MEASURED,
+    MEASURED_POSITIVE,
+    UNUSED,
+    contribution,
+    error_variance,
+    to_error_scale,
+)
+from pkpd.kernels.penalised import add_record, variance_columns
+from pkpd.kernels.prediction import predict_subject
+from pkpd.kernels.status import HESSIAN_NOT_POSITIVE, OK, VARIANCE_NOT_POSITIVE
+
+FO, FOCE, FOCEI = 0, 1, 2
+
+
+@kernel()
+def _linearised(f, fz, fez, first, endpoint, observed, sigma, wanted, eta, h, lower, omega_inv, phi_z, det_z):
+    """FO: least-squares ``eta`` of the linearised model; returns (status, Φ), fills H, its factor and the derivatives."""
+    ne, nz = eta.shape[0], fz.shape[1]
+    columns = phi_z.shape[0]
+    right, v_z = np.zeros(ne), np.zeros(columns)
+    for i in range(ne):
+        for j in range(ne):
+            h[i, j] = omega_inv[i, j]
+    for o in range(f.shape[0]):
+        if observed.kind[first + o] == UNUSED:
+            continue
+        v = error_variance(f[o], observed.residual[endpoint[o]], sigma)[0]
+        if not v > 0.0:
+            return VARIANCE_NOT_POSITIVE, np.inf
+        for i in range(ne):
+            right[i] += fz[o, i] * (observed.value[first + o] - f[o]) / v
+            for j in range(ne):
+                h[i, j] += fz[o, i] * fz[o, j] / v
+    if not cholesky(h, lower):
+        return HESSIAN_NOT_POSITIVE, np.inf
+    cholesky_solve(lower, right, eta)
+    total = 0.0
+    for i in range(ne):
+        for j in range(ne):
+            total += eta[i] * omega_inv[i, j] * eta[j]
+    ha = np.zeros(ne)
+    for o in range(f.shape[0]):
+        if observed.kind[first + o] == UNUSED:
+            continue
+        row = observed.residual[endpoint[o]]
+        v, vf, _, va, vb, vc, _, _, _ = error_variance(f[o], row, sigma)
+        e = observed.value[first + o] - f[o]
+        for i in range(ne):
+            e -= fz[o, i] * eta[i]
+        total += e * e / v + math.log(v)
+        if wanted == 0:
+            continue
+        for z in range(columns):
+            v_z[z] = vf * fz[o, z] if z < nz else 0.0
+        for k in range(3):
+            if row[k] >= 0:
+                v_z[nz + row[k]] += va if k == 0 else (vb if k == 1 else vc)
+        cholesky_solve(lower, fz[o, :ne].copy(), ha)
+        quad = 0.0
+        for i in range(ne):
+            quad += fz[o, i] * ha[i]
+        for z in range(columns):
+            phi_z[z] += (1.0 / v - e * e / (v * v)) * v_z[z]
+            det_z[z] -= quad * v_z[z] / (v * v)
+            if z < nz:
+                moved = fz[o, z]
+                for i in range(ne):
+                    moved += fez[o, i, z] * eta[i]
+                    det_z[z] += 2.0 * ha[i] * fez[o, i, z] / v
+                phi_z[z] -= 2.0 * e * moved / v
+    return OK, total
+
+
+@kernel()
+def _conditional_derivatives(
+    m, mz, mez, at, typical_z, interaction, first, endpoint, observed, sigma, omega_inv, h_inv,
+    phi_z, phi_ez, det_z,
+):  # fmt: skip
+    """FOCE(I) at the mode: fills ∂Φ/∂z, ∂²Φ/∂η∂z, ∂log|H|/∂z at fixed η; z = (eta, theta, sigma)."""
+    ne, nz = mez.shape[1], mez.shape[2]
+    columns = phi_z.shape[0]
+    v_z, v_ez = np.zeros(columns), np.zeros((ne, columns))
+    ha, hc = np.zeros(ne), np.zeros(ne)
+    for i in range(ne):
+        for j in range(ne):
+            phi_ez[i, j] = 2.0 * omega_inv[i, j]
+    for o in range(m.shape[0]):
+        kind = observed.kind[first + o]
+        if kind == UNUSED:
+            continue
+        v = variance_columns(
+            o, interaction, at, mz, mez, typical_z, observed.residual[endpoint[o]], sigma, v_z, v_ez
+        )
+        _, lm, lv, lmm, lmv, lvv, w, w_m, w_v = contribution(
+            m[o], v, observed.value[first + o], observed.limit[first + o], kind
+        )
+        add_record(o, lm, lv, lmm, lmv, lvv, mz, mez, v_z, v_ez, phi_z, phi_ez)
+        spread = interaction == 1 and (kind == MEASURED or kind == MEASURED_POSITIVE)
+        quad_a, quad_c = 0.0, 0.0
+        for i in range(ne):
+            ha[i], hc[i] = 0.0, 0.0
+            for j in range(ne):
+                ha[i] += h_inv[i, j] * mz[o, j]
+                hc[i] += h_inv[i, j] * v_z[j] / v
+            quad_a += mz[o, i] * ha[i]
+            quad_c += v_z[i] / v * hc[i]
+        for z in range(columns):
+            det = quad_a * w_v * v_z[z]
+            if z < nz:
+                det += quad_a * w_m * mz[o, z]
+                for i in range(ne):
+                    det += 2.0 * w * ha[i] * mez[o, i, z]
+            if spread:
+                det -= quad_c * v_z[z] / v
+                for i in range(ne):
+                    det += hc[i] * v_ez[i, z] / v
+            det_z[z] += det
+
+
+@kernel(
+    void(i8, i8, i8, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, OBSERVED, A1, A3, A2, A2, A3, I1, I1),
+    parallel=True,
+)
+def evaluate_first_order(
+    method, gradient_wanted, optimise, etas, theta, omega, omega_inv, log_det_omega, sigma,
+    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+    ofv, h_all, g_theta, g_sigma, g_precision, status, iterations,
+):  # fmt: skip
+    """Objective of every subject.
+
+    Parameters
+    ----------
+    method : int
+        FO, FOCE or FOCEI of this module.
+    gradient_wanted, optimise : int
+        Whether the gradient is computed; whether the mode is searched from ``etas`` (else ``etas`` are taken as they are; FO
+        always solves for them).
+    etas : (N, E) array
+        In: where the search starts (zero if that fails). Out: the empirical Bayes estimates.
+    theta (T,), omega (E, E), omega_inv (E, E), log_det_omega, sigma (S,)
+        Population parameters.
+    ofv (N,), h_all (N, E, E), g_theta (N, T), g_sigma (N, S), g_precision (N, E, E), status (N,), iterations (N,)
+        Filled: each subject writes its own row, so that nothing depends on the number of threads. The gradients are to thetas,
+        sigmas and Ω⁻¹ (as a symmetric matrix).
+    """
+    for i in prange(etas.shape[0]):
+        ne, nt, ns = etas.shape[1], theta.shape[0], sigma.shape[0]
+        nz = ne + nt
+        columns = nz + ns
+        o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
+        endpoint = subjects.obs_endpoint[o0:o1]
+        slots, inputs = system.slots, subjects.change_value.shape[1]
+        records = o1 - o0
+        second = records if gradient_wanted else 0
+        f, f_p, f_pp = np.zeros(records), np.zeros((records, slots)), np.zeros((second, slots, slots))
+        fz, fez = np.zeros((records, nz)), np.zeros((second, ne, nz))
+        p, dp, d2p = np.zeros(slots + inputs), np.zeros((slots, nz)), np.zeros((slots, ne, nz))
+        eta, h, lower = etas[i].copy(), np.zeros((ne, ne)), np.zeros((ne, ne))
+        phi_z, det_z, phi_ez = np.zeros(columns), np.zeros(columns), np.zeros((ne, columns))
+        typical, typical_z = np.zeros(records), np.zeros((records, nz))
+        code, phi, iteration = OK, np.inf, 0
+        if method != FOCEI:
+            wanted = 1 + gradient_wanted if method == FO else 1
+            code = predict_subject(
+                i, wanted, nz, np.zeros(ne), theta,
+                solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
+                p, dp, d2p, f, f_p, f_pp, fz, fez,
+            )  # fmt: skip
+            typical[:] = f
+            typical_z[:, :] = fz
+        if code == OK and method == FO:
+            code = to_error_scale(1 + gradient_wanted, o0, f, fz, fez, endpoint, observed)
+            if code == OK:
+                code, phi = _linearised(
+                    f,
+                    fz,
+                    fez,
+                    o0,
+                    endpoint,
+                    observed,
+                    sigma,
+                    gradient_wanted,
+                    eta,
+                    h,
+                    lower,
+                    omega_inv,
+                    phi_z,
+                    det_z,
+                )
+        elif code == OK:
+            code, phi, iteration = find_mode(
+                i, method - FOCE, optimise, typical, eta, theta, omega_inv, sigma,
+                solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+                p, dp, d2p, f, f_p, f_pp, fz, fez, h,
+            )  # fmt: skip
+        iterations[i] = iteration
+        for k in range(ne):
+            etas[i, k] = eta[k]
+        if code == OK and not cholesky(h, lower):
+            code = HESSIAN_NOT_POSITIVE
+        status[i] = code
+        if code != OK:
+            ofv[i] = np.inf
+            continue
+        total = phi + log_det_omega
+        for k in range(ne):
+            total += 2.0 * math.log(lower[k, k])
+        ofv[i] = total
+        h_all[i, :, :] = h
+        if gradient_wanted == 0:
+            continue
+        h_inv, unit, column = np.zeros((ne, ne)), np.zeros(ne), np.zeros(ne)
+        for a in range(ne):
+            unit[:] = 0.0
+            unit[a] = 1.0
+            cholesky_solve(lower, unit, column)
+            for b in range(ne):
+                h_inv[b, a] = column[b]
+        w = np.zeros(ne)  # Φ_ηη⁻¹ ∂log|H|/∂η; FO's H does not move with η
+        if method != FO:
+            code = predict_subject(
+                i, 2, nz, eta, theta,
+                solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
+                p, dp, d2p, f, f_p, f_pp, fz, fez,
+            )  # fmt: skip
+            at = f.copy() if method == FOCEI else typical
+            if code == OK:
+                code = to_error_scale(2, o0, f, fz, fez, endpoint, observed)
+            if code == OK:
+                _conditional_derivatives(
+                    f, fz, fez, at, typical_z, method - FOCE, o0, endpoint, observed, sigma, omega_inv, h_inv,
+                    phi_z, phi_ez, det_z,
+                )  # fmt: skip
+                if cholesky(phi_ez[:, :ne].copy(), lower):
+                    cholesky_solve(lower, det_z[:ne], w)
+                else:
+                    code = HESSIAN_NOT_POSITIVE
+            status[i] = code
+            if code != OK:
+                continue
+        for z in range(ne, columns):
+            total = phi_z[z] + det_z[z]
+            for k in range(ne):
+                total -= w[k] * phi_ez[k, z]
+            if z < nz:
+                g_theta[i, z - ne] = total
+            else:
+                g_sigma[i, z - nz] = total
+        for a in range(ne):
+            for b in range(ne):
+                g_precision[i, a, b] = (
+                    eta[a] * eta[b] - omega[a, b] + h_inv[a, b] - w[a] * eta[b] - eta[a] * w[b]
+                )

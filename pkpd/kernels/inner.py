@@ -1,0 +1,149 @@
+"""The inner problem: each subject's conditional mode of the etas, the minimiser of Φ, by its exact gradient."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pkpd._jit import kernel
+from pkpd.kernels.dense import cholesky, cholesky_solve
+from pkpd.kernels.likelihood import to_error_scale
+from pkpd.kernels.penalised import penalised
+from pkpd.kernels.prediction import predict_subject
+from pkpd.kernels.status import HESSIAN_NOT_POSITIVE, INNER_NOT_CONVERGED, NOT_FINITE, OK
+
+_MOST_ITERATIONS = 200
+# The step that remains at the mode is below 1e-8 posterior SDs: so is the error that it leaves in the gradient.
+_TOLERANCE = 1e-16
+# Fisher scoring (Hessian 2H) is quick far from the mode and slow near it when residuals are large: then BFGS takes over.
+_SCORING_STEPS = 4
+
+
+@kernel()
+def _bfgs(b, new, old, g_new, g_old, bs):
+    """BFGS update of the Hessian ``b`` after a step; False, and ``b`` as it was, where the curvature is not positive."""
+    m = b.shape[0]
+    sy, sbs = 0.0, 0.0
+    for i in range(m):
+        bs[i] = 0.0
+        for j in range(m):
+            bs[i] += b[i, j] * (new[j] - old[j])
+        sbs += (new[i] - old[i]) * bs[i]
+        sy += (new[i] - old[i]) * (g_new[i] - g_old[i])
+    if not (sy > 1e-10 * sbs and sbs > 0.0):
+        return False
+    for i in range(m):
+        for j in range(m):
+            b[i, j] += (g_new[i] - g_old[i]) * (g_new[j] - g_old[j]) / sy - bs[i] * bs[j] / sbs
+    return True
+
+
+@kernel()
+def find_mode(
+    i, interaction, optimise, typical, eta, theta, omega_inv, sigma,
+    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+    p, dp, d2p, f, f_p, f_pp, fz, fez, h,
+):  # fmt: skip
+    """Search the mode of subject ``i``.
+
+    Parameters
+    ----------
+    interaction : int
+        Whether the residual variance is taken at the subject's prediction, or at ``typical`` (O,).
+    optimise : int
+        Whether to search; else Φ is evaluated at ``eta``.
+    eta : (E,) array
+        In: where the search starts (zero if that fails). Out: the mode.
+    p, dp, d2p, f, f_p, f_pp, fz, fez
+        Work arrays of :func:`pkpd.kernels.prediction.predict_subject`, order 1.
+    h : (E, E) array
+        Filled: H of first order at the mode (see :func:`pkpd.kernels.penalised.penalised`).
+
+    Returns
+    -------
+    status : int
+    phi : float
+        Φ at the mode.
+    iterations : int
+    """
+    ne = eta.shape[0]
+    o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
+    endpoint = subjects.obs_endpoint[o0:o1]
+    at = np.zeros(o1 - o0)
+    trial, step = eta.copy(), np.zeros(ne)
+    g, lower = np.zeros(ne), np.zeros((ne, ne))
+    g_new, h_new = np.zeros(ne), np.zeros((ne, ne))
+    b, bs = np.zeros((ne, ne)), np.zeros(ne)
+    phi = np.inf
+    code = INNER_NOT_CONVERGED
+    iteration, accepted, length, decrease = 0, 0, 1.0, 0.0
+    while iteration < _MOST_ITERATIONS:
+        iteration += 1
+        trial_status = predict_subject(
+            i, 1, ne, trial, theta,
+            solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
+            p, dp, d2p, f, f_p, f_pp, fz, fez,
+        )  # fmt: skip
+        phi_trial = np.inf
+        if trial_status == OK:
+            for o in range(o1 - o0):
+                at[o] = f[o] if interaction == 1 else typical[o]
+            trial_status = to_error_scale(1, o0, f, fz, fez, endpoint, observed)
+        if trial_status == OK:
+            trial_status, phi_trial = penalised(
+                f, fz, at, interaction, o0, endpoint, observed, sigma, trial, omega_inv, g_new, h_new
+            )
+        if optimise == 0:
+            h[:, :] = h_new
+            return trial_status, phi_trial, iteration
+        if phi == np.inf and trial_status != OK:
+            # no start has worked yet: zero is the last one to try
+            nonzero = False
+            for k in range(ne):
+                nonzero = nonzero or trial[k] != 0.0
+            if not nonzero:
+                return trial_status, np.inf, iteration
+            trial[:] = 0.0
+            continue
+        accept = trial_status == OK and (phi == np.inf or phi_trial <= phi - 1e-4 * length * decrease)
+        # below the rounding error of Φ its differences say nothing: take the full step that the gradient asks for
+        if not accept and trial_status == OK and length == 1.0 and decrease < 1e-9 * (1.0 + abs(phi)):
+            accept = True
+        if accept:
+            update = accepted >= _SCORING_STEPS
+            if update:
+                update = _bfgs(b, trial, eta, g_new, g, bs)
+            phi = phi_trial
+            eta[:] = trial
+            g[:] = g_new
+            h[:, :] = h_new
+            if not update:
+                for k in range(ne):
+                    for m in range(ne):
+                        b[k, m] = 2.0 * h[k, m]
+            accepted += 1
+            if not cholesky(b, lower):
+                code = HESSIAN_NOT_POSITIVE
+                break
+            for k in range(ne):
+                g_new[k] = -g[k]
+            cholesky_solve(lower, g_new, step)
+            decrease = 0.0
+            for k in range(ne):
+                decrease -= g[k] * step[k]
+            if not decrease > _TOLERANCE:
+                code = OK if decrease >= -_TOLERANCE else NOT_FINITE
+                break
+            length = 1.0
+        else:
+            length *= 0.5
+            if length < 1e-10:
+                # no descent is left within rounding
+                code = OK if decrease < 1e-9 * (1.0 + abs(phi)) else INNER_NOT_CONVERGED
+                break
+        for k in range(ne):
+            trial[k] = eta[k] + length * step[k]
+    if code == OK and not math.isfinite(phi):
+        code = NOT_FINITE
+    return code, phi, iteration
