@@ -147,7 +147,7 @@ def _conditional_derivatives(
     parallel=True,
 )
 def evaluate_first_order(
-    method, gradient_wanted, optimise, etas, theta, omega, omega_inv, log_det_omega, sigma,
+    gradient_wanted, optimise, method, etas, theta, omega, omega_inv, log_det_omega, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
     ofv, h_all, g_theta, g_sigma, g_precision, status, iterations,
 ):  # fmt: skip
@@ -155,11 +155,11 @@ def evaluate_first_order(
 
     Parameters
     ----------
-    method : int
-        FO, FOCE or FOCEI of this module.
     gradient_wanted, optimise : int
         Whether the gradient is computed; whether the mode is searched from ``etas`` (else ``etas`` are taken as they are; FO
         always solves for them).
+    method : int
+        FO, FOCE or FOCEI of this module.
     etas : (N, E) array
         In: where the search starts (zero if that fails). Out: the empirical Bayes estimates.
     theta (T,), omega (E, E), omega_inv (E, E), log_det_omega, sigma (S,)

@@ -158,3 +158,33 @@ def add_record(o, lm, lv, lmm, lmv, lvv, mz, mez, v_z, v_ez, phi_z, phi_ez):
             phi_ez[i, z] += by_m * mz[o, i] + by_v * v_z[i] + lv * v_ez[i, z]
             if z < nz:
                 phi_ez[i, z] += lm * mez[o, i, z]
+
+
+@kernel()
+def first_derivatives(m, mz, at, first, endpoint, observed, sigma, eta, omega_inv, phi_z):
+    """Φ and its exact gradient (with interaction) to all columns: fills ``phi_z`` (E+T+S,); returns (status, Φ)."""
+    ne, nz = eta.shape[0], mz.shape[1]
+    total = 0.0
+    phi_z[:] = 0.0
+    for i in range(ne):
+        for j in range(ne):
+            phi_z[i] += 2.0 * omega_inv[i, j] * eta[j]
+        total += 0.5 * phi_z[i] * eta[i]
+    for o in range(m.shape[0]):
+        kind = observed.kind[first + o]
+        if kind == UNUSED:
+            continue
+        row = observed.residual[endpoint[o]]
+        v, vf, _, va, vb, vc, _, _, _ = error_variance(at[o], row, sigma)
+        if kind != DIRECT and not v > 0.0:
+            return VARIANCE_NOT_POSITIVE, np.inf
+        share, lm, lv, _, _, _, _, _, _ = contribution(
+            m[o], v, observed.value[first + o], observed.limit[first + o], kind
+        )
+        total += share
+        for z in range(nz):
+            phi_z[z] += (lm + lv * vf) * mz[o, z]
+        for k in range(3):
+            if row[k] >= 0:
+                phi_z[nz + row[k]] += lv * (va if k == 0 else (vb if k == 1 else vc))
+    return (OK if math.isfinite(total) else NOT_FINITE), total

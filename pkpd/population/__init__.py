@@ -3,18 +3,20 @@
 from pkpd.population.fit import evaluate, fit
 from pkpd.population.importance_resampling import SIR, sir
 from pkpd.population.likelihood_profile import LikelihoodProfile, profile
-from pkpd.population.methods import FO, FOCE, FOCEI
+from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, Laplace
 from pkpd.population.objective import Evaluation
 from pkpd.population.resampling import Bootstrap, bootstrap
 from pkpd.population.result import PopulationFit
 
 __all__ = [
+    "AGQ",
     "FO",
     "FOCE",
     "FOCEI",
     "SIR",
     "Bootstrap",
     "Evaluation",
+    "Laplace",
     "LikelihoodProfile",
     "PopulationFit",
     "bootstrap",

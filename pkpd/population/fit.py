@@ -15,7 +15,7 @@ from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.language import Model, Problem, bind
 from pkpd.language.scales import Scales, Values, parameter_values
 from pkpd.population.covariance import CovarianceStep, covariance_step
-from pkpd.population.methods import FO, FOCE, FOCEI, FirstOrder
+from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, GradientMethod, Laplace
 from pkpd.population.objective import Evaluation, Objective, Point
 from pkpd.population.quasi_newton import Search, minimise
 from pkpd.population.residuals import residuals, shrinkage
@@ -31,7 +31,7 @@ _SADDLES = 3  # how often a search may be continued from where R shows that it i
 def fit(
     model: Model,
     data: Dataset,
-    method: FirstOrder | None = None,
+    method: GradientMethod | None = None,
     *,
     seed: int = 0,
     start: Mapping[str, float] | pd.Series | None = None,
@@ -45,7 +45,7 @@ def fit(
         From :func:`pkpd.load_model` or :func:`pkpd.model`; its initial values are where the search starts.
     data : Dataset
         From :func:`pkpd.read_dataset`.
-    method : FO, FOCE or FOCEI, optional
+    method : FO, FOCE, FOCEI, Laplace or AGQ, optional
         Settings of the method; FOCEI by default.
     seed : int
         Recorded with the result; these methods draw no random numbers.
@@ -117,9 +117,9 @@ def _present(
     return {str(k): v for k, v in start.items() if k in scales.names or not str(k).startswith(absent)}
 
 
-def _bound(model: Model, data: Dataset, method: FirstOrder | None) -> tuple[FirstOrder, Problem]:
+def _bound(model: Model, data: Dataset, method: GradientMethod | None) -> tuple[GradientMethod, Problem]:
     method = method or FOCEI()
-    if type(method) not in (FO, FOCE, FOCEI):
+    if type(method) not in (FO, FOCE, FOCEI, Laplace, AGQ):
         raise InputError("E_METHOD", f"method {method!r} is not an estimation method.", "Use pkpd.FOCEI(…).")
     for value, kind, source in (
         (model, Model, "pkpd.load_model(…)"),
@@ -139,7 +139,7 @@ def _bound(model: Model, data: Dataset, method: FirstOrder | None) -> tuple[Firs
         raise InputError(
             "E_METHOD_CENSORED",
             f"{censored} records are censored, and FO has no likelihood for them.",
-            'Use FOCEI, or leave them out by FO(blq="M1").',
+            'Use Laplace() or FOCEI(), or leave them out by FO(blq="M1").',
         )
     return method, problem
 
@@ -147,7 +147,7 @@ def _bound(model: Model, data: Dataset, method: FirstOrder | None) -> tuple[Firs
 def _from_better_modes(
     at: Callable[[np.ndarray, np.ndarray | None], Point],
     search: Search,
-    method: FirstOrder,
+    method: GradientMethod,
     progress: Callable[[int, float], None] | None,
 ) -> Search:
     """Search once more if some subject has a better mode than the one followed from iteration to iteration."""
@@ -171,7 +171,7 @@ def _past_saddle(
     at: Callable[[np.ndarray, np.ndarray | None], Point],
     search: Search,
     downhill: np.ndarray | None,
-    method: FirstOrder,
+    method: GradientMethod,
     progress: Callable[[int, float], None] | None,
 ) -> Search | None:
     """Search on from a point with a vanishing gradient that R shows to be no minimum; None where nothing lies lower."""
@@ -286,6 +286,8 @@ def _censoring(objective: Objective) -> list[str]:
         return []
     if method.blq == "M1":
         return [f"W_CENSORED_LEFT_OUT: M1 leaves out {count} censored records."]
+    if isinstance(method, (Laplace, AGQ)):
+        return []
     return [
         f"W_CENSORED_FIRST_ORDER: {count} censored records enter by {method.blq}; {type(method).__name__} takes their "
         "curvature at constant residual variance, without the second derivatives of the prediction."
@@ -337,7 +339,7 @@ def evaluate(
     model: Model,
     data: Dataset,
     parameters: Mapping[str, float] | None = None,
-    method: FirstOrder | None = None,
+    method: GradientMethod | None = None,
 ) -> Evaluation:
     """Objective, gradient and empirical Bayes estimates at fixed population parameters.
 
@@ -347,7 +349,7 @@ def evaluate(
     data : Dataset
     parameters : mapping, optional
         Natural parameters by name (``CL``, ``OMEGA(CL,CL)``, ``SD(ADD)``); the model's initial values where not given.
-    method : FO, FOCE or FOCEI, optional
+    method : FO, FOCE, FOCEI, Laplace or AGQ, optional
 
     Raises
     ------

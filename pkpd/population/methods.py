@@ -8,11 +8,11 @@ from pkpd.errors import InputError
 from pkpd.language.solver import Solver
 from pkpd.population.observed import BLQ
 
-__all__ = ["FO", "FOCE", "FOCEI", "FirstOrder"]
+__all__ = ["AGQ", "FO", "FOCE", "FOCEI", "GradientMethod", "Laplace"]
 
 
 @dataclass(frozen=True)
-class FirstOrder:
+class GradientMethod:
     """Settings that the methods with an exact gradient share.
 
     Parameters
@@ -52,33 +52,66 @@ class FirstOrder:
 
 
 @dataclass(frozen=True)
-class FO(FirstOrder):
+class FO(GradientMethod):
     """First-order approximation about the typical subject; refuses censored records except by M1.
 
     Parameters
     ----------
     max_iterations, tolerance, covariance, blq, solver
-        As of :class:`FirstOrder`.
+        As of :class:`GradientMethod`.
     """
 
 
 @dataclass(frozen=True)
-class FOCE(FirstOrder):
+class FOCE(GradientMethod):
     """First-order conditional estimation without interaction: the residual variance is that of the typical subject.
 
     Parameters
     ----------
     max_iterations, tolerance, covariance, blq, solver
-        As of :class:`FirstOrder`.
+        As of :class:`GradientMethod`.
     """
 
 
 @dataclass(frozen=True)
-class FOCEI(FirstOrder):
+class FOCEI(GradientMethod):
     """First-order conditional estimation with interaction, with exact gradients.
 
     Parameters
     ----------
     max_iterations, tolerance, covariance, blq, solver
-        As of :class:`FirstOrder`.
+        As of :class:`GradientMethod`.
     """
+
+
+@dataclass(frozen=True)
+class Laplace(GradientMethod):
+    """Laplace's approximation with the exact Hessian: for any likelihood, censored and categorical data among them.
+
+    Parameters
+    ----------
+    max_iterations, tolerance, covariance, blq, solver
+        As of :class:`GradientMethod`.
+    """
+
+
+@dataclass(frozen=True)
+class AGQ(GradientMethod):
+    """Adaptive Gauss-Hermite quadrature about each subject's mode; one node is Laplace's approximation.
+
+    Parameters
+    ----------
+    max_iterations, tolerance, covariance, blq, solver
+        As of :class:`GradientMethod`.
+    nodes : int
+        Nodes per random effect: the likelihood of a subject takes nodes to the power of their number.
+    """
+
+    nodes: int = 7
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.nodes, bool) or not isinstance(self.nodes, int) or not 1 <= self.nodes <= 100:
+            raise InputError(
+                "E_METHOD", f"nodes={self.nodes!r} is not a number from 1 to 100.", "Use 7, say."
+            )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pkpd.errors import FitError
+from pkpd.errors import FitError, InputError
 from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
-from pkpd.population.methods import FO, FOCE, FOCEI, FirstOrder
+from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, GradientMethod, Laplace
 from pkpd.population.observed import log_jacobian, measured_count, observed
 
 __all__ = ["Evaluation", "Objective", "Point"]
@@ -94,7 +96,7 @@ class Objective:
         What -2 log-likelihood has more than the objective: log 2π per measured record, and the Jacobian of log-normal ones.
     """
 
-    def __init__(self, problem: Problem, scales: Scales, method: FirstOrder | None = None) -> None:
+    def __init__(self, problem: Problem, scales: Scales, method: GradientMethod | None = None) -> None:
         self.problem, self.scales = problem, scales
         self.method = method or FOCEI()
         self.observed = observed(problem, self.method.blq)
@@ -134,9 +136,10 @@ class Objective:
         ofv, h = np.full(n, math.inf), np.zeros((n, ne, ne))
         g_theta, g_sigma, g_precision = np.zeros((n, nt)), np.zeros((n, ns)), np.zeros((n, ne, ne))
         status, iterations = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-        evaluate, kind = self._kernel
+        evaluate, settings = self._kernel
         evaluate(
-            kind, int(gradient), int(optimise), modes, values.theta, values.omega, omega_inv, log_det, values.sigma,
+            int(gradient), int(optimise), *settings,
+            modes, values.theta, values.omega, omega_inv, log_det, values.sigma,
             *problem.compiled, problem.subject_data, self.observed,
             ofv, h, g_theta, g_sigma, g_precision, status, iterations,
         )  # fmt: skip
@@ -148,12 +151,18 @@ class Objective:
         natural = self.scales.natural_gradient(g_theta.sum(0), g_omega.sum(0), g_sigma.sum(0))
         return Point(values, modes, ofv, rows, natural, h, status)
 
-    @property
-    def _kernel(self):
+    @cached_property
+    def _kernel(self) -> tuple[Any, tuple[Any, ...]]:
+        """The kernel of the method and the arguments that are its own."""
+        if isinstance(self.method, (Laplace, AGQ)):
+            from pkpd.kernels.laplace import evaluate_laplace
+
+            count = self.method.nodes if isinstance(self.method, AGQ) else 1
+            return evaluate_laplace, _quadrature(count, self.problem.n_eta)
         from pkpd.kernels import first_order
 
         kind = {FO: first_order.FO, FOCE: first_order.FOCE, FOCEI: first_order.FOCEI}[type(self.method)]
-        return first_order.evaluate_first_order, kind
+        return first_order.evaluate_first_order, (kind,)
 
     def at_lowest_modes(self, values: Values, etas: np.ndarray | None) -> Point:
         """Evaluate where each subject's mode is the lower of those found from ``etas`` and from zero.
@@ -183,3 +192,23 @@ class Objective:
             f"{MESSAGES.get(code, MESSAGES[1])}.",
             "Check those records, and the model's starting values.",
         )
+
+
+_MOST_NODES = 100_000
+
+
+def _quadrature(count: int, n_eta: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes (Q, E) and log weights (Q,) of the product rule for the standard normal density."""
+    if count**n_eta > _MOST_NODES:
+        raise InputError(
+            "E_METHOD_NODES",
+            f"{count} nodes for each of {n_eta} random effects make {count**n_eta} per subject.",
+            f"Use at most {int(_MOST_NODES ** (1 / n_eta))} nodes, or Laplace() or SAEM.",
+        )
+    if count == 1 or n_eta == 0:
+        return np.zeros((1, n_eta)), np.zeros(1)
+    at, weight = np.polynomial.hermite_e.hermegauss(count)
+    grid = np.meshgrid(*[np.arange(count)] * n_eta, indexing="ij")
+    index = np.stack([g.ravel() for g in grid], axis=1)
+    logs = np.log(weight / math.sqrt(2 * math.pi))
+    return np.ascontiguousarray(at[index]), logs[index].sum(axis=1)

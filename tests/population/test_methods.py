@@ -149,6 +149,24 @@ def by_formula(method, seen, prediction, eta, error, blq):
     return inner(eta) + np.linalg.slogdet(OMEGA)[1] + np.linalg.slogdet(h)[1], slope
 
 
+def likelihood(seen, prediction, error, blq="M3"):
+    """-2 log-likelihood of a subject's records as a function of its etas."""
+    variance, log = ERRORS[error][1:]
+    y, censored, limit = (seen[c].to_numpy() for c in ("DV", "CENS", "LIMIT"))
+
+    def phi(e):
+        f = prediction(e)
+        v = variance(f)
+        return sum(
+            naive.record_minus2ll(
+                f[j], y[j], limit[j], censored[j], v[j], log=log, positive=blq == "M4" and not log
+            )
+            for j in range(len(y))
+        )
+
+    return phi
+
+
 def marginal(seen, prediction, error):
     """FO: -2 log density of a normal vector, linearised at eta zero."""
     variance, log = ERRORS[error][1:]
