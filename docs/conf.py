@@ -38,7 +38,7 @@ def _api_page() -> str:
     titles = {
         "data": "Data", "language": "Models", "simulation": "Simulation", "population": "Estimation",
         "exposure": "Exposure", "study": "Assessment", "report": "Report", "distributions": "Distributions",
-        "errors": "Errors", "nca": "Non-compartmental analysis", "parallel": "Executors", "store": "Kept work",
+        "errors": "Errors", "noncompartmental": "Non-compartmental analysis", "parallel": "Executors", "store": "Kept work",
     }  # fmt: skip
     groups: dict[str, list[str]] = {}
     for name, module in pkpd._WHERE.items():

@@ -48,6 +48,7 @@ _WHERE = {
     "fit": "pkpd.population",
     "profile": "pkpd.population",
     "sir": "pkpd.population",
+    "nca": "pkpd.noncompartmental",
     "exposure_metrics": "pkpd.exposure",
     "Normal": "pkpd.distributions",
     "HalfNormal": "pkpd.distributions",
