@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings as python_warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,24 +15,23 @@ from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.language import Model, Problem, bind
 from pkpd.language.scales import Scales, Values, parameter_values
-from pkpd.population.covariance import CovarianceStep, covariance_step
+from pkpd.population.covariance import CovarianceStep
 from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, GradientMethod, Laplace
 from pkpd.population.objective import Evaluation, Objective, Point
-from pkpd.population.quasi_newton import Search, minimise
+from pkpd.population.quasi_newton import Search
 from pkpd.population.residuals import residuals, shrinkage
 from pkpd.population.result import PopulationFit
+from pkpd.population.search import find_optimum
 from pkpd.results import estimates_table
 from pkpd.simulation.prediction import individual_parameters
 
 __all__ = ["evaluate", "fit"]
 
-_SADDLES = 3  # how often a search may be continued from where R shows that it is no minimum
-
 
 def fit(
     model: Model,
     data: Dataset,
-    method: GradientMethod | None = None,
+    method: GradientMethod | Sequence[GradientMethod] | None = None,
     *,
     seed: int = 0,
     start: Mapping[str, float] | pd.Series | None = None,
@@ -46,9 +46,10 @@ def fit(
     data : Dataset
         From :func:`pkpd.read_dataset`.
     method : FO, FOCE, FOCEI, Laplace or AGQ, optional
-        Settings of the method; FOCEI by default.
+        Settings of the method; FOCEI by default. A list is a chain: each starts where the one before ended, and the last
+        one's result is returned.
     seed : int
-        Recorded with the result; these methods draw no random numbers.
+        Of the starting points of ``starts``; the methods themselves draw no random numbers.
     start : mapping or Series, optional
         Natural parameters by name where the search starts (``other.parameter_estimates``), and the values of fixed ones; the
         model's initial values where not given. Effects of levels that the data do not have are left aside.
@@ -67,44 +68,38 @@ def fit(
     FitError
         ``E_FIT_SUBJECT`` if the objective cannot be computed at the starting values; names the subjects.
     """
+    if isinstance(method, (list, tuple)):
+        return _chained(model, data, method, seed, start, progress)
     method, problem = _bound(model, data, method)
     scales = Scales(problem)
     objective = Objective(problem, scales, method)
     begin = parameter_values(scales, problem, _present(start, model, scales))
-
-    lowest = False  # follow each subject's mode until the objective is seen to jump, then take the lowest of several
-
-    def at(x: np.ndarray, etas: np.ndarray | None) -> Point:
-        values = scales.from_free(x, begin)
-        return objective.at_lowest_modes(values, etas) if lowest else objective.at(values, etas)
-
-    def on_jump() -> bool:
-        nonlocal lowest
-        changed, lowest = not lowest, True
-        return changed
-
-    x = scales.free_values(begin)
-    first = objective.at(begin)
-    if not math.isfinite(first.ofv):
-        raise objective.explain(first)
-    search = minimise(
-        at,
-        x,
-        etas=first.etas,
-        max_iterations=method.max_iterations,
-        tolerance=method.tolerance,
-        progress=progress,
-        on_jump=on_jump,
-    )
-    search = _honest(_from_better_modes(at, search, method, progress), scales)
-    step = covariance_step(method.covariance, at, search.x, search.point, scales)
-    for _ in range(_SADDLES):
-        further = _past_saddle(at, search, step.downhill, method, progress)
-        if further is None:
-            break
-        search = _honest(further, scales)
-        step = covariance_step(method.covariance, at, search.x, search.point, scales)
+    search, step = find_optimum(objective, begin, seed, progress)
     return _result(objective, seed, search, step, data)
+
+
+def _chained(
+    model: Model,
+    data: Dataset,
+    methods: Sequence[GradientMethod],
+    seed: int,
+    start: Mapping[str, float] | pd.Series | None,
+    progress: Callable[[int, float], None] | None,
+) -> PopulationFit:
+    """One method after the other; the covariance and the warnings are those of the last."""
+    if not methods:
+        raise InputError("E_METHOD", "the list of methods is empty.", "Use [pkpd.FO(), pkpd.FOCEI()], say.")
+    for method in methods:
+        if isinstance(method, (list, tuple)):
+            raise InputError("E_METHOD", "a list of methods holds another list.", "Give one list.")
+    for method in methods[:-1]:
+        with python_warnings.catch_warnings():
+            python_warnings.simplefilter("ignore", PkpdWarning)
+            before = fit(
+                model, data, replace(method, covariance=None), seed=seed, start=start, progress=progress
+            )
+        start = before.parameter_estimates
+    return fit(model, data, methods[-1], seed=seed, start=start, progress=progress)
 
 
 def _present(
@@ -117,7 +112,7 @@ def _present(
     return {str(k): v for k, v in start.items() if k in scales.names or not str(k).startswith(absent)}
 
 
-def _bound(model: Model, data: Dataset, method: GradientMethod | None) -> tuple[GradientMethod, Problem]:
+def _bound(model: Model, data: Dataset, method: Any) -> tuple[Any, Problem]:
     method = method or FOCEI()
     if type(method) not in (FO, FOCE, FOCEI, Laplace, AGQ):
         raise InputError("E_METHOD", f"method {method!r} is not an estimation method.", "Use pkpd.FOCEI(…).")
@@ -142,74 +137,6 @@ def _bound(model: Model, data: Dataset, method: GradientMethod | None) -> tuple[
             'Use Laplace() or FOCEI(), or leave them out by FO(blq="M1").',
         )
     return method, problem
-
-
-def _from_better_modes(
-    at: Callable[[np.ndarray, np.ndarray | None], Point],
-    search: Search,
-    method: GradientMethod,
-    progress: Callable[[int, float], None] | None,
-) -> Search:
-    """Search once more if some subject has a better mode than the one followed from iteration to iteration."""
-    if not math.isfinite(search.point.ofv):
-        return search
-    anew = at(search.x, None)
-    if not math.isfinite(anew.ofv) or search.point.ofv - anew.ofv < 1e-6 or method.max_iterations == 0:
-        return search
-    again = minimise(
-        at,
-        search.x,
-        etas=anew.etas,
-        max_iterations=method.max_iterations,
-        tolerance=method.tolerance,
-        progress=progress,
-    )
-    return _continued(search, again) if again.point.ofv < search.point.ofv else search
-
-
-def _past_saddle(
-    at: Callable[[np.ndarray, np.ndarray | None], Point],
-    search: Search,
-    downhill: np.ndarray | None,
-    method: GradientMethod,
-    progress: Callable[[int, float], None] | None,
-) -> Search | None:
-    """Search on from a point with a vanishing gradient that R shows to be no minimum; None where nothing lies lower."""
-    if downhill is None or not search.converged:
-        return None
-    trials = [(length, at(search.x + length * downhill, None)) for length in (-4, -2, -1, -0.5, 0.5, 1, 2, 4)]
-    length, point = min(trials, key=lambda t: t[1].ofv)
-    if not point.ofv < search.point.ofv - 1e-6:
-        return None
-    again = minimise(
-        at,
-        search.x + length * downhill,
-        etas=point.etas,
-        max_iterations=method.max_iterations,
-        tolerance=method.tolerance,
-        progress=progress,
-    )
-    return _continued(search, again)
-
-
-def _continued(first: Search, second: Search) -> Search:
-    count = first.history[-1][0]
-    later = tuple((count + 1 + k, ofv, gradient) for k, ofv, gradient in second.history)
-    return replace(second, history=first.history + later)
-
-
-def _honest(search: Search, scales: Scales) -> Search:
-    """A search has not converged where the objective no longer moves with a parameter: it only ran onto a plain."""
-    gradients = search.point.gradients
-    if gradients is None or not search.converged or not len(search.x):
-        return search
-    flat = [
-        scales.names[i] for i, g in zip(scales.free, np.abs(gradients).max(axis=0), strict=True) if g < 1e-12
-    ]
-    if not flat:
-        return search
-    cause = f"the objective does not change with {', '.join(flat)} there: start elsewhere, or fix what the data cannot tell"
-    return replace(search, converged=False, cause=cause)
 
 
 def _result(objective: Objective, seed: int, search: Search, step, data: Dataset) -> PopulationFit:

@@ -23,6 +23,9 @@ class GradientMethod:
         Converged when the objective is expected to fall by less than this with one more step.
     covariance : {"sandwich", "R", "S", None}
         Covariance of the estimates: R⁻¹SR⁻¹ (NONMEM's default), R⁻¹, S⁻¹, or none.
+    starts : int
+        Searches from so many starting points, drawn about the first one by the seed of the fit; the lowest objective wins, and
+        ``termination_cause`` says which start it was.
     blq : {"M3", "M4", "M1"}
         How censored records enter: by the probability to be censored (M3), by that given a positive quantity (M4), or
         left out (M1, which says how many).
@@ -33,6 +36,7 @@ class GradientMethod:
     max_iterations: int = 300
     tolerance: float = 1e-8
     covariance: str | None = "sandwich"
+    starts: int = 1
     blq: str = "M3"
     solver: Solver = field(default_factory=Solver)
 
@@ -45,6 +49,10 @@ class GradientMethod:
             raise InputError("E_METHOD", f"blq={self.blq!r} is unknown.", f"Use one of {', '.join(BLQ)}.")
         if not isinstance(self.solver, Solver):
             raise InputError("E_METHOD", f"solver={self.solver!r} is not a solver.", "Use pkpd.Solver(…).")
+        if isinstance(self.starts, bool) or not isinstance(self.starts, int) or self.starts < 1:
+            raise InputError(
+                "E_METHOD", f"starts={self.starts!r} is not a positive whole number.", "Use 5, say."
+            )
         if self.max_iterations < 0 or not self.tolerance > 0:
             raise InputError(
                 "E_METHOD", "max_iterations must be 0 or more and tolerance positive.", "Correct them."
@@ -57,7 +65,7 @@ class FO(GradientMethod):
 
     Parameters
     ----------
-    max_iterations, tolerance, covariance, blq, solver
+    max_iterations, tolerance, covariance, starts, blq, solver
         As of :class:`GradientMethod`.
     """
 
@@ -68,7 +76,7 @@ class FOCE(GradientMethod):
 
     Parameters
     ----------
-    max_iterations, tolerance, covariance, blq, solver
+    max_iterations, tolerance, covariance, starts, blq, solver
         As of :class:`GradientMethod`.
     """
 
@@ -79,7 +87,7 @@ class FOCEI(GradientMethod):
 
     Parameters
     ----------
-    max_iterations, tolerance, covariance, blq, solver
+    max_iterations, tolerance, covariance, starts, blq, solver
         As of :class:`GradientMethod`.
     """
 
@@ -90,7 +98,7 @@ class Laplace(GradientMethod):
 
     Parameters
     ----------
-    max_iterations, tolerance, covariance, blq, solver
+    max_iterations, tolerance, covariance, starts, blq, solver
         As of :class:`GradientMethod`.
     """
 
@@ -101,7 +109,7 @@ class AGQ(GradientMethod):
 
     Parameters
     ----------
-    max_iterations, tolerance, covariance, blq, solver
+    max_iterations, tolerance, covariance, starts, blq, solver
         As of :class:`GradientMethod`.
     nodes : int
         Nodes per random effect: the likelihood of a subject takes nodes to the power of their number.

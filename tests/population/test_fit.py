@@ -402,3 +402,32 @@ def test_estimates_are_unbiased_and_intervals_cover():
     coverage = (np.abs(z) < 1.96).mean()
     assert coverage[["CL", "V", "SD(ADD)"]].between(0.90, 0.985).all()
     assert coverage.between(0.86, 0.99).all()
+
+
+# --------------------------------------------------------------------------------------- chains and several starts
+
+
+def test_a_chain_starts_where_the_one_before_ended(theophylline):
+    chain = [pkpd.FO(), pkpd.FOCEI()]
+    fit = pkpd.fit(theophylline.model.replace(theta={"CL": 1.0}), theophylline.data, chain)
+    assert fit.ofv == pytest.approx(theophylline.ofv, abs=1e-6)
+    assert fit.method == pkpd.FOCEI() and fit.minimization_successful
+    direct = pkpd.fit(theophylline.model.replace(theta={"CL": 1.0}), theophylline.data)
+    assert fit.iterations.ofv.iloc[0] < direct.iterations.ofv.iloc[0]
+    for wrong in ([], [pkpd.FO(), "FOCEI"], [[pkpd.FO()]]):
+        with pytest.raises(pkpd.InputError, match="E_METHOD"):
+            pkpd.fit(theophylline.model, theophylline.data, wrong)
+
+
+def test_several_starts_say_which_one_won(theophylline):
+    """The first start runs onto a plain; one of the others does not."""
+    model = theophylline.model.replace(theta={"KA": 1e6, "CL": 1e6, "V": 1e-3})
+    far = pkpd.FOCEI(starts=2, covariance=None)
+    with pytest.warns(pkpd.PkpdWarning):
+        lost = pkpd.fit(model, theophylline.data, far)
+    assert "of 2 won (OFVs" in lost.termination_cause
+    fit = pkpd.fit(theophylline.model, theophylline.data, pkpd.FOCEI(starts=3), seed=7)
+    assert fit.ofv == pytest.approx(theophylline.ofv, abs=1e-6)
+    assert "of 3 won (OFVs 116.803, 116.803, 116.803)" in fit.termination_cause
+    with pytest.raises(pkpd.InputError, match="E_METHOD"):
+        pkpd.FOCEI(starts=0)
