@@ -70,9 +70,9 @@ def fit(
     """
     if isinstance(method, (list, tuple)):
         return _chained(model, data, method, seed, start, progress)
-    method, problem = _bound(model, data, method)
+    chosen, problem = _bound(model, data, method)
     scales = Scales(problem)
-    objective = Objective(problem, scales, method)
+    objective = Objective(problem, scales, chosen)
     begin = parameter_values(scales, problem, _present(start, model, scales))
     search, step = find_optimum(objective, begin, seed, progress)
     return _result(objective, seed, search, step, data)
