@@ -70,6 +70,8 @@ class System(NamedTuple):
         places are the compartments.
     settings : array
         rtol, atol, most steps, then times at which the rates switch.
+    affine : (K,) int array
+        1 for outputs that are affine in the states, with coefficients made of slots alone.
     """
 
     n: Any
@@ -78,6 +80,7 @@ class System(NamedTuple):
     coefficients: Any
     event_slots: Any
     settings: Any
+    affine: Any
 
 
 class Subjects(NamedTuple):
@@ -144,7 +147,7 @@ class Observed(NamedTuple):
     residual: Any
 
 
-SYSTEM = types.NamedTuple((i8, i8, I2, A1, I2, A1), System)
+SYSTEM = types.NamedTuple((i8, i8, I2, A1, I2, A1, I1), System)
 SUBJECTS = types.NamedTuple(
     (A2, I1, A1, I1, I1, A1, A1, I1, I1, A1, A2, I1, A1, I1, I1, A2, I1, A1, A2, A2), Subjects
 )

@@ -12,7 +12,6 @@ import math
 import numpy as np
 
 from pkpd._jit import SOLVER_SIGNATURE, kernel
-from pkpd.kernels.chain import read_output
 from pkpd.kernels.events import (
     BIOAVAILABILITY,
     BOLUS,
@@ -29,31 +28,65 @@ from pkpd.kernels.events import (
     running_infusions,
     sorted_events,
 )
-from pkpd.kernels.linear_step import (
-    advance_eigen,
-    advance_exponential,
-    eigenbasis,
-    in_eigenbasis,
-    linear_system,
-    rotate,
-    set_input,
-    set_state,
-)
+from pkpd.kernels.linear_frame import linear_frame
+from pkpd.kernels.linear_output import chain_linear
+from pkpd.kernels.linear_step import advance_exponential, columns_of, differentiate, growth, shift, tables
 from pkpd.kernels.status import EVENT_TIME_NEGATIVE, INFUSION_NOT_POSITIVE, NOT_FINITE, OK
 
 
 @kernel()
-def _initial(order, p, event_slots, x, xp, xpp):
-    """The state at the first record and after a reset."""
-    x[:] = 0.0
-    xp[:, :] = 0.0
-    xpp[:, :, :] = 0.0
-    for i in range(x.shape[0]):
-        slot = event_slots[INITIAL, i]
+def _begin(with_initial, p, frame, at, event_slots, x, y, r):
+    """Set the amounts, the state and the input of the first record or of a reset."""
+    n, active = y.shape[0], r.shape[1] - 1
+    for i in range(n):
+        x[i] = 0.0
+        for c in range(y.shape[1]):
+            y[i, c] = 0.0
+        for c in range(1 + active):
+            r[i, c] = frame.base[i, c]
+    for c in range(n if with_initial else 0):
+        slot = event_slots[INITIAL, c]
         if slot >= 0:
-            x[i] = p[slot]
-            if order >= 1:
-                xp[i, slot] = 1.0
+            x[c] += p[slot]
+            for i in range(n):
+                y[i, 0] += frame.inverse[i, c] * p[slot]
+                if active > 0:
+                    y[i, 1 + at[slot]] += frame.inverse[i, c]
+
+
+@kernel()
+def _add_steady(order, slots, frame, columns, x, y):
+    """Add a steady state, given as columns over all slots and their pairs, to the state."""
+    inverse, active = frame.inverse, frame.active
+    n, count = inverse.shape[0], active.shape[0]
+    for j in range(n):
+        x[j] += columns[0, j]
+        for i in range(n):
+            pair = 1 + count
+            y[i, 0] += inverse[i, j] * columns[0, j]
+            for s in range(count):
+                y[i, 1 + s] += inverse[i, j] * columns[1 + active[s], j]
+                for q in range(s + 1 if order >= 2 else 0):
+                    high, low = max(active[s], active[q]), min(active[s], active[q])
+                    y[i, pair] += inverse[i, j] * columns[1 + slots + high * (high + 1) // 2 + low, j]
+                    pair += 1
+
+
+@kernel()
+def _weights(p, frame, output, affine):
+    """Coefficients (K, 1 + 2n) of the outputs that are affine in the amounts: constant, per amount, per element of the basis."""
+    n = frame.k.shape[0]
+    weights = np.zeros((affine.shape[0], 1 + 2 * n))
+    nothing, g, dg, d2g = np.zeros(n), np.zeros(1), np.zeros(n + p.shape[0]), np.zeros((0, 0))
+    for endpoint in range(affine.shape[0]):
+        if affine[endpoint] != 0:
+            output(1, endpoint, 0.0, nothing, p, g, dg, d2g)
+            weights[endpoint, 0] = g[0]
+            for a in range(n):
+                weights[endpoint, 1 + a] = dg[a]
+                for i in range(n):
+                    weights[endpoint, 1 + n + i] += dg[a] * frame.vectors[a, i]
+    return weights
 
 
 @kernel(SOLVER_SIGNATURE)
@@ -82,7 +115,7 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
     int
         A status of :mod:`pkpd.kernels.status`.
     """
-    n, structure, coefficients, event_slots = system.n, system.table, system.coefficients, system.event_slots
+    n, slots, event_slots, affine = system.n, system.slots, system.event_slots, system.affine
     d0, d1 = subjects.dose_offsets[i], subjects.dose_offsets[i + 1]
     dose_time, dose_cmt, dose_place = (
         subjects.dose_time[d0:d1],
@@ -101,15 +134,9 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
         subjects.obs_endpoint[o0:o1],
         subjects.obs_row[o0:o1],
     )
-    slots = system.slots
-    first, second = (slots if order >= 1 else 0), (slots if order >= 2 else 0)
-    k, kp, base, base_p, moves = linear_system(order, n, p, structure, coefficients)
     for s in range(slots):
         if not math.isfinite(p[s]):
             return NOT_FINITE
-
-    usable, lam, vec, inv = eigenbasis(k)
-    m = in_eigenbasis(usable, vec, inv, kp, moves)
     if moved_back(p, event_slots, dose_place, dose_rate):
         return EVENT_TIME_NEGATIVE
     if modelled_badly(p, event_slots, dose_place, dose_amt, dose_rate):
@@ -119,147 +146,152 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
     )
     events, wanted = ev_time.shape[0], obs_time.shape[0]
 
-    x, xp, xpp = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
-    x2, xp2, xpp2 = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
-    y, yp, ypp = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
-    z, zp, zpp = np.zeros(n), np.zeros((n, first)), np.zeros((n, second, second))
-    r, rp = np.zeros(n), np.zeros((first, n))
-    set_input(base, base_p, r, rp)
-    rho, rhop = np.zeros(n), np.zeros((first, n))
-    e, phi, gz, gzp = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((n, first))
-    d, g = np.zeros((n, n)), np.zeros((n, n))
-    cube = n if order >= 2 else 0
-    t3, u3 = np.zeros((cube, cube, cube)), np.zeros((cube, cube, cube))
-    b = np.zeros((second, n, n))
-    tau_p, next_p, hp = np.zeros(first), np.zeros(slots), np.zeros(first)
-    out, d_out, d2_out = np.zeros(1), np.zeros(n + slots), np.zeros((n + slots, n + slots))
-    columns = np.zeros((1 + first + second * (second + 1) // 2, n))  # a steady state with its derivatives
-
-    _initial(order, p, event_slots, x, xp, xpp)
+    frame = linear_frame(order, p, system)
+    usable, values, vectors, inverse = frame.usable, frame.values, frame.vectors, frame.inverse
+    active, m = frame.active, frame.m
+    count, columns = active.shape[0], columns_of(order, active.shape[0])
+    at = np.full(slots if order >= 1 else 0, -1)  # places of the slots among the active ones
+    for s in range(count):
+        at[active[s]] = s
+    # the amounts at the last event, then the state in the basis: there, and at the end of a step
+    x, y, z = np.zeros(n), np.zeros((n, columns)), np.zeros((n, columns))
+    seen, r, e, w = np.zeros(n), np.zeros((n, 1 + count)), np.zeros((2, n)), tables(order, n, count)
+    tau_p, next_p, hp = np.zeros(count), np.zeros(slots if order >= 1 else 0), np.zeros(count)
+    one, two = (n + slots if order >= 1 else 0), (n + slots if order >= 2 else 0)
+    g, dg, d2g, scratch = np.zeros(1), np.zeros(one), np.zeros((two, two)), np.zeros((2, count + n))
+    weights = _weights(p, frame, output, affine)
+    _begin(True, p, frame, at, event_slots, x, y, r)
     tau = math.inf
     if wanted > 0:
         tau = obs_time[0]
-    for i in range(dose_time.shape[0]):
-        tau = min(tau, dose_time[i])
+    for dose in range(dose_time.shape[0]):
+        tau = min(tau, dose_time[dose])
 
-    at, done, cancelled_before = 0, 0, -1
-    fresh = True  # the state at tau has not been turned into the eigenbasis yet
-    driven = False
+    due, done, cancelled_before = 0, 0, -1
+    moved = False  # whether the time of the last event depends on a slot
+    changed, driven, last = (
+        True,
+        False,
+        -1.0,
+    )  # the input since it was looked at, whether there is any, the last interval
     while done < wanted:
-        if at < events and dose_row[ev_dose[at]] < cancelled_before:
-            at += 1
+        if due < events and dose_row[ev_dose[due]] < cancelled_before:
+            due += 1
             continue
-        observe = at >= events or obs_time[done] < ev_time[at]
-        if not observe and obs_time[done] == ev_time[at]:
-            observe = obs_row[done] < dose_row[ev_dose[at]]
-        if fresh:
-            driven = False
-            for i in range(n):
-                driven = driven or r[i] != 0.0
-                for s in range(first):
-                    driven = driven or rp[s, i] != 0.0
-            if usable:
-                rotate(order, inv, x, xp, xpp, y, yp, ypp)
-                for i in range(n):
-                    rho[i] = 0.0
-                    for j in range(n):
-                        rho[i] += inv[i, j] * r[j]
-                    for s in range(first):
-                        rhop[s, i] = 0.0
-                        for j in range(n):
-                            rhop[s, i] += inv[i, j] * rp[s, j]
-            fresh = False
-        target = obs_time[done] if observe else ev_time[at]
-        if order >= 1:
-            if observe:
-                next_p[:] = 0.0
-            else:
-                event_time_derivative(
-                    at, ev_dose, ev_lagged, ev_slot, ev_factor, event_slots, dose_place, next_p
-                )
-            for s in range(first):
-                hp[s] = next_p[s] - tau_p[s]
+        observe = due >= events or obs_time[done] < ev_time[due]
+        if not observe and obs_time[done] == ev_time[due]:
+            observe = obs_row[done] < dose_row[ev_dose[due]]
+        if changed:
+            driven, changed, last = False, False, -1.0
+            for a in range(n):
+                for c in range(1 + count):
+                    driven = driven or r[a, c] != 0.0
+        target = obs_time[done] if observe else ev_time[due]
+        h = target - tau
         if usable:
-            advance_eigen(
-                order, target - tau, hp, lam, vec, m, moves, y, yp, ypp, rho, rhop, driven,
-                e, d, g, t3, u3, phi, z, zp, zpp, gz, gzp, b, x2, xp2, xpp2,
-            )  # fmt: skip
+            for a in range(n):
+                if h != last:
+                    growth(a, h, driven, values, e)
+                z[a, 0] = e[0, a] * y[a, 0]
+                if driven:
+                    z[a, 0] += e[1, a] * r[a, 0]
+            if order >= 1:
+                differentiate(order, h, h != last, driven, values, m, y, r, e, w, z)
+            last = h
         else:
-            advance_exponential(order, target - tau, hp, k, kp, moves, x, xp, xpp, r, rp, x2, xp2, xpp2)
-        if observe:
-            if target == tau:
-                x2[:] = x  # not through the eigenbasis and back: an empty compartment stays exactly empty
-            read_output(
-                order,
-                n,
-                done,
-                obs_endpoint[done],
-                target,
-                p,
-                x2,
-                xp2,
-                xpp2,
-                output,
-                out,
-                d_out,
-                d2_out,
-                f,
-                f_p,
-                f_pp,
+            advance_exponential(order, h, driven, frame.k, m, y, r, z)
+        timed = order >= 1 and not observe and (ev_lagged[due] != 0 or ev_slot[due] >= 0)
+        if timed:
+            event_time_derivative(
+                due, ev_dose, ev_lagged, ev_slot, ev_factor, event_slots, dose_place, next_p
             )
+        if moved or timed:
+            shifted = False
+            for s in range(count):
+                hp[s] = (next_p[active[s]] if timed else 0.0) - tau_p[s]
+                shifted = shifted or hp[s] != 0.0
+            if shifted:
+                shift(order, usable, values, frame.k, m, r, hp, z)
+        if observe:
+            endpoint = obs_endpoint[done]
+            # right after an event not through the basis and back: an empty compartment stays exactly empty
+            if affine[endpoint] != 0:
+                total = weights[endpoint, 0]
+                for a in range(n):
+                    total += (
+                        weights[endpoint, 1 + a] * x[a]
+                        if h == 0.0
+                        else weights[endpoint, 1 + n + a] * z[a, 0]
+                    )
+                f[done] = total
+            if order >= 1 or affine[endpoint] == 0:
+                for a in range(n):
+                    seen[a] = x[a] if h == 0.0 else 0.0
+                    if h != 0.0:
+                        for b in range(n):
+                            seen[a] += vectors[a, b] * z[b, 0]
+                output(order, endpoint, target, seen, p, g, dg, d2g)
+                if affine[endpoint] == 0:
+                    f[done] = g[0]
+                if order >= 1:
+                    chain_linear(order, done, n, vectors, active, z, dg, d2g, scratch, f_p, f_pp)
             if not math.isfinite(f[done]):
                 return NOT_FINITE
             done += 1
             continue
-        set_state(x2, xp2, xpp2, x, xp, xpp)
-        tau = target
-        for s in range(first):
-            tau_p[s] = next_p[s]
-        fresh = True
-        dose, kind = ev_dose[at], ev_kind[at]
+        y, z = z, y
+        if h != 0.0:
+            for a in range(n):
+                x[a] = 0.0
+                for b in range(n):
+                    x[a] += vectors[a, b] * y[b, 0]
+        tau, moved = target, False
+        if order >= 1:
+            for s in range(count):
+                tau_p[s] = next_p[active[s]] if timed else 0.0
+                moved = moved or tau_p[s] != 0.0
+        dose, kind = ev_dose[due], ev_kind[due]
         cmt, place, amount, rate = dose_cmt[dose], dose_place[dose], dose_amt[dose], dose_rate[dose]
-        at += 1
+        due += 1
         if kind == BOLUS:
             slot = event_slots[BIOAVAILABILITY, place]
-            x[cmt] += amount * (p[slot] if slot >= 0 else 1.0)
-            if order >= 1 and slot >= 0:
-                xp[cmt, slot] += amount
+            given = amount * (p[slot] if slot >= 0 else 1.0)
+            x[cmt] += given
+            for a in range(n):
+                y[a, 0] += inverse[a, cmt] * given
+                if order >= 1 and slot >= 0:
+                    y[a, 1 + at[slot]] += inverse[a, cmt] * amount
         elif kind in (START, STOP):
             sign = 1.0 if kind == START else -1.0
             speed, slot, factor = infusion_rate(p, event_slots, place, amount, rate)
-            r[cmt] += sign * speed
-            if order >= 1 and slot >= 0:
-                rp[slot, cmt] += sign * factor
+            changed = True
+            for a in range(n):
+                r[a, 0] += inverse[a, cmt] * sign * speed
+                if order >= 1 and slot >= 0:
+                    r[a, 1 + at[slot]] += inverse[a, cmt] * sign * factor
         elif kind == RESET:
             cancelled_before = dose_row[dose]
-            _initial(order, p, event_slots, x, xp, xpp)
-            set_input(base, base_p, r, rp)
+            changed = True
+            _begin(True, p, frame, at, event_slots, x, y, r)
         elif kind == STEADY:
+            first, second = (slots if order >= 1 else 0), (slots * (slots + 1) // 2 if order >= 2 else 0)
+            settled = np.empty((1 + first + second, n))
             status = steady(
                 order, target, p, dose_kind[dose], cmt, place, amount, rate, dose_interval[dose],
-                rates, jacobian, hessian, output, system, columns,
+                rates, jacobian, hessian, output, system, settled,
             )  # fmt: skip
             if status != OK:
                 return status
+            changed = True
             if dose_kind[dose] == STEADY_RESET:
                 cancelled_before = dose_row[dose]
-                x[:] = 0.0
-                xp[:, :] = 0.0
-                xpp[:, :, :] = 0.0
-                set_input(base, base_p, r, rp)
-            for i in range(n):
-                x[i] += columns[0, i]
-                for s in range(first):
-                    xp[i, s] += columns[1 + s, i]
-                column = 1 + first
-                for s in range(second):
-                    for q in range(s + 1):
-                        xpp[i, s, q] += columns[column, i]
-                        column += 1
+                _begin(False, p, frame, at, event_slots, x, y, r)
+            _add_steady(order, slots, frame, settled, x, y)
             if rate != 0.0 and dose_interval[dose] > 0.0:
                 running = running_infusions(p, event_slots, place, amount, rate, dose_interval[dose])
                 speed, slot, factor = infusion_rate(p, event_slots, place, amount, rate)
-                r[cmt] += running * speed
-                if order >= 1 and slot >= 0:
-                    rp[slot, cmt] += running * factor
+                for a in range(n):
+                    r[a, 0] += inverse[a, cmt] * running * speed
+                    if order >= 1 and slot >= 0:
+                        r[a, 1 + at[slot]] += inverse[a, cmt] * running * factor
     return OK

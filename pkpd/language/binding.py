@@ -137,7 +137,9 @@ class Problem:
         from pkpd._jit import System
 
         f, s = self.functions, self.structure
-        numbers = System(len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings)
+        numbers = System(
+            len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings, s.affine
+        )
         return (
             self.solve, f["parameters"], f["rates"], f["jacobian"], f["hessian"], f["output"], self.steady, numbers
         )  # fmt: skip

@@ -51,29 +51,33 @@ CONSTANT = Varying()
 class Structure:
     """Index tables and expressions that code generation and the solvers work from.
 
-    Attributes
-    ----------
-    linear : bool
-        Whether the system goes to the closed form.
-    slots : tuple
-        Expressions of the slots (P), in thetas, etas, covariates, effects and individual parameters.
-    slot_symbols : tuple
-        Symbols that stand for the slots in ``rates`` and ``outputs``.
-    inputs : tuple
-        Symbols of the time-varying inputs (W).
-    rates : tuple
-        Right-hand sides (n) in states, time, slot symbols and inputs; empty for a linear system.
-    outputs : tuple
-        Predictions, one per endpoint, in the same symbols.
-    table : (S, 3) int array
-        Linear: rows (i, j, slot) of K, j = n for inputs. Otherwise: (i, a, b), a >= b, of second derivatives.
-    coefficients : (S,) array
-        Linear: factor of each row.
-    event_slots : (7, places) int array
-        Slots of lag, bioavailability, initial amount, duration, bioavailability/duration, rate, bioavailability/rate of
-        each compartment, then of each further place (the rows of :mod:`pkpd.kernels.events`); -1 where there is none.
-    switches : tuple of float
-        Times at which a branch of the right-hand sides switches, in order.
+        Attributes
+        ----------
+        linear : bool
+            Whether the system goes to the closed form.
+        slots : tuple
+            Expressions of the slots (P), in thetas, etas, covariates, effects and individual parameters.
+        slot_symbols : tuple
+            Symbols that stand for the slots in ``rates`` and ``outputs``.
+        inputs : tuple
+            Symbols of the time-varying inputs (W).
+        rates : tuple
+            Right-hand sides (n) in states, time, slot symbols and inputs; empty for a linear system.
+        outputs : tuple
+            Predictions, one per endpoint, in the same symbols.
+        table : (S, 3) int array
+            Linear: rows (i, j, slot) of K, j = n for inputs. Otherwise: (i, a, b), a >= b, of second derivatives.
+        coefficients : (S,) array
+            Linear: factor of each row.
+        event_slots : (7, places) int array
+            Slots of lag, bioavailability, initial amount, duration, bioavailability/duration, rate, bioavailability/rate of
+            each compartment, then of each further place (the rows of :mod:`pkpd.kernels.events`); -1 where there is none.
+    =======
+            each compartment (the rows of :mod:`pkpd.kernels.events`); -1 where there is none.
+        affine : (K,) int array
+            1 for outputs that are affine in the states with coefficients made of slots alone.
+        switches : tuple of float
+            Times at which a branch of the right-hand sides switches, in order.
     """
 
     linear: bool
@@ -87,6 +91,7 @@ class Structure:
     event_slots: np.ndarray
     states: tuple[Any, ...]
     time: Any
+    affine: np.ndarray
     switches: tuple[float, ...] = ()
 
 
@@ -244,6 +249,7 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
         event_slots=event_slots,
         states=tuple(states),
         time=model.time,
+        affine=np.array([_affine(o, states, symbols) for o in outputs], dtype=np.int64),
         switches=_switches(rates, model.time),
     )
 
@@ -256,6 +262,13 @@ def _events(c: Compartment, definitions: Mapping[Any, Any]) -> list[Any]:
     length = None if c.rate is None else share / c.rate
     given = (c.lag, c.bioavailability, c.initial, c.duration, speed, c.rate, length)
     return [None if e is None else e.xreplace(definitions) for e in given]
+
+
+def _affine(output: Any, states: list[Any], symbols: tuple[Any, ...]) -> bool:
+    allowed = set(symbols)
+    return output.free_symbols <= allowed.union(states) and all(
+        sympy.diff(output, s).free_symbols <= allowed for s in states
+    )
 
 
 def _switches(rates: tuple[Any, ...], time: Any) -> tuple[float, ...]:

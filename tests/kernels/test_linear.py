@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import pkpd
-from pkpd.kernels import linear, status
+from pkpd.kernels import status
+from pkpd.kernels.eigen import eigenbasis
 from tests import naive
 from tests.kernels import twins
 from tests.kernels.cases import VALUES, Case, mammillary_case
@@ -221,11 +222,11 @@ def test_complex_eigenvalues_are_solved_with_their_derivatives():
 
 
 def test_eigenbasis_says_when_eigenvectors_are_no_use():
-    assert linear.eigenbasis(np.array([[-0.9, 0.0], [0.9, -0.2]]))[0]
-    assert not linear.eigenbasis(np.array([[-0.2, 0.0], [0.2, -0.2]]))[0]  # parallel
-    assert not linear.eigenbasis(np.array([[0.0, 1.0], [-1.0, 0.0]]))[0]  # complex
-    assert not linear.eigenbasis(np.array([[np.nan, 0.0], [0.2, -0.2]]))[0]
-    usable, values, vectors, inverse = linear.eigenbasis(np.array([[-1.0, 0.5], [0.7, -2.0]]))
+    assert eigenbasis(np.array([[-0.9, 0.0], [0.9, -0.2]]))[0]
+    assert not eigenbasis(np.array([[-0.2, 0.0], [0.2, -0.2]]))[0]  # parallel
+    assert not eigenbasis(np.array([[0.0, 1.0], [-1.0, 0.0]]))[0]  # complex
+    assert not eigenbasis(np.array([[np.nan, 0.0], [0.2, -0.2]]))[0]
+    usable, values, vectors, inverse = eigenbasis(np.array([[-1.0, 0.5], [0.7, -2.0]]))
     assert usable
     np.testing.assert_allclose(vectors @ np.diag(values) @ inverse, [[-1.0, 0.5], [0.7, -2.0]], rtol=1e-14)
 
