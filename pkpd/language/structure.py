@@ -51,33 +51,31 @@ CONSTANT = Varying()
 class Structure:
     """Index tables and expressions that code generation and the solvers work from.
 
-        Attributes
-        ----------
-        linear : bool
-            Whether the system goes to the closed form.
-        slots : tuple
-            Expressions of the slots (P), in thetas, etas, covariates, effects and individual parameters.
-        slot_symbols : tuple
-            Symbols that stand for the slots in ``rates`` and ``outputs``.
-        inputs : tuple
-            Symbols of the time-varying inputs (W).
-        rates : tuple
-            Right-hand sides (n) in states, time, slot symbols and inputs; empty for a linear system.
-        outputs : tuple
-            Predictions, one per endpoint, in the same symbols.
-        table : (S, 3) int array
-            Linear: rows (i, j, slot) of K, j = n for inputs. Otherwise: (i, a, b), a >= b, of second derivatives.
-        coefficients : (S,) array
-            Linear: factor of each row.
-        event_slots : (7, places) int array
-            Slots of lag, bioavailability, initial amount, duration, bioavailability/duration, rate, bioavailability/rate of
-            each compartment, then of each further place (the rows of :mod:`pkpd.kernels.events`); -1 where there is none.
-    =======
-            each compartment (the rows of :mod:`pkpd.kernels.events`); -1 where there is none.
-        affine : (K,) int array
-            1 for outputs that are affine in the states with coefficients made of slots alone.
-        switches : tuple of float
-            Times at which a branch of the right-hand sides switches, in order.
+    Attributes
+    ----------
+    linear : bool
+        Whether the system goes to the closed form.
+    slots : tuple
+        Expressions of the slots (P), in thetas, etas, covariates, effects and individual parameters.
+    slot_symbols : tuple
+        Symbols that stand for the slots in ``rates`` and ``outputs``.
+    inputs : tuple
+        Symbols of the time-varying inputs (W).
+    rates : tuple
+        Right-hand sides (n) in states, time, slot symbols and inputs; empty for a linear system.
+    outputs : tuple
+        Predictions, one per endpoint, in the same symbols.
+    table : (S, 3) int array
+        Linear: rows (i, j, slot) of K, j = n for inputs. Otherwise: (i, a, b), a >= b, of second derivatives.
+    coefficients : (S,) array
+        Linear: factor of each row.
+    event_slots : (7, places) int array
+        Slots of lag, bioavailability, initial amount, duration, bioavailability/duration, rate, bioavailability/rate of
+        each compartment, then of each further place (the rows of :mod:`pkpd.kernels.events`); -1 where there is none.
+    affine : (K,) int array
+        1 for outputs that are affine in the states with coefficients made of slots alone.
+    switches : tuple of float
+        Times at which a branch of the right-hand sides switches, in order.
     """
 
     linear: bool
