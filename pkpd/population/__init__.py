@@ -5,6 +5,8 @@ from pkpd.population.importance_resampling import SIR, sir
 from pkpd.population.likelihood_profile import LikelihoodProfile, profile
 from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, Laplace
 from pkpd.population.objective import Evaluation
+from pkpd.population.prediction_errors import NPDE, npde
+from pkpd.population.predictive_check import VPC, vpc
 from pkpd.population.resampling import Bootstrap, bootstrap
 from pkpd.population.result import PopulationFit
 
@@ -13,7 +15,9 @@ __all__ = [
     "FO",
     "FOCE",
     "FOCEI",
+    "NPDE",
     "SIR",
+    "VPC",
     "Bootstrap",
     "Evaluation",
     "Laplace",
@@ -22,6 +26,8 @@ __all__ = [
     "bootstrap",
     "evaluate",
     "fit",
+    "npde",
     "profile",
     "sir",
+    "vpc",
 ]

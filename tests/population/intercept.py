@@ -25,8 +25,11 @@ def measurements() -> np.ndarray:
     return 6 + random.normal(0, 1.3, (SUBJECTS, 1)) + random.normal(0, 0.7, (SUBJECTS, TIMES))
 
 
-def dataset(y: np.ndarray) -> pkpd.Dataset:
-    """Return the same as a data set; the first nine subjects are of tumour a, the others of tumour b."""
+def dataset(y: np.ndarray, limit: float | None = None) -> pkpd.Dataset:
+    """Return the same as a data set; the first nine subjects are of tumour a, the others of tumour b.
+
+    Values below ``limit`` are censored there.
+    """
     n, m = y.shape
     frame = pd.DataFrame(
         {
@@ -37,6 +40,9 @@ def dataset(y: np.ndarray) -> pkpd.Dataset:
             "TUMOR": np.repeat(np.where(np.arange(n) < 9, "a", "b"), m),
         }
     )
+    if limit is not None:
+        frame["CENS"] = (frame["DV"] < limit).astype(int)
+        frame["DV"] = frame["DV"].clip(lower=limit)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", pkpd.PkpdWarning)
         return pkpd.read_dataset(frame)
