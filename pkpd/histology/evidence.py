@@ -180,6 +180,15 @@ class Evidence:
     tolerated_dose : float
         Highest studied dose that is declared tolerated in the histology; NaN: the highest that was studied
         there.
+    jeffreys : float
+        Both parameters of the beta prior of the own response rate: ½ is Jeffreys'; analyses of sensitivity
+        halve and double it.
+    prior_sensitive : str
+        What the verdict becomes under half or twice the prior; empty if it stays.
+    dominated_by : str
+        Histologies without which the verdict is another; empty if none.
+    assays : tuple of str
+        The biomarker assays by which the histology and the reference were selected.
     """
 
     histology: str
@@ -202,6 +211,10 @@ class Evidence:
     aliased_with: str = ""
     anchor: str = ""
     tolerated_dose: float = math.nan
+    jeffreys: float = 0.5
+    prior_sensitive: str = ""
+    dominated_by: str = ""
+    assays: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.evidence_class not in ("EC1", "EC2", "EC3"):
@@ -253,11 +266,11 @@ class Evidence:
         return ([o for o in studied if o.dose <= limit and o.n > 0] or studied)[-1]
 
     def p_response_below(self, p0: float) -> float:
-        """P(ORR < p0) from the own data under Jeffreys' prior Beta(½, ½)."""
+        """P(ORR < p0) from the own data under the prior Beta(a, a), a = ``jeffreys``."""
         from scipy.special import betainc
 
-        own = self.own_data()
-        return float(betainc(own.responders + 0.5, own.n - own.responders + 0.5, p0))
+        own, a = self.own_data(), self.jeffreys
+        return float(betainc(own.responders + a, own.n - own.responders + a, p0))
 
     def exposure_probabilities(self, low: float, high: float) -> tuple[float, float, float]:
         """P(R < low), P(low ≤ R ≤ high), P(R > high) of the exposure ratio R."""

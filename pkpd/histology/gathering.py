@@ -58,6 +58,8 @@ def gather(
     anchors: Mapping[str, str] | None = None,
     shrinkage: Mapping[str, float] | float | None = None,
     tolerated_doses: Mapping[str, float] | None = None,
+    assay: str | None = None,
+    jeffreys: float = 0.5,
 ) -> dict[str, Evidence]:
     """Evidence on every histology but the reference.
 
@@ -96,6 +98,10 @@ def gather(
         Shrinkage (0..1) of the random effects that drive the exposure; per histology if a dict.
     tolerated_doses : dict of str to float, optional
         Highest tolerated dose where that is below the highest studied one.
+    assay : str, optional
+        Column with the biomarker assay by which a subject was selected.
+    jeffreys : float
+        Both parameters of the beta prior of each histology's own response rate.
 
     Returns
     -------
@@ -123,7 +129,7 @@ def gather(
     if n_draws < 100:
         raise InputError("E_DRAWS", f"n_draws is {n_draws}; probabilities need more.", "Use 1000 or more.")
     table = _subjects(
-        subjects_frame, histology, dose, response, ae, exposure, reference_exposure, tuple(aliases)
+        subjects_frame, histology, dose, response, ae, exposure, reference_exposure, tuple(aliases), assay
     )
     levels, reference = list(dict.fromkeys(table["histology"])), label_of(reference)
     if reference not in levels:
@@ -196,6 +202,8 @@ def gather(
             aliased_with=_aliased(own, home, tuple(aliases)),
             anchor=(anchors or {}).get(level, ""),
             tolerated_dose=float((tolerated_doses or {}).get(level, math.nan)),
+            jeffreys=jeffreys,
+            assays=tuple(sorted(set(own["assay"]) | set(home["assay"]))) if assay else (),
         )
     return evidence
 
@@ -249,6 +257,7 @@ def _subjects(
     exposure: str,
     reference_exposure: str,
     aliases: tuple[str, ...],
+    assay: str | None,
 ) -> pd.DataFrame:
     ids = subjects_of(frame)
     labels, _ = histologies_of(frame, histology, ids)
@@ -276,6 +285,8 @@ def _subjects(
         table[name] = values
     for column in aliases:
         table[f"alias:{column}"] = column_of(frame, column).to_numpy()
+    if assay is not None:
+        table["assay"] = [label_of(v) for v in column_of(frame, assay).astype(object).fillna("unknown")]
     return table
 
 

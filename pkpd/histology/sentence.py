@@ -238,4 +238,10 @@ def _notes(v: Verdict, e: Evidence) -> list[str]:
         notes.append("The exposure at this dose lies outside what was studied.")
     if "HIGH-SHRINKAGE" in v.qualifiers:
         notes.append(f"Shrinkage of {percent(e.shrinkage)} blurs the individual exposures.")
+    if e.prior_sensitive:
+        notes.append(f"The verdict rests on the prior: {e.prior_sensitive}.")
+    if e.dominated_by:
+        notes.append(f"The verdict rests on another histology: {e.dominated_by}.")
+    if len(e.assays) > 1:
+        notes.append(f"Patients were selected by different assays ({', '.join(e.assays)}).")
     return notes

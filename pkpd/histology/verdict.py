@@ -85,7 +85,8 @@ class Verdict:
     evidence_class : str
         EC1 randomised doses, EC2 several doses, EC3 one dose.
     qualifiers : tuple of str
-        CONFOUNDED, SINGLE-DOSE, HIGH-SHRINKAGE, SMALL-N, LOWER-EFFECT, EXTRAPOLATED where they apply.
+        CONFOUNDED, SINGLE-DOSE, HIGH-SHRINKAGE, PRIOR-SENSITIVE, DOMINATED, SMALL-N, ASSAY-MIXED, LOWER-EFFECT,
+        EXTRAPOLATED where they apply.
     failed : tuple of str
         Names of the conditions that kept the histology from a verdict (rows 0 and 4).
     reasons : tuple of str
@@ -215,6 +216,9 @@ def _qualifiers(evidence: Evidence, margins: Margins, ruling: Ruling) -> tuple[s
         "CONFOUNDED": bool(evidence.aliased_with),
         "SINGLE-DOSE": studied == 1,
         "HIGH-SHRINKAGE": evidence.shrinkage > margins.shrinkage_limit,
+        "PRIOR-SENSITIVE": bool(evidence.prior_sensitive),
+        "DOMINATED": bool(evidence.dominated_by),
+        "ASSAY-MIXED": len(evidence.assays) > 1,
         "SMALL-N": evidence.n < margins.small_n,
         "LOWER-EFFECT": ruling.rule == "3'",
         # judged on exposure: a higher dose in a histology that clears faster may be well within what was

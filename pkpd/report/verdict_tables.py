@@ -239,7 +239,7 @@ def dose_table(assessment: Assessment, words: Mapping) -> Table:
     reader = Reader(assessment.verdicts, "verdicts")
     dosing = assessment.plan.get("dosing", {})
     unit = dosing.get("unit", "")
-    labels = {e.kind: e.label for e in assessment.endpoints}
+    labels = {e.kind: e.label for e in assessment.endpoints if e.primary}
     predicted = words["group.predicted"]
     columns = (
         Column(words["column.histology"]),

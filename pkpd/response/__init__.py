@@ -8,6 +8,7 @@ from pkpd.response.count import CountFit, fit_count
 from pkpd.response.cox import CoxFit, fit_cox
 from pkpd.response.emax import EmaxFit, fit_emax
 from pkpd.response.exposure_check import ExposureCheck, evidence_class, exposure_check
+from pkpd.response.kaplan_meier import kaplan_meier, median_survival
 from pkpd.response.likelihood_ratio import LikelihoodRatio, bootstrap_likelihood_ratio
 from pkpd.response.logistic import LogisticFit, fit_logistic
 from pkpd.response.logistic_emax import LogisticEmaxFit
@@ -65,8 +66,10 @@ __all__ = [
     "fit_parametric_survival",
     "fit_qtc",
     "inverse_probability_weights",
+    "kaplan_meier",
     "matched_pairs",
     "mcp_mod",
+    "median_survival",
     "observed_proportions",
     "weighted_effect",
 ]

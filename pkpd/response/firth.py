@@ -26,7 +26,7 @@ class BinaryOptimum:
     information : ndarray, shape (p, p)
         X'WX, Fisher's information of the unpenalised likelihood, at the coefficients.
     log_likelihood, penalised_log_likelihood : float
-        l and l + ½ log|X'WX|.
+        l and l + w · ½ log|X'WX| (w the weight of the penalty, 1 without one).
     converged : bool
     """
 
@@ -41,7 +41,7 @@ def maximise(
     x: np.ndarray,
     y: np.ndarray,
     *,
-    firth: bool,
+    firth: float,
     free: np.ndarray | None = None,
     start: np.ndarray | None = None,
     max_iterations: int = 200,
@@ -54,9 +54,10 @@ def maximise(
         Design of full column rank.
     y : ndarray, shape (n,)
         0 or 1.
-    firth : bool
-        Whether the objective carries ½ log|X'WX|. Its design is always the whole `x`, also where some
-        coefficients are held: the penalised likelihood ratio compares values of one function.
+    firth : float
+        Weight of the penalty ½ log|X'WX| in the objective: 1 (True) is Firth's, 0 (False) none. Its design is always
+        the whole `x`, also where some coefficients are held: the penalised likelihood ratio compares values of one
+        function.
     free : ndarray of bool, shape (p,), optional
         Coefficients to move; the others stay at `start`.
     start : ndarray, shape (p,), optional
@@ -78,7 +79,7 @@ def maximise(
         b[move] = point
         if not np.max(np.abs(b), initial=0.0) < 1e100:  # a step over a plain: no point to stand on
             return -np.inf, np.zeros(move.size), np.zeros((move.size, move.size))
-        value, gradient, hessian = _penalised(xs, y, b) if firth else _plain(xs, y, b)
+        value, gradient, hessian = _penalised(xs, y, b, float(firth)) if firth else _plain(xs, y, b)
         return value, gradient[move], hessian[square]
 
     begin = held[move]
@@ -98,7 +99,8 @@ def maximise(
         coefficients=held / scale,
         information=info * np.outer(scale, scale),
         log_likelihood=log_likelihood,
-        penalised_log_likelihood=log_likelihood + _half_log_determinant(info) + float(np.log(scale).sum()),
+        penalised_log_likelihood=log_likelihood
+        + (float(firth) or 1.0) * (_half_log_determinant(info) + float(np.log(scale).sum())),
         converged=converged,
     )
 
@@ -181,7 +183,7 @@ def _plain(x, y, b) -> tuple[float, np.ndarray, np.ndarray]:
     return _log_likelihood(y, eta), np.einsum("ij,i->j", x, y - prob), -info
 
 
-def _penalised(x, y, b) -> tuple[float, np.ndarray, np.ndarray]:
+def _penalised(x, y, b, weight_of_penalty: float) -> tuple[float, np.ndarray, np.ndarray]:
     """Firth's objective with its own Hessian.
 
     Fisher scoring with X'WX alone overshoots by the factor 1 + h: it swings for ever between two points where a histology
@@ -201,8 +203,8 @@ def _penalised(x, y, b) -> tuple[float, np.ndarray, np.ndarray]:
     if not np.all(np.abs(inverse) < 1e290):
         return -np.inf, np.zeros(p), np.zeros((p, p))
     leverage = np.einsum("ij,ij->i", np.einsum("ij,jk->ik", x, inverse), x)  # x'I⁻¹x; h = w times this
-    gradient = np.einsum("ij,i->j", x, y - prob + weight * leverage * (0.5 - prob))
-    curvature = 0.5 * leverage * weight * (1 - 6 * weight) - weight
+    gradient = np.einsum("ij,i->j", x, y - prob + weight_of_penalty * weight * leverage * (0.5 - prob))
+    curvature = 0.5 * weight_of_penalty * leverage * weight * (1 - 6 * weight) - weight
     hessian = np.einsum("ij,ik->jk", x, curvature[:, None] * x)
     change = weight * (1 - 2 * prob)
     turns = [
@@ -211,11 +213,11 @@ def _penalised(x, y, b) -> tuple[float, np.ndarray, np.ndarray]:
     ]
     for j in range(p):
         for k in range(j, p):
-            term = 0.5 * float(np.einsum("ab,ba->", turns[j], turns[k]))
+            term = 0.5 * weight_of_penalty * float(np.einsum("ab,ba->", turns[j], turns[k]))
             hessian[j, k] -= term
             if k != j:
                 hessian[k, j] -= term
-    return _log_likelihood(y, eta) + half, gradient, hessian
+    return _log_likelihood(y, eta) + weight_of_penalty * half, gradient, hessian
 
 
 def _log_likelihood(y: np.ndarray, eta: np.ndarray) -> float:

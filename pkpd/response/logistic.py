@@ -58,6 +58,8 @@ class LogisticFit(Estimates):
     converged : bool
     warnings : tuple of str
         Each beginning with its code.
+    penalty : float
+        Weight of the penalty where it was used; 1 is Firth's own.
     """
 
     response: str
@@ -72,6 +74,11 @@ class LogisticFit(Estimates):
     records: pd.DataFrame
     converged: bool
     warnings: tuple[str, ...] = ()
+    penalty: float = 1.0
+
+    @property
+    def _weight(self) -> float:
+        return self.penalty if self.firth else 0.0
 
     @property
     def shape(self) -> str:
@@ -172,7 +179,7 @@ class LogisticFit(Estimates):
         x, y = self._data
         j = self._position(name)
         return profile_interval(
-            x, y, self.coefficients.to_numpy(), j, firth=self.firth, level=coverage(level)
+            x, y, self.coefficients.to_numpy(), j, firth=self._weight, level=coverage(level)
         )
 
     def profile_intervals(self, level: float = 0.95) -> pd.DataFrame:
@@ -198,9 +205,9 @@ class LogisticFit(Estimates):
         for name in names:
             free[self._position(name)] = False
             start[self._position(name)] = value
-        held = maximise(x, y, firth=self.firth, free=free, start=np.where(free, 0.0, start))
+        held = maximise(x, y, firth=self._weight, free=free, start=np.where(free, 0.0, start))
         if not held.converged:
-            held = maximise(x, y, firth=self.firth, free=free, start=start)
+            held = maximise(x, y, firth=self._weight, free=free, start=start)
         if self.firth:
             statistic = 2 * (self.penalised_log_likelihood - held.penalised_log_likelihood)
         else:
@@ -238,6 +245,7 @@ def fit_logistic(
     firth: str | bool = "auto",
     reference_exposure: float | None = None,
     ec50: str = "common",
+    penalty: float = 1.0,
 ) -> LogisticFit | Any:  # Any: a LogisticEmaxFit, which callers of the plain shapes need not rule out
     """Fit logit P(y=1) = intercept[k] + slope[k] · f(exposure) + covariates, k the histology.
 
@@ -266,6 +274,9 @@ def fit_logistic(
         Default: geometric mean of all exposures for ``"log"``, 0 for ``"linear"``.
     ec50 : {"common", "separate"}
         For the Emax shapes: one EC50 or one per histology.
+    penalty : float
+        Weight of Firth's penalty where it is used, for analyses of sensitivity: the penalty is Jeffreys' prior, and a
+        weight of ½ or 2 halves or doubles what it counts.
 
     Returns
     -------
@@ -286,10 +297,10 @@ def fit_logistic(
             "E_OPTION", f"firth={firth!r} is not supported.", "Choose among 'auto', True, False."
         )
     if shape in ("emax", "sigmoid_emax"):
-        if firth is True or reference_exposure is not None:
+        if firth is True or reference_exposure is not None or penalty != 1.0:
             raise InputError(
                 "E_OPTION",
-                f"shape={shape!r} takes neither firth=True nor reference_exposure.",
+                f"shape={shape!r} takes neither firth=True nor reference_exposure nor penalty.",
                 "Leave them out: the intercept is the logit at exposure 0.",
             )
         return fit_logistic_emax(
@@ -305,6 +316,12 @@ def fit_logistic(
         )
     if ec50 != "common":
         raise InputError("E_OPTION", f"ec50={ec50!r} needs an Emax shape.", "Leave it out.")
+    if not 0 < penalty < 1e3 or (firth is False and penalty != 1.0):
+        raise InputError(
+            "E_OPTION",
+            f"penalty={penalty!r} with firth={firth!r}.",
+            "Give a positive weight, and firth='auto' or True.",
+        )
     if intercepts not in ("separate", "common"):
         raise InputError(
             "E_OPTION", f"intercepts={intercepts!r} is not supported.", "Choose among separate, common."
@@ -334,7 +351,7 @@ def fit_logistic(
             " the estimates rest on Firth's penalty."
         )
     penalise, reason = _choose(firth, x, y, counts, regressors, records)
-    optimum = maximise(x, y, firth=penalise)
+    optimum = maximise(x, y, firth=penalty if penalise else 0.0)
     if not optimum.converged:
         notes.append("W_NOT_CONVERGED: the likelihood could not be maximised to full accuracy.")
     for note in notes:
@@ -355,6 +372,7 @@ def fit_logistic(
         records=records,
         converged=optimum.converged,
         warnings=tuple(notes),
+        penalty=float(penalty),
     )
 
 

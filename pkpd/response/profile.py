@@ -10,7 +10,7 @@ __all__ = ["profile_interval"]
 
 
 def profile_interval(
-    x: np.ndarray, y: np.ndarray, coefficients: np.ndarray, j: int, *, firth: bool, level: float
+    x: np.ndarray, y: np.ndarray, coefficients: np.ndarray, j: int, *, firth: float, level: float
 ) -> tuple[float, float]:
     """Values of coefficient `j` where twice the fall of the profile reaches the χ²₁ quantile.
 
@@ -22,8 +22,8 @@ def profile_interval(
         The maximum.
     j : int
         Position of the coefficient.
-    firth : bool
-        Profile of l + ½ log|X'WX| (X in full) instead of l.
+    firth : float
+        Weight w of the penalty: profile of l + w · ½ log|X'WX| (X in full) instead of l; 0 for none.
     level : float
         Coverage.
     """

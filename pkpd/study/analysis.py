@@ -11,6 +11,7 @@ import pandas as pd
 
 from pkpd.data import Dataset
 from pkpd.study.assessment import Assessment, ExposureResult
+from pkpd.study.confounding import confounding, sources_of_exposure
 from pkpd.study.environment import versions
 from pkpd.study.exposures import exposure_result, planned_regimen, subject_exposures
 from pkpd.study.pharmacokinetics import (
@@ -22,7 +23,9 @@ from pkpd.study.pharmacokinetics import (
 )
 from pkpd.study.plan import Plan, read_plan
 from pkpd.study.responses import endpoint_result, evaluable, fit_endpoint, flat_histologies, histology_test
+from pkpd.study.sensitivity import influence_tables, pooled_response, refit_verdicts, with_findings
 from pkpd.study.subjects import counts_per_dose, read_data, subject_table
+from pkpd.study.survival import survival_result
 from pkpd.study.verdicts import (
     exchangeability,
     global_statement,
@@ -69,19 +72,36 @@ def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Asse
     pk = pk_result(plan, data, fit, reduced, subjects)
     exposure, between = _exposure(plan, data, fit, subjects, say)
     frame = exposure.subjects.merge(subjects.drop(columns=["histology", "dose"]), on="ID", validate="1:1")
+    binary = [e for e in plan.endpoints if e.binary]
     fits = {}
-    for endpoint in plan.endpoints:
+    for endpoint in binary:
         say(f"exposure-response of {endpoint.name}", "")
-        fits[endpoint.kind] = fit_endpoint(plan, frame, endpoint, exposure.reference_exposure)
+        fits[endpoint.name] = fit_endpoint(plan, frame, endpoint, exposure.reference_exposure)
     say("verdicts", "")
     shrinkage = shrinkage_per_histology(plan, fit, subjects)
     evidence = planned_evidence(plan, frame, fits, exposure.ratios, margins, shrinkage)
+    refits = refit_verdicts(plan, model, data, fit, frame, fits, exposure, margins, shrinkage, evidence, say)
+    evidence = with_findings(evidence, refits)
     verdicts = verdict_frame(evidence, margins)
     endpoints = []
-    for endpoint in plan.endpoints:
+    for endpoint in binary:
         say(f"tests of {endpoint.name}", f"{plan.bootstrap.n} bootstrap replicates each")
         tests = {term: histology_test(plan, frame, endpoint, term) for term in ("interaction", "intercepts")}
-        endpoints.append(endpoint_result(plan, frame, endpoint, fits[endpoint.kind], evidence, tests))
+        known = evidence
+        if not plan.is_primary(endpoint):
+            known = planned_evidence(
+                plan,
+                frame,
+                fits,
+                exposure.ratios,
+                margins,
+                shrinkage,
+                efficacy=endpoint.name if endpoint.kind == "efficacy" else None,
+                safety=endpoint.name if endpoint.kind == "safety" else None,
+            )
+        sources = sources_of_exposure(plan, frame, endpoint)
+        endpoints.append(endpoint_result(plan, frame, endpoint, fits[endpoint.name], known, tests, sources))
+    survival = [survival_result(plan, frame, e) for e in plan.endpoints if not e.binary]
     say("exchangeability of the histologies", "")
     exchangeable = exchangeability(plan, between, exposure)
     return Assessment(
@@ -96,6 +116,13 @@ def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Asse
         exchangeability=exchangeable,
         assumptions=_assumptions(plan, frame, fits, exchangeable),
         provenance=_provenance(plan, data),
+        survival=tuple(survival),
+        confounding=confounding(plan, frame),
+        sensitivity={
+            "refits": refits,
+            "pooled": pooled_response(plan, frame),
+            "influence": influence_tables(plan, between, exposure, fits),
+        },
     )
 
 
@@ -170,7 +197,9 @@ def _assumptions(
         missing = int(frame[endpoint.name].isna().sum())
         if missing:
             lines.append(f"{endpoint.label}: {missing} subjects without an outcome are left out.")
-        lines.append(f"{endpoint.label}: {fits[endpoint.kind].firth_reason}.")
+        if not endpoint.binary:
+            continue
+        lines.append(f"{endpoint.label}: {fits[endpoint.name].firth_reason}.")
         flat = flat_histologies(plan, evaluable(frame, endpoint))
         if flat:
             lines.append(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pkpd.results import from_json, result, to_json
 
-__all__ = ["Assessment", "EndpointResult", "ExposureResult", "PkResult"]
+__all__ = ["Assessment", "EndpointResult", "ExposureResult", "PkResult", "SurvivalResult"]
 
 
 @result
@@ -114,6 +114,11 @@ class EndpointResult:
     contrasts : DataFrame
         histology, difference, lower, upper (90 %), at equal (reference) exposure against the reference
         histology.
+    primary : bool
+        Whether verdicts rest on it.
+    sources : dict
+        Dose, first-cycle and steady-state exposure side by side: ``table``, ``p_discordant``, ``evidence_class``,
+        ``effect_of_dose``, ``statement``, ``warnings``, ``adjusted``; or ``refused`` with the reason.
     """
 
     name: str
@@ -127,6 +132,41 @@ class EndpointResult:
     interaction: dict
     intercepts: dict
     contrasts: pd.DataFrame
+    primary: bool = True
+    sources: dict = field(default_factory=dict)
+
+
+@result
+@dataclass(frozen=True)
+class SurvivalResult:
+    """Time-to-event endpoint, within histologies only.
+
+    Attributes
+    ----------
+    name, label, kind, shape : str
+        As of :class:`EndpointResult`.
+    metric : str
+        Exposure, under the planned regimen.
+    table : DataFrame
+        histology, n, events, median (NaN if not reached), hazard_ratio per doubling of exposure, lower, upper
+        (90 %), se (of its logarithm); NaN where it cannot be estimated.
+    curves : DataFrame
+        Kaplan-Meier: histology, time, at_risk, events, survival, lower, upper (95 %).
+    slopes : dict
+        Test of one slope in all histologies, baseline hazards apart: statistic, df, p_chi2.
+    statement : str
+        What is refused, and why.
+    """
+
+    name: str
+    label: str
+    kind: str
+    shape: str
+    metric: str
+    table: pd.DataFrame
+    curves: pd.DataFrame
+    slopes: dict
+    statement: str
 
 
 @result
@@ -161,6 +201,14 @@ class Assessment:
         What was assumed, one sentence each.
     provenance : dict
         versions, seed, sha256 of data, plan and model.
+    survival : tuple of SurvivalResult
+        Time-to-event endpoints.
+    confounding : dict
+        ``aliasing``, ``columns``, ``cells``, ``rank``, ``width`` of the design; ``balance`` of the drivers.
+    sensitivity : dict
+        ``refits`` (DataFrame: verdicts under half and twice the prior, without each histology, per assay),
+        ``pooled`` (DataFrame: share of each histology and pooled response without it), ``influence`` (by quantity:
+        leave-one-out table, effective number of histologies, prediction for a histology not studied).
     """
 
     title: str
@@ -174,6 +222,9 @@ class Assessment:
     exchangeability: dict
     assumptions: tuple[str, ...]
     provenance: dict = field(default_factory=dict)
+    survival: tuple[SurvivalResult, ...] = ()
+    confounding: dict = field(default_factory=dict)
+    sensitivity: dict = field(default_factory=dict)
 
     def to_json(self) -> str:
         """All numbers as JSON text; :meth:`from_json` restores an equal value."""

@@ -24,6 +24,7 @@ from pkpd.study.sections import (
     MarginsPlan,
     ModelPlan,
     ResponseRatePlan,
+    SensitivityPlan,
     ThresholdsPlan,
 )
 
@@ -43,7 +44,7 @@ class Plan:
     title : str
     seed : int
         Seed of everything random.
-    data, model, dosing, exposure, endpoints, margins, p0, thresholds, bootstrap, exchangeability
+    data, model, dosing, exposure, endpoints, margins, p0, thresholds, bootstrap, exchangeability, sensitivity
         The sections.
     path : str
         The file it was read from.
@@ -63,6 +64,7 @@ class Plan:
     thresholds: ThresholdsPlan
     bootstrap: BootstrapPlan
     exchangeability: ExchangeabilityPlan
+    sensitivity: SensitivityPlan
     path: str
     sha256: str
 
@@ -71,8 +73,13 @@ class Plan:
         return Path(self.path).parent / file
 
     def endpoint(self, kind: str) -> EndpointPlan:
-        """The efficacy or the safety endpoint."""
-        return next(e for e in self.endpoints if e.kind == kind)
+        """The primary efficacy or safety endpoint, on which verdicts rest."""
+        return next(e for e in self.endpoints if e.kind == kind and self.is_primary(e))
+
+    def is_primary(self, endpoint: EndpointPlan) -> bool:
+        """Whether verdicts rest on the endpoint."""
+        alone = sum(e.kind == endpoint.kind and e.binary for e in self.endpoints) == 1
+        return endpoint.binary and (alone if endpoint.primary is None else endpoint.primary)
 
     def error(self, code: str, key_path: tuple[str | int, ...], message: str, remedy: str) -> PlanError:
         """An error that points to a key of the plan file, for what only the data or the model can show."""
@@ -102,8 +109,9 @@ _SECTIONS: dict[str, type] = {
     "thresholds": ThresholdsPlan,
     "bootstrap": BootstrapPlan,
     "exchangeability": ExchangeabilityPlan,
+    "sensitivity": SensitivityPlan,
 }
-_OPTIONAL = ("thresholds", "bootstrap", "exchangeability")
+_OPTIONAL = ("thresholds", "bootstrap", "exchangeability", "sensitivity")
 _TOP = ("format", "title", "seed", *_SECTIONS, "endpoint")
 
 
@@ -249,11 +257,29 @@ def _check_file(reader: Reader, folder: Path, file: str, path: tuple[str, ...]) 
 
 def _check_endpoints(reader: Reader, endpoints: list[EndpointPlan]) -> None:
     for kind in ("efficacy", "safety"):
-        count = sum(e.kind == kind for e in endpoints)
-        if count != 1:
-            message = f'{count} endpoints of kind "{kind}"; this version judges exactly one.'
+        binary = [(i, e) for i, e in enumerate(endpoints) if e.kind == kind and e.binary]
+        chosen = [e for _, e in binary if e.primary]
+        if not binary:
+            message = f'no binary endpoint of kind "{kind}"; verdicts rest on one.'
             reader.mistake(
-                "E_PLAN_ENDPOINTS", ("endpoint",), message, f'Declare one [[endpoint]] with kind = "{kind}".'
+                "E_PLAN_ENDPOINTS", ("endpoint",), message, f'Declare an [[endpoint]] with kind = "{kind}".'
+            )
+        elif (len(binary) > 1 and len(chosen) != 1) or (len(binary) == 1 and binary[0][1].primary is False):
+            message = f'{len(binary)} binary endpoints of kind "{kind}", {len(chosen)} of them primary.'
+            reader.mistake(
+                "E_PLAN_ENDPOINTS",
+                ("endpoint", binary[-1][0]),
+                message,
+                "Add primary = true to the one that verdicts rest on.",
+            )
+    for i, e in enumerate(endpoints):
+        if not e.binary and e.primary:
+            reader.mistake(
+                "E_PLAN_ENDPOINTS",
+                ("endpoint", i, "primary"),
+                f"{e.name} is a time to an event and cannot be primary: without a control arm its difference between "
+                "histologies measures prognosis.",
+                "Make a binary endpoint primary; this one is reported within each histology.",
             )
     names = [e.name for e in endpoints]
     for i, name in enumerate(names):

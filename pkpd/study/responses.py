@@ -31,9 +31,17 @@ def flat_histologies(plan: Plan, known: pd.DataFrame) -> list[str]:
 
 
 def fit_endpoint(
-    plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan, reference_exposure: float
+    plan: Plan,
+    frame: pd.DataFrame,
+    endpoint: EndpointPlan,
+    reference_exposure: float,
+    *,
+    firth: str | bool = "auto",
+    penalty: float = 1.0,
 ) -> LogisticFit:
     """Fit intercept and slope of every histology; intercepts are logits at the reference exposure.
+
+    `firth` and `penalty` as in :func:`pkpd.response.fit_logistic`.
 
     A histology whose patients share one exposure (a single patient, say) has no slope and is left out: its verdict is
     "insufficient data" whatever its outcomes.
@@ -47,6 +55,8 @@ def fit_endpoint(
         histology="histology",
         shape=endpoint.shape,
         reference_exposure=reference_exposure,
+        firth=firth,
+        penalty=penalty,
     )
 
 
@@ -79,6 +89,7 @@ def endpoint_result(
     fit: LogisticFit,
     evidence: dict[str, Evidence],
     tests: dict[str, dict[str, Any]],
+    sources: dict[str, Any],
 ) -> EndpointResult:
     """Everything that the report says about one endpoint."""
     known = evaluable(frame, endpoint)
@@ -94,6 +105,8 @@ def endpoint_result(
         interaction=tests["interaction"],
         intercepts=tests["intercepts"],
         contrasts=_contrasts(evidence, endpoint),
+        primary=plan.is_primary(endpoint),
+        sources=sources,
     )
 
 

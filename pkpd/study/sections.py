@@ -18,6 +18,7 @@ __all__ = [
     "MarginsPlan",
     "ModelPlan",
     "ResponseRatePlan",
+    "SensitivityPlan",
     "ThresholdsPlan",
 ]
 
@@ -54,6 +55,11 @@ class DataPlan:
         Columns (formulation, study, line of therapy ...) that a histology may be confounded with.
     anchors : dict or None
         By histology, the outside knowledge that resolves such a confounding.
+    assay : str or None
+        Column with the biomarker assay (or central / local laboratory) by which a patient was selected.
+    drivers : tuple of str or None
+        Columns with baseline drivers of clearance and prognosis (albumin, weight, tumour burden, ECOG): balance between
+        histologies is shown for them, and the sources of exposure are compared at equal values of them.
     """
 
     file: str = key(text)
@@ -64,6 +70,8 @@ class DataPlan:
     covariates: tuple[str, ...] | None = key(_names, None)
     aliases: tuple[str, ...] | None = key(_names, None)
     anchors: Mapping[str, str] | None = key(_texts, None)
+    assay: str | None = key(text, None)
+    drivers: tuple[str, ...] | None = key(_names, None)
 
 
 @result
@@ -150,7 +158,7 @@ class ExposurePlan:
 @result
 @dataclass(frozen=True)
 class EndpointPlan:
-    """``[[endpoint]]``: one binary endpoint, 0 or 1 per subject.
+    """``[[endpoint]]``: one endpoint, binary (0 or 1 per subject) or a time to an event.
 
     Attributes
     ----------
@@ -159,11 +167,15 @@ class EndpointPlan:
     kind : str
         ``"efficacy"`` or ``"safety"``.
     column : str
-        Column with the outcome.
+        Column with the outcome; for a time to an event, with the time.
     label : str
         Words for the report.
     shape : str
         How exposure enters the linear predictor: ``"log"`` or ``"linear"``.
+    primary : bool or None
+        Whether verdicts rest on it: one binary endpoint of each kind. May be left out where there is one.
+    event : str or None
+        Column with 1 where the event was seen and 0 where it was censored; makes the endpoint a time to an event.
     """
 
     name: str = key(text)
@@ -171,6 +183,13 @@ class EndpointPlan:
     column: str = key(text)
     label: str = key(text)
     shape: str = key(choice("log", "linear"), "log")
+    primary: bool | None = key(flag, None)
+    event: str | None = key(text, None)
+
+    @property
+    def binary(self) -> bool:
+        """Whether the outcome is 0 or 1; otherwise it is a time to an event."""
+        return self.event is None
 
 
 @result
@@ -273,3 +292,20 @@ class ExchangeabilityPlan:
 
     tau: float = key(_positive, 0.5)
     mu: tuple[float, float] = key(pair(number(), _positive), (0.0, 2.0))
+
+
+@result
+@dataclass(frozen=True)
+class SensitivityPlan:
+    """``[sensitivity]``: repeated fits that show what a verdict rests on.
+
+    Attributes
+    ----------
+    prior : bool
+        Repeat the response fits with half and twice the prior: ``PRIOR-SENSITIVE``.
+    leave_one_out : bool
+        Repeat population and response fits without each histology in turn: ``DOMINATED``.
+    """
+
+    prior: bool = key(flag, True)
+    leave_one_out: bool = key(flag, True)

@@ -30,8 +30,8 @@ def read_data(plan: Plan) -> Dataset:
     with warnings.catch_warnings():
         # an outcome that is not known is no missing covariate: its subject is left out of that endpoint, and
         # the assumptions of the assessment say how many
-        for endpoint in plan.endpoints:
-            column = re.escape(endpoint.column)
+        for name in _outcomes(plan):
+            column = re.escape(name)
             warnings.filterwarnings("ignore", message=rf"W_COVARIATE_MISSING: .*column {column}:")
         data = read_dataset(
             plan.resolve(section.file),
@@ -71,17 +71,25 @@ def read_data(plan: Plan) -> Dataset:
     return data
 
 
+def _outcomes(plan: Plan) -> list[str]:
+    """Columns of all endpoints."""
+    return [c for e in plan.endpoints for c in (e.column, e.event) if c is not None]
+
+
 def _columns_used(plan: Plan) -> list[str] | None:
     """Columns to read as covariates; None (all) unless the plan restricts them."""
     if plan.data.covariates is None:
         return None
-    extra = [e.column for e in plan.endpoints] + list(plan.data.aliases or ())
+    extra = [*_outcomes(plan), *(plan.data.aliases or ()), *(plan.data.drivers or ())]
+    extra += [plan.data.assay] if plan.data.assay else []
     extra += [plan.dosing.column] if plan.dosing.column else []
     return list(dict.fromkeys([*plan.data.covariates, *extra]))
 
 
 def subject_table(plan: Plan, data: Dataset) -> pd.DataFrame:
-    """One row per subject: ID, histology, dose, the endpoints under their names, and the alias columns.
+    """One row per subject: ID, histology, dose, the endpoints under their names, alias, assay and driver columns.
+
+    The event of a time-to-event endpoint stands under ``name:event``.
 
     Raises
     ------
@@ -108,8 +116,14 @@ def subject_table(plan: Plan, data: Dataset) -> pd.DataFrame:
     for i, endpoint in enumerate(plan.endpoints):
         values = _constant(plan, data, endpoint.column, ("endpoint", i, "column"))
         table[endpoint.name] = values.to_numpy()
-    for name in plan.data.aliases or ():
-        table[name] = _constant(plan, data, name, ("data", "aliases")).to_numpy()
+        if endpoint.event is not None:
+            event = _constant(plan, data, endpoint.event, ("endpoint", i, "event"))
+            table[f"{endpoint.name}:event"] = event.to_numpy()
+    named = {"aliases": plan.data.aliases, "drivers": plan.data.drivers}
+    named["assay"] = (plan.data.assay,) if plan.data.assay else None
+    for key, columns in named.items():
+        for name in columns or ():
+            table[name] = _constant(plan, data, name, ("data", key)).to_numpy()
     table["observations"] = [
         int(((data.frame["EVID"].to_numpy()[a:b] == 0) & (data.frame["MDV"].to_numpy()[a:b] == 0)).sum())
         for a, b in _spans(data)

@@ -48,6 +48,10 @@ def planned_evidence(
     ratios: pd.DataFrame,
     margins: Margins,
     shrinkage: Mapping[str, float],
+    *,
+    efficacy: str | None = None,
+    safety: str | None = None,
+    jeffreys: float = 0.5,
 ) -> dict[str, Evidence]:
     """Evidence on every histology but the reference.
 
@@ -56,23 +60,29 @@ def planned_evidence(
     frame : DataFrame
         One row per subject with exposures, endpoints and alias columns.
     fits : dict
-        Exposure-response fit by kind of endpoint.
+        Exposure-response fit by name of the endpoint.
     ratios : DataFrame
         Of :class:`ExposureResult`.
     shrinkage : dict
         Per histology.
+    efficacy, safety : str, optional
+        Endpoints other than the primary ones.
+    jeffreys : float
+        Both parameters of the beta prior of the own response rate.
     """
+    response = efficacy or plan.endpoint("efficacy").name
+    ae = safety or plan.endpoint("safety").name
     return gather(
         frame,
-        fits["efficacy"],
-        fits["safety"],
+        fits[response],
+        fits[ae],
         ratios,
         margins,
         histology="histology",
         reference=plan.data.reference,
         dose="dose",
-        response=plan.endpoint("efficacy").name,
-        ae=plan.endpoint("safety").name,
+        response=response,
+        ae=ae,
         exposure=plan.exposure.metric,
         reference_exposure="reference",
         seed=plan.seed,
@@ -81,6 +91,8 @@ def planned_evidence(
         anchors=plan.data.anchors,
         shrinkage=shrinkage,
         tolerated_doses=plan.dosing.tolerated,
+        assay=plan.data.assay,
+        jeffreys=jeffreys,
     )
 
 

@@ -268,10 +268,33 @@ def test_n_needed_is_the_first_that_decides():
         ({"studied": (0.3, 0.9)}, "EXTRAPOLATED"),
         ({"ratio": 1.0, "studied": (1.1, 1.9)}, "EXTRAPOLATED"),
         ({"effect": -0.20, "responders": 30}, "LOWER-EFFECT"),
+        ({"prior_sensitive": "with 2 times its scale it would be exclude"}, "PRIOR-SENSITIVE"),
+        ({"dominated_by": "without breast it would be insufficient data"}, "DOMINATED"),
+        ({"assays": ("central", "local")}, "ASSAY-MIXED"),
     ],
 )
 def test_each_qualifier_alone(options, qualifier):
     assert verdict(**options).qualifiers == (qualifier,)
+
+
+def test_what_repeated_analyses_found_is_said():
+    v = verdict(
+        prior_sensitive="with 2 times its scale it would be exclude",
+        dominated_by="without breast it would be insufficient data",
+        assays=("central", "local"),
+    )
+    assert "rests on the prior: with 2 times its scale it would be exclude." in v.sentence
+    assert "rests on another histology: without breast it would be insufficient data." in v.sentence
+    assert "different assays (central, local)" in v.sentence
+    assert verdict(assays=("central",)).qualifiers == ()
+
+
+def test_the_prior_of_the_own_rate_is_a_beta():
+    made = evidence(observed=(ObservedDose(1.0, 10, 1),), jeffreys=1.0)
+    assert made.p_response_below(0.2) == pytest.approx(stats.beta(2.0, 10.0).cdf(0.2))
+    assert evidence(observed=(ObservedDose(1.0, 10, 1),)).p_response_below(0.2) == pytest.approx(
+        stats.beta(1.5, 9.5).cdf(0.2)
+    )
 
 
 def test_extrapolation_is_judged_on_exposure_not_dose():

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response import fit_logistic
-from pkpd.response.firth import _penalised
+from pkpd.response.firth import _expit, _penalised
 from pkpd.results import from_json, to_json
 from tests.response.differences import assert_exact_derivatives
 
@@ -225,6 +225,20 @@ def test_profile_interval_ends_where_the_likelihood_has_fallen_by_the_quantile()
             assert test.p_value == pytest.approx(0.10, abs=1e-7)
 
 
+@pytest.mark.parametrize("weight", [0.5, 1.0, 2.0])
+def test_the_weight_of_the_penalty_is_that_of_a_beta_prior(weight):
+    # one proportion: ½ log n p (1 − p), times w, is the logarithm of Beta(w/2, w/2) up to the Jacobian of the logit
+    frame = pd.DataFrame({"Y": [1] * 3 + [0] * 17})
+    fit = fit_logistic(frame, "Y", None, slopes="none", firth=True, penalty=weight)
+    assert _expit(fit.coefficients["intercept"]) == pytest.approx((3 + weight / 2) / (20 + weight), rel=1e-9)
+    p = _expit(fit.coefficients["intercept"])
+    expected = 3 * np.log(p) + 17 * np.log(1 - p) + weight * 0.5 * np.log(20 * p * (1 - p))
+    assert fit.penalised_log_likelihood == pytest.approx(expected)
+    low, high = fit.profile_interval("intercept", 0.90)
+    for end in (low, high):
+        assert fit.likelihood_ratio("intercept", value=end).p_value == pytest.approx(0.10, abs=1e-7)
+
+
 def test_auto_takes_firth_only_where_it_is_needed():
     plenty = trial(sizes=(80, 80, 80))
     assert not fit_logistic(plenty, "ORR", "AUC", "TUMOR", shape="log").firth
@@ -382,7 +396,8 @@ def test_penalised_likelihood_has_exact_derivatives():
     rng = np.random.default_rng(0)
     x = np.column_stack([np.ones(30), rng.normal(size=(30, 2))])
     y = (rng.random(30) < 0.4).astype(float)
-    assert_exact_derivatives(lambda b: _penalised(x, y, b), np.array([0.3, -0.7, 1.1]))
+    for weight in (1.0, 0.5, 2.0):
+        assert_exact_derivatives(lambda b, w=weight: _penalised(x, y, b, w), np.array([0.3, -0.7, 1.1]))
 
 
 @settings(max_examples=25, deadline=None)

@@ -167,9 +167,10 @@ def small(tmp_path_factory):
         # what does not depend on the edited key is computed once: a fit by model and data, exposures by regimen too
         def remembered(subject, *arguments, **settings):
             if name == "fit":
-                key = (name, subject.fingerprint(), arguments[0].sha256)
+                key = (name, subject.fingerprint(), arguments[0].fingerprint())
             else:
-                key = (name, subject.model.fingerprint(), repr(arguments), repr(sorted(settings.items())))
+                who = (subject.model.fingerprint(), subject.data.fingerprint())
+                key = (name, *who, repr(arguments), repr(sorted(settings.items())))
             if key not in done:
                 done[key] = function(subject, *arguments, **settings)
             return done[key]
@@ -275,6 +276,19 @@ KEYS = {
     "mu": (
         ("mu = [0.0, 2.0]", "mu = [1.0, 0.1]"),
         lambda a: a.exchangeability["table"]["shrunken_mean"].tolist(),
+    ),
+    "prior": (
+        ("[exchangeability]", "[sensitivity]\nprior = false\n[exchangeability]"),
+        lambda a: len(a.sensitivity["refits"]),
+    ),
+    "leave_one_out": (
+        ("[exchangeability]", "[sensitivity]\nleave_one_out = false\n[exchangeability]"),
+        lambda a: len(a.sensitivity["refits"]),
+    ),
+    "assay": (("units = {", 'assay = "TUMOR"\nunits = {'), lambda a: a.verdicts["qualifiers"].tolist()),
+    "drivers": (
+        ("units = {", 'drivers = ["WT"]\nunits = {'),
+        lambda a: a.endpoints[0].sources["table"]["odds_ratio"].tolist(),
     ),
     "aliases": (("units = {", 'aliases = ["TUMOR"]\nunits = {'), lambda a: a.verdicts["qualifiers"].tolist()),
 }

@@ -141,7 +141,35 @@ def test_the_plan_as_run_names_no_machine_path_and_keeps_the_layout_of_the_file(
             33,
             'endpoint[2].kind = "toxicity" must be one of',
         ),
-        ('kind = "safety"', 'kind = "efficacy"', "E_PLAN_ENDPOINTS", None, '2 endpoints of kind "efficacy"'),
+        (
+            'kind = "safety"',
+            'kind = "efficacy"',
+            "E_PLAN_ENDPOINTS",
+            31,
+            '2 binary endpoints of kind "efficacy", 0',
+        ),
+        (
+            'kind = "safety"',
+            'kind = "efficacy"',
+            "E_PLAN_ENDPOINTS",
+            31,
+            'no binary endpoint of kind "safety"',
+        ),
+        (
+            'shape = "linear"',
+            "primary = false",
+            "E_PLAN_ENDPOINTS",
+            None,
+            '1 binary endpoints of kind "safety", 0',
+        ),
+        (
+            'shape = "linear"',
+            'event = "DIED"\nprimary = true',
+            "E_PLAN_ENDPOINTS",
+            37,
+            "AE is a time to an event and cannot be primary: without a control arm",
+        ),
+        ("seed = 7", "seed = 7\n[sensitivity]\nprior = 1", "E_PLAN_VALUE", 5, "true or false"),
         ('name = "AE"', 'name = "ORR"', "E_PLAN_ENDPOINTS", 32, "two endpoints are named 'ORR'"),
         ("data.csv", "other.csv", "E_PLAN_FILE", 6, "there is no such file"),
         ("model.py", "other.py", "E_PLAN_FILE", 11, "there is no such file"),
@@ -214,3 +242,29 @@ def test_lines_survive_arrays_strings_and_comments_that_span_lines():
     }
     assert line_of(found, ("e", 1, "name", "inner")) == 15
     assert line_of(found, ("none",)) is None
+
+
+def test_more_endpoints_need_one_primary_of_each_kind_and_a_time_is_never_one(folder):
+    more = """
+[[endpoint]]
+name = "HEP"
+kind = "safety"
+column = "HEP"
+label = "Hepatic event"
+[[endpoint]]
+name = "PFS"
+kind = "efficacy"
+column = "PFS"
+event = "PROGRESSED"
+label = "Progression-free survival"
+[margins]"""
+    plan = read_plan(
+        write(
+            folder,
+            PLAN.replace("[margins]", more).replace('shape = "linear"', 'shape = "linear"\nprimary = true'),
+        )
+    )
+    assert plan.endpoint("safety").name == "AE" and plan.endpoint("efficacy").name == "ORR"
+    assert [plan.is_primary(e) for e in plan.endpoints] == [True, True, False, False]
+    assert [e.binary for e in plan.endpoints] == [True, True, True, False]
+    assert plan.sensitivity.prior and plan.sensitivity.leave_one_out
