@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings as python_warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -194,7 +195,18 @@ def _result(objective: Objective, seed: int, search: Search, step, data: Dataset
         iterations=pd.DataFrame(list(search.history), columns=["iteration", "ofv", "gradient"]),
         warnings=tuple(notes),
         problem=problem,
+        individual_estimates_covariance=_posterior(point.precision, ids, etas),
     )
+
+
+def _posterior(precision: np.ndarray, ids: pd.Index, etas: list[str]) -> pd.DataFrame:
+    """Covariance of each subject's etas from its precision (N, E, E); NaN where that is singular."""
+    covariance = np.full(precision.shape, np.nan)
+    for i, h in enumerate(precision):
+        with contextlib.suppress(np.linalg.LinAlgError):
+            covariance[i] = np.linalg.inv(h)
+    index = pd.MultiIndex.from_product([ids, etas], names=["ID", "eta"])
+    return pd.DataFrame(covariance.reshape(len(index), len(etas)), index=index, columns=etas)
 
 
 def _modes(objective: Objective, point: Point) -> np.ndarray:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from pkpd.errors import InputError, PkpdWarning
 from pkpd.population.estimation_scale import whole
-from pkpd.population.resampling import subject_strata
+from pkpd.population.resampling import strata_names, subject_strata
 from pkpd.population.result import PopulationFit
 from pkpd.population.simulated_records import SimulatedRecords, simulated_records
 from pkpd.results import result
@@ -157,7 +157,7 @@ def vpc(
         fit.data.histology if stratify == "histology" and stratify not in fit.data.frame.columns else stratify
     )
     groups = subject_strata(fit.data, column)
-    names = _names(fit, column, groups)
+    names = {0: "all"} if column is None else strata_names(fit.data, column, groups)
     bands, shares, points, rules, excluded = [], [], [], [], 0
     for group in np.unique(groups[records.subject]):
         part = records.where(groups[records.subject] == group)
@@ -213,13 +213,6 @@ def _checked(x: str, quantiles: Sequence[float], level: float) -> list[float]:
     if x not in ("TIME", "TAD"):
         raise InputError("E_ARGUMENT", f"x={x!r} is unknown.", 'Use "TIME" or "TAD".')
     return sorted(wanted)
-
-
-def _names(fit: PopulationFit, column: str | None, groups: np.ndarray) -> dict[int, str]:
-    if column is None:
-        return {0: "all"}
-    labels = fit.data.subject_table()[column].tolist()
-    return {int(g): str(labels[int(np.flatnonzero(groups == g)[0])]) for g in np.unique(groups)}
 
 
 def _edges(at: np.ndarray, bins: str | Sequence[float]) -> tuple[np.ndarray, str]:

@@ -224,6 +224,12 @@ def subject_strata(data: Dataset, column: str | None) -> np.ndarray:
     return pd.factorize(table[column], use_na_sentinel=False)[0].astype(np.int64)
 
 
+def strata_names(data: Dataset, column: str, strata: np.ndarray) -> dict[int, str]:
+    """Label of each group."""
+    labels = data.subject_table()[column].tolist()
+    return {int(g): str(labels[int(np.flatnonzero(strata == g)[0])]) for g in np.unique(strata)}
+
+
 def drawn_subjects(strata: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Draw places of subjects with replacement, as many from each group as it has, (N,)."""
     chosen = np.arange(len(strata))
@@ -260,10 +266,9 @@ def _replicate(
 
 
 def _bare(method: Any) -> Any:
-    """The method without its covariance step, which replicates do not need."""
-    if isinstance(method, (list, tuple)):
-        return [_bare(m) for m in method]
-    return replace(method, covariance=None) if hasattr(method, "covariance") else method
+    """The method without its covariance step and further starts, which replicates do not need."""
+    needless = {"covariance": None, "starts": 1}
+    return replace(method, **{k: v for k, v in needless.items() if hasattr(method, k)})
 
 
 def _coverage(level: float) -> float:

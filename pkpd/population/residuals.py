@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -20,13 +22,14 @@ def residuals(problem: Problem, values: Values, etas: np.ndarray) -> tuple[pd.Da
     predictions : DataFrame
         ID, TIME, DVID, PRED (etas zero), IPRED (etas at their empirical Bayes estimates).
     residuals : DataFrame
-        ID, TIME, DVID, DV, RES, IRES, CWRES, IWRES; NaN where the record has no observation or a censored one. CWRES
+        ID, TIME, DVID, DV, RES, IRES, WRES, CWRES, IWRES; NaN where the record has no observation or a censored one. CWRES
         linearises at the conditional estimate, with the residual variance there (on the logarithmic scale where the error is
-        log-normal), and uses the symmetric square root (Hooker, Staatz & Karlsson, Pharm Res 2007;24:2187-97, equation 13).
+        log-normal), and uses the symmetric square root (Hooker, Staatz & Karlsson, Pharm Res 2007;24:2187-97, equation 13);
+        WRES is the same at etas of zero.
     """
     records = problem.records
     owner = np.repeat(np.arange(problem.n_subjects), np.diff(records.offsets))
-    pred, _, _ = predictions(problem, values, np.zeros_like(etas))
+    pred, f_zero, _ = predictions(problem, values, np.zeros_like(etas), order=1)
     ipred, f_eta, _ = predictions(problem, values, etas, order=1)
     # a censored value has no residual
     used = (records.used == 1) & (records.censored == 0)
@@ -34,36 +37,57 @@ def residuals(problem: Problem, values: Values, etas: np.ndarray) -> tuple[pd.Da
     log_normal = problem.residual[records.endpoint, 4] == 1
     # the scale on which the error is normal
     with np.errstate(divide="ignore", invalid="ignore"):
-        y, fitted = (np.where(log_normal, np.log(x), x) for x in (dv, ipred))
-        f_eta = np.where(log_normal[:, None], f_eta / ipred[:, None], f_eta)
+        y, typical, fitted = (np.where(log_normal, np.log(x), x) for x in (dv, pred, ipred))
+        f_zero, f_eta = (
+            np.where(log_normal[:, None], d / f[:, None], d) for d, f in ((f_zero, pred), (f_eta, ipred))
+        )
     sd = residual_sd(problem, values, ipred)
-    cwres = np.full(len(dv), np.nan)
-    for i in range(problem.n_subjects):
-        rows = np.arange(records.offsets[i], records.offsets[i + 1])
-        rows = rows[used[rows]]
-        if not len(rows):
-            continue
-        a = f_eta[rows]
-        covariance = a @ values.omega @ a.T + np.diag(sd[rows] ** 2)
-        spectrum, vectors = np.linalg.eigh(covariance)
-        deviation = y[rows] - (fitted[rows] - a @ etas[i])
-        cwres[rows] = vectors @ ((vectors.T @ deviation) / np.sqrt(spectrum))
+    rows_of = [np.flatnonzero(used[a:b]) + a for a, b in pairwise(records.offsets)]
+    wres = _weighted(rows_of, y - typical, f_zero, residual_sd(problem, values, pred), values.omega)
+    expected = fitted - np.einsum("ij,ij->i", f_eta, etas[owner])
+    cwres = _weighted(rows_of, y - expected, f_eta, sd, values.omega)
     where = {"ID": problem.subjects[owner], "TIME": records.time, "DVID": records.endpoint + 1}
     with np.errstate(divide="ignore", invalid="ignore"):
         iwres = (y - fitted) / sd
     table = pd.DataFrame(
-        {**where, "DV": dv, "RES": dv - pred, "IRES": dv - ipred, "CWRES": cwres, "IWRES": iwres}
+        {
+            **where,
+            "DV": dv,
+            "RES": dv - pred,
+            "IRES": dv - ipred,
+            "WRES": wres,
+            "CWRES": cwres,
+            "IWRES": iwres,
+        }
     )
     return pd.DataFrame({**where, "PRED": pred, "IPRED": ipred}), table
 
 
+def _weighted(
+    rows_of: list[np.ndarray], deviation: np.ndarray, slope: np.ndarray, sd: np.ndarray, omega: np.ndarray
+) -> np.ndarray:
+    """Deviations (O,) times the inverse symmetric square root of their linearised covariance, subject by subject."""
+    out = np.full(len(deviation), np.nan)
+    for rows in rows_of:
+        covariance = slope[rows] @ omega @ slope[rows].T + np.diag(sd[rows] ** 2)
+        # a prediction of zero with a proportional error has no variance, and its residual no value
+        if not len(rows) or not np.all(np.isfinite(covariance)):
+            continue
+        spectrum, vectors = np.linalg.eigh(covariance)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out[rows] = vectors @ ((vectors.T @ deviation[rows]) / np.sqrt(spectrum))
+    return out
+
+
 def shrinkage(
-    problem: Problem, values: Values, etas: np.ndarray, iwres: np.ndarray
+    problem: Problem, values: Values, etas: np.ndarray, iwres: np.ndarray, members: np.ndarray | None = None
 ) -> tuple[pd.Series, pd.Series]:
     """1 - SD(η̂)/ω per eta, and 1 - SD(IWRES): Karlsson & Savic, Clin Pharmacol Ther 2007;82:17-20.
 
-    An effect of the occasion has one value, over all occasions that subjects have.
+    An effect of the occasion has one value, over all occasions that subjects have. ``members`` (N,) bool takes some of the
+    subjects.
     """
+    exists = problem.occasions if members is None else problem.occasions & members[:, None]
     subject = len(problem.model.etas)
     groups = [(e.name, [k]) for k, e in enumerate(problem.etas[:subject])]
     for v, copies in zip(problem.model.iovs, problem.copies, strict=True):
@@ -71,7 +95,7 @@ def shrinkage(
         subject += copies
     eta = {}
     for name, columns in groups:
-        seen = etas[:, columns][problem.occasions[:, columns]]
+        seen = etas[:, columns][exists[:, columns]]
         spread = np.std(seen, ddof=1) if len(seen) > 1 else np.nan
         eta[name] = 1.0 - spread / np.sqrt(values.omega[columns[0], columns[0]])
     seen = iwres[np.isfinite(iwres)]

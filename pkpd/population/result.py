@@ -45,6 +45,9 @@ class PopulationFit:
     iterations : DataFrame
         iteration, ofv, gradient (largest component on the optimiser's scale).
     warnings : tuple of str
+    individual_estimates_covariance : DataFrame
+        Covariance of each subject's etas given its data, by ID and eta: ``.loc[ID]`` is a matrix. The inverse of the Hessian that
+        the method takes at the mode.
     """
 
     model: Model
@@ -72,6 +75,7 @@ class PopulationFit:
     iterations: pd.DataFrame
     warnings: tuple[str, ...]
     problem: Problem = field(repr=False)
+    individual_estimates_covariance: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def parameter_estimates(self) -> pd.Series:
@@ -91,6 +95,24 @@ class PopulationFit:
     def to_frame(self) -> pd.DataFrame:
         """Return the parameter table."""
         return self.parameters.copy()
+
+    def shrinkage(self, by: str | None = "histology") -> pd.DataFrame:
+        """Shrinkage of all subjects and by group.
+
+        Parameters
+        ----------
+        by : str or None
+            Column of the groups; the data's histology by default, where they have one.
+
+        Returns
+        -------
+        DataFrame
+            Index group (``all`` first), columns subjects, each eta, IWRES; as fractions. That of a group compares the spread of
+            its subjects about their own mean with ω, so it is lower where etas differ within the group.
+        """
+        from pkpd.population.group_shrinkage import group_shrinkage
+
+        return group_shrinkage(self, by)
 
     def draw(self, n: int, seed: int) -> pd.DataFrame:
         """Draw parameter vectors from the estimates' covariance, on the scale on which they were estimated.
