@@ -66,8 +66,8 @@ def _take(divisor, t, tp, tpp, e, ep, epp):
 
 
 @kernel()
-def exponential(order, a, ap):
-    """exp(A) and its derivatives for A depending linearly on q numbers.
+def exponential(order, a, ap, app):
+    """exp(A) and its derivatives for A depending on q numbers.
 
     Parameters
     ----------
@@ -77,6 +77,8 @@ def exponential(order, a, ap):
         The matrix.
     ap : (q, m, m) array
         Its derivatives.
+    app : (q, q, m, m) array
+        Its second derivatives, of which the lower triangle in (q, q) is read; (0, 0, m, m) where A is linear.
 
     Returns
     -------
@@ -95,7 +97,7 @@ def exponential(order, a, ap):
         squarings = math.ceil(math.log2(norm / 0.5))
     scale = 2.0**-squarings
     pairs = q if order > 1 else 1
-    sa, sap, zero = np.zeros((m, m)), np.zeros((q, m, m)), np.zeros((pairs, pairs, m, m))
+    sa, sap, sapp = np.zeros((m, m)), np.zeros((q, m, m)), np.zeros((pairs, pairs, m, m))
     e, ep, epp = np.zeros((m, m)), np.zeros((q, m, m)), np.zeros((pairs, pairs, m, m))
     t, tp, tpp = np.zeros((m, m)), np.zeros((q, m, m)), np.zeros((pairs, pairs, m, m))
     for i in range(m):
@@ -104,9 +106,11 @@ def exponential(order, a, ap):
             sa[i, j] = a[i, j] * scale
             for s in range(q):
                 sap[s, i, j] = ap[s, i, j] * scale
+                for r in range(s + 1 if app.shape[0] > 0 and order > 1 else 0):
+                    sapp[s, r, i, j] = app[s, r, i, j] * scale
     # Horner: E = I + A/1 (I + A/2 (I + …))
     for term in range(_TERMS, 0, -1):
-        _multiply(order, sa, sap, zero, e, ep, epp, t, tp, tpp)
+        _multiply(order, sa, sap, sapp, e, ep, epp, t, tp, tpp)
         _take(float(term), t, tp, tpp, e, ep, epp)
         for i in range(m):
             e[i, i] += 1.0

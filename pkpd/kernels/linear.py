@@ -1,6 +1,7 @@
 """Closed form of a linear system x' = K x + r between dosing events, with exact first and second derivatives.
 
-K is linear in the parameter slots (``structure`` and ``coefficients`` say how). Each event carries the *total* derivatives of
+K is constant, or constant between the times at which its inputs (covariates, occasions) change: there the state is turned from
+one basis to the next (:mod:`pkpd.kernels.linear_frame`). Each event carries the *total* derivatives of
 the state at the event's own time τ(p); moving on by h = t - τ(p) then brings the jump terms of a lag or of a modelled duration
 by itself: dX/dp = ∂X/∂p + (K X + r)·∂h/∂p, and likewise to second order (all times are linear in the slots).
 """
@@ -35,23 +36,54 @@ from pkpd.kernels.status import EVENT_TIME_NEGATIVE, INFUSION_NOT_POSITIVE, NOT_
 
 
 @kernel()
-def _begin(with_initial, p, frame, at, event_slots, x, y, r):
-    """Set the amounts, the state and the input of the first record or of a reset."""
-    n, active = y.shape[0], r.shape[1] - 1
+def _begin(with_initial, p, frame, at, event_slots, x, y, flow):
+    """Set the amounts, the state and the infusions of the first record or of a reset."""
+    n = y.shape[0]
     for i in range(n):
         x[i] = 0.0
         for c in range(y.shape[1]):
             y[i, c] = 0.0
-        for c in range(1 + active):
-            r[i, c] = frame.base[i, c]
+        for c in range(flow.shape[1]):
+            flow[i, c] = 0.0
     for c in range(n if with_initial else 0):
         slot = event_slots[INITIAL, c]
         if slot >= 0:
             x[c] += p[slot]
             for i in range(n):
                 y[i, 0] += frame.inverse[i, c] * p[slot]
-                if active > 0:
+                if flow.shape[1] > 1:
                     y[i, 1 + at[slot]] += frame.inverse[i, c]
+
+
+@kernel()
+def _input(frame, flow, r):
+    """Set the input ``r`` of the basis from the infusions into compartments; says whether there is any."""
+    n, driven = flow.shape[0], False
+    for i in range(n):
+        for c in range(flow.shape[1]):
+            driven = driven or frame.base[i, c] != 0.0 or flow[i, c] != 0.0
+            r[i, c] = frame.base[i, c]
+            for j in range(n):
+                r[i, c] += frame.inverse[i, j] * flow[j, c]
+    return driven
+
+
+@kernel()
+def _turn(matrix, z, y):
+    """``y`` = matrix times ``z``, for all columns of a state."""
+    n = matrix.shape[0]
+    for i in range(n):
+        for c in range(z.shape[1]):
+            y[i, c] = 0.0
+            for j in range(n):
+                y[i, c] += matrix[i, j] * z[j, c]
+
+
+@kernel()
+def _set_inputs(p, slots, values, row):
+    """Put time-varying inputs behind the slots."""
+    for j in range(values.shape[1]):
+        p[slots + j] = values[row, j]
 
 
 @kernel()
@@ -99,10 +131,10 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
         0: ``f`` only, 1: and ``f_p``, 2: and ``f_pp``.
     i : int
         The subject.
-    p : (P,) array
-        Parameter slots.
+    p : (P+W,) array
+        Parameter slots, then room for the time-varying inputs.
     rates, jacobian, hessian, output : compiled functions
-        The model; a linear system needs ``output`` only.
+        The model; without time-varying inputs a linear system needs ``output`` only.
     steady : compiled function
         What finds steady states.
     system : System
@@ -146,21 +178,26 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
     )
     events, wanted = ev_time.shape[0], obs_time.shape[0]
 
-    frame = linear_frame(order, p, system)
+    piece, last_piece = subjects.change_offsets[i], subjects.change_offsets[i + 1] - 1
+    varying = subjects.change_value.shape[1] > 0
+    if varying:
+        _set_inputs(p, slots, subjects.change_value, piece)
+    frame = linear_frame(order, p, rates, jacobian, hessian, system)
     usable, values, vectors, inverse = frame.usable, frame.values, frame.vectors, frame.inverse
-    active, m = frame.active, frame.m
+    active, m, m2, base2 = frame.active, frame.m, frame.m2, frame.base2
     count, columns = active.shape[0], columns_of(order, active.shape[0])
     at = np.full(slots if order >= 1 else 0, -1)  # places of the slots among the active ones
     for s in range(count):
         at[active[s]] = s
     # the amounts at the last event, then the state in the basis: there, and at the end of a step
     x, y, z = np.zeros(n), np.zeros((n, columns)), np.zeros((n, columns))
-    seen, r, e, w = np.zeros(n), np.zeros((n, 1 + count)), np.zeros((2, n)), tables(order, n, count)
+    seen, r, flow = np.zeros(n), np.zeros((n, 1 + count)), np.zeros((n, 1 + count))
+    e, w = np.zeros((2, n)), tables(order, n, count)
     tau_p, next_p, hp = np.zeros(count), np.zeros(slots if order >= 1 else 0), np.zeros(count)
     one, two = (n + slots if order >= 1 else 0), (n + slots if order >= 2 else 0)
     g, dg, d2g, scratch = np.zeros(1), np.zeros(one), np.zeros((two, two)), np.zeros((2, count + n))
     weights = _weights(p, frame, output, affine)
-    _begin(True, p, frame, at, event_slots, x, y, r)
+    _begin(True, p, frame, at, event_slots, x, y, flow)
     tau = math.inf
     if wanted > 0:
         tau = obs_time[0]
@@ -182,11 +219,12 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
         if not observe and obs_time[done] == ev_time[due]:
             observe = obs_row[done] < dose_row[ev_dose[due]]
         if changed:
-            driven, changed, last = False, False, -1.0
-            for a in range(n):
-                for c in range(1 + count):
-                    driven = driven or r[a, c] != 0.0
+            driven, changed, last = _input(frame, flow, r), False, -1.0
         target = obs_time[done] if observe else ev_time[due]
+        # inputs change before what happens at the same time
+        turns = piece < last_piece and subjects.change_time[piece + 1] <= target
+        if turns:
+            target, observe = max(subjects.change_time[piece + 1], tau), False
         h = target - tau
         if usable:
             for a in range(n):
@@ -196,11 +234,11 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
                 if driven:
                     z[a, 0] += e[1, a] * r[a, 0]
             if order >= 1:
-                differentiate(order, h, h != last, driven, values, m, y, r, e, w, z)
+                differentiate(order, h, h != last, driven, values, m, m2, base2, y, r, e, w, z)
             last = h
         else:
-            advance_exponential(order, h, driven, frame.k, m, y, r, z)
-        timed = order >= 1 and not observe and (ev_lagged[due] != 0 or ev_slot[due] >= 0)
+            advance_exponential(order, h, driven, frame.k, m, m2, base2, y, r, z)
+        timed = order >= 1 and not observe and not turns and (ev_lagged[due] != 0 or ev_slot[due] >= 0)
         if timed:
             event_time_derivative(
                 due, ev_dose, ev_lagged, ev_slot, ev_factor, event_slots, dose_place, next_p
@@ -230,6 +268,8 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
                     if h != 0.0:
                         for b in range(n):
                             seen[a] += vectors[a, b] * z[b, 0]
+                if varying:
+                    _set_inputs(p, slots, subjects.obs_inputs, o0 + done)
                 output(order, endpoint, target, seen, p, g, dg, d2g)
                 if affine[endpoint] == 0:
                     f[done] = g[0]
@@ -250,6 +290,17 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
             for s in range(count):
                 tau_p[s] = next_p[active[s]] if timed else 0.0
                 moved = moved or tau_p[s] != 0.0
+        if turns:
+            piece += 1
+            changed = True
+            _turn(vectors, y, z)
+            _set_inputs(p, slots, subjects.change_value, piece)
+            frame = linear_frame(order, p, rates, jacobian, hessian, system)
+            usable, values, vectors, inverse = frame.usable, frame.values, frame.vectors, frame.inverse
+            m, m2, base2 = frame.m, frame.m2, frame.base2
+            weights = _weights(p, frame, output, affine)
+            _turn(inverse, z, y)
+            continue
         dose, kind = ev_dose[due], ev_kind[due]
         cmt, place, amount, rate = dose_cmt[dose], dose_place[dose], dose_amt[dose], dose_rate[dose]
         due += 1
@@ -265,17 +316,18 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
             sign = 1.0 if kind == START else -1.0
             speed, slot, factor = infusion_rate(p, event_slots, place, amount, rate)
             changed = True
-            for a in range(n):
-                r[a, 0] += inverse[a, cmt] * sign * speed
-                if order >= 1 and slot >= 0:
-                    r[a, 1 + at[slot]] += inverse[a, cmt] * sign * factor
+            flow[cmt, 0] += sign * speed
+            if order >= 1 and slot >= 0:
+                flow[cmt, 1 + at[slot]] += sign * factor
         elif kind == RESET:
             cancelled_before = dose_row[dose]
             changed = True
-            _begin(True, p, frame, at, event_slots, x, y, r)
+            _begin(True, p, frame, at, event_slots, x, y, flow)
         elif kind == STEADY:
             first, second = (slots if order >= 1 else 0), (slots * (slots + 1) // 2 if order >= 2 else 0)
             settled = np.empty((1 + first + second, n))
+            if varying:
+                _set_inputs(p, slots, subjects.change_value, piece)
             status = steady(
                 order, target, p, dose_kind[dose], cmt, place, amount, rate, dose_interval[dose],
                 rates, jacobian, hessian, output, system, settled,
@@ -285,13 +337,12 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
             changed = True
             if dose_kind[dose] == STEADY_RESET:
                 cancelled_before = dose_row[dose]
-                _begin(False, p, frame, at, event_slots, x, y, r)
+                _begin(False, p, frame, at, event_slots, x, y, flow)
             _add_steady(order, slots, frame, settled, x, y)
             if rate != 0.0 and dose_interval[dose] > 0.0:
                 running = running_infusions(p, event_slots, place, amount, rate, dose_interval[dose])
                 speed, slot, factor = infusion_rate(p, event_slots, place, amount, rate)
-                for a in range(n):
-                    r[a, 0] += inverse[a, cmt] * running * speed
-                    if order >= 1 and slot >= 0:
-                        r[a, 1 + at[slot]] += inverse[a, cmt] * running * factor
+                flow[cmt, 0] += running * speed
+                if order >= 1 and slot >= 0:
+                    flow[cmt, 1 + at[slot]] += running * factor
     return OK

@@ -46,7 +46,7 @@ def _apply(inverse, right, first, last, out):
 @kernel()
 def _constant_input(order, frame, r, y):
     """Root of K x + r = 0 in the basis, with derivatives, into ``y``; False where there is none."""
-    m = frame.m
+    m, m2 = frame.m, frame.m2
     n, active, movers = y.shape[0], r.shape[1] - 1, m.shape[2]
     a, inverse, right = np.zeros((n, n)), np.zeros((n, n)), np.zeros(y.shape)
     for i in range(n):
@@ -69,7 +69,11 @@ def _constant_input(order, frame, r, y):
     if order < 2:
         return True
     for i in range(n):
+        for pair in range(m2.shape[2]):
+            right[i, 1 + active + pair] += frame.base2[i, pair]
         for j in range(n):
+            for pair in range(m2.shape[2]):
+                right[i, 1 + active + pair] += m2[i, j, pair] * y[j, 0]
             for s in range(movers):
                 for q in range(active):
                     pair = 1 + active + (s * (s + 1) // 2 + q if q <= s else q * (q + 1) // 2 + s)
@@ -123,14 +127,18 @@ def steady_linear(
         A status of :mod:`pkpd.kernels.status`.
     """
     n, event_slots = system.n, system.event_slots
-    frame = linear_frame(order, p, system)
+    frame = linear_frame(order, p, rates, jacobian, hessian, system)
     inverse, count = frame.inverse, frame.active.shape[0]
     at = np.full(system.slots, -1)  # places of the slots among the active ones
     for s in range(count):
         at[frame.active[s]] = s
-    base = np.zeros((n, 1 + count))
-    if kind != STEADY_ADD:  # a constant input of the system is in the state that this one is added to
-        base = frame.base
+    base = frame.base
+    if kind == STEADY_ADD:  # a constant input of the system is in the state that this one is added to
+        for i in range(n):
+            for c in range(base.shape[1]):
+                base[i, c] = 0.0
+            for pair in range(frame.base2.shape[1]):
+                frame.base2[i, pair] = 0.0
     lag_slot, bio_slot = event_slots[LAG, place], event_slots[BIOAVAILABILITY, place]
     lag = p[lag_slot] if lag_slot >= 0 else 0.0
     bio = at[bio_slot] if bio_slot >= 0 else -1
@@ -173,7 +181,7 @@ def steady_linear(
         for i in range(n):
             for j in range(n):
                 phi[i, j] = frame.k[i, j] * interval
-        e, _, _ = exponential(0, phi, np.zeros((0, n, n)))
+        e, _, _ = exponential(0, phi, np.zeros((0, n, n)), np.zeros((0, 0, n, n)))
         for i in range(n):
             for j in range(n):
                 phi[i, j] = (1.0 if i == j else 0.0) - e[i, j]
@@ -215,7 +223,7 @@ def steady_linear(
                 r[i, 0] += inverse[i, cmt] * running * speed
                 if speed_slot >= 0:
                     r[i, 1 + speed_slot] += inverse[i, cmt] * running * speed_factor
-            advance(now, h, driven, frame.usable, frame.values, frame.k, frame.m, x, r, e, w, z)
+            advance(now, h, driven, frame, x, r, e, w, z)
             if now >= 1:
                 shift(now, frame.usable, frame.values, frame.k, frame.m, r, hp, z)
             x, z = z, x

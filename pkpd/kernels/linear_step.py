@@ -31,7 +31,7 @@ def tables(order, n, active):
 
 
 @kernel()
-def differentiate(order, h, fresh, driven, values, m, y, r, e, w, z):
+def differentiate(order, h, fresh, driven, values, m, m2, base2, y, r, e, w, z):
     """Derivatives after an interval ``h`` in a basis of eigenvectors.
 
     Parameters
@@ -44,7 +44,7 @@ def differentiate(order, h, fresh, driven, values, m, y, r, e, w, z):
         False where the last call had the same ``h``, ``driven`` and system: ``w`` still holds.
     driven : bool
         Whether there is an input.
-    values (n,), m (n, n, M) : arrays
+    values, m, m2, base2 : arrays
         Of the frame.
     y, r : arrays
         State and input.
@@ -87,6 +87,14 @@ def differentiate(order, h, fresh, driven, values, m, y, r, e, w, z):
     for i in range(n):
         for pair in range(at, y.shape[1]):
             z[i, pair] = e[0, i] * y[i, pair]
+        for pair in range(base2.shape[1]):
+            if driven:
+                z[i, at + pair] += e[1, i] * base2[i, pair]
+            for j in range(n):
+                reach = w[i, j, 0] * y[j, 0]
+                if driven:
+                    reach += w[i, j, 1] * r[j, 0]
+                z[i, at + pair] += m2[i, j, pair] * reach
         for j in range(n):
             pair = at
             for s in range(movers):
@@ -135,7 +143,7 @@ def shift(order, usable, values, k, m, r, hp, z):
 
 
 @kernel()
-def advance_exponential(order, h, driven, k, m, y, r, z):
+def advance_exponential(order, h, driven, k, m, m2, base2, y, r, z):
     """The whole step without eigenvectors, value and derivatives: an input is a further, constant state."""
     n, movers, active = k.shape[0], m.shape[2], r.shape[1] - 1
     size, count = (n + 1 if driven else n), (active if driven else movers)
@@ -149,7 +157,18 @@ def advance_exponential(order, h, driven, k, m, y, r, z):
             a[i, n] = r[i, 0] * h
             for s in range(count):
                 ap[s, i, n] = r[i, 1 + s] * h
-    e, ep, epp = exponential(order, a, ap)
+    curved = count if m2.shape[2] > 0 else 0
+    app = np.zeros((curved, curved, size, size))
+    pair = 0
+    for s in range(movers if curved > 0 else 0):
+        for q in range(s + 1):
+            for i in range(n):
+                for j in range(n):
+                    app[s, q, i, j] = m2[i, j, pair] * h
+                if driven:
+                    app[s, q, i, n] = base2[i, pair] * h
+            pair += 1
+    e, ep, epp = exponential(order, a, ap, app)
     for i in range(n):
         z[i, 0] = e[i, n] if driven else 0.0
         for j in range(n):
@@ -184,10 +203,11 @@ def growth(i, h, driven, values, e):
 
 
 @kernel()
-def advance(order, h, driven, usable, values, k, m, y, r, e, w, z):
+def advance(order, h, driven, frame, y, r, e, w, z):
     """The whole step from ``y`` to ``z``; arguments as above."""
-    if not usable:
-        advance_exponential(order, h, driven, k, m, y, r, z)
+    values = frame.values
+    if not frame.usable:
+        advance_exponential(order, h, driven, frame.k, frame.m, frame.m2, frame.base2, y, r, z)
         return
     for i in range(values.shape[0]):
         growth(i, h, driven, values, e)
@@ -195,4 +215,4 @@ def advance(order, h, driven, usable, values, k, m, y, r, e, w, z):
         if driven:
             z[i, 0] += e[1, i] * r[i, 0]
     if order >= 1:
-        differentiate(order, h, True, driven, values, m, y, r, e, w, z)
+        differentiate(order, h, True, driven, values, frame.m, frame.m2, frame.base2, y, r, e, w, z)

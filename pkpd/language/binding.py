@@ -367,7 +367,8 @@ def _derive(
 
     first = at("at the first record")
     there = [at(f"at place {k}") for k in range(len(places.compartment))]
-    varying = Varying(inputs, moving, first, tuple(zip(places.compartment, there, strict=True)))
+    stepwise = all(c.interpolation != "linear" for c in resolved.inputs)
+    varying = Varying(inputs, moving, first, tuple(zip(places.compartment, there, strict=True)), stepwise)
     structure = analyse(model, kind, varying)
     individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
     source = model_source(
@@ -410,7 +411,7 @@ def _check_steady(model: Model, structure: Structure, doses: Doses) -> None:
             f"the data have steady-state doses, but the equations of {model.name} depend on time itself.",
             "Write the doses that led to the steady state out with ADDL and II.",
         )
-    if np.any(doses.kind == 2) and structure.rates:
+    if np.any(doses.kind == 2) and not structure.linear:
         empty = dict.fromkeys(structure.states, 0)
         if any(r.subs(empty) != 0 for r in structure.rates):
             raise ModelError(

@@ -122,7 +122,7 @@ def _outputs(structure: Structure, names: dict[Any, str]) -> list[str]:
 
 
 def _stepper(structure: Structure, names: dict[Any, str]) -> list[str]:
-    if structure.linear:
+    if structure.linear and not structure.inputs:
         # the closed form needs none of these; one tiny text shared by all linear models
         return [
             "def rates(t, x, p, dx):", "    dx[:] = 0.0",

@@ -2,7 +2,8 @@
 
 A *slot* is a maximal subexpression free of states, time and time-varying inputs (``cl/v``, ``ka``, a lag). Solvers take
 derivatives with respect to slots; the chain rule to thetas and etas happens outside. For a linear system each coefficient of K
-is a sum of numbers times slots, so K is linear in the slots and needs no generated code.
+is a sum of numbers times slots, so K is linear in the slots and needs no generated code; where it depends on inputs that are
+constant in pieces, K and its derivatives in each piece are those that the generated code of the right-hand sides gives.
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ class Varying:
         Input to the symbol of its value at the subject's first record.
     places : tuple of (int, mapping)
         Further places: the compartment, and inputs to the symbols of their values there.
+    stepwise : bool
+        Whether the inputs are constant between the times at which they change.
     """
 
     inputs: tuple[Any, ...] = ()
     definitions: Mapping[Any, Any] = field(default_factory=dict)
     first: Mapping[Any, Any] = field(default_factory=dict)
     places: tuple[tuple[int, Mapping[Any, Any]], ...] = ()
+    stepwise: bool = True
 
 
 CONSTANT = Varying()
@@ -62,11 +66,12 @@ class Structure:
     inputs : tuple
         Symbols of the time-varying inputs (W).
     rates : tuple
-        Right-hand sides (n) in states, time, slot symbols and inputs; empty for a linear system.
+        Right-hand sides (n) in states, time, slot symbols and inputs; empty for a linear system without inputs.
     outputs : tuple
         Predictions, one per endpoint, in the same symbols.
     table : (S, 3) int array
-        Linear: rows (i, j, slot) of K, j = n for inputs. Otherwise: (i, a, b), a >= b, of second derivatives.
+        Linear without inputs: rows (i, j, slot) of K, j = n for the constant input. Otherwise: (i, a, b), a >= b, of second
+        derivatives.
     coefficients : (S,) array
         Linear: factor of each row.
     event_slots : (7, places) int array
@@ -201,19 +206,19 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
     right_hand_sides = [r.xreplace(varying.definitions) for r in model.rates]
     slots = _Slots(dynamic, inputs)
     predictions = [o.prediction.xreplace(varying.definitions) for o in model.observations]
-    moved = any(e.free_symbols & inputs for e in [*right_hand_sides, *predictions])
-    rows = None if kind == "ode" or moved else _linear_rows(right_hand_sides, states, dynamic)
+    constant = frozenset([*states, model.time]) if varying.stepwise else dynamic
+    rows = None if kind == "ode" else _linear_rows(right_hand_sides, states, constant)
     if kind == "linear" and rows is None:
         raise ModelError(
             "E_MODEL_NOT_LINEAR",
             f"model {model.name} is not linear in its compartments with constant coefficients"
-            + (": it reads time-varying inputs." if moved else "."),
+            + ("." if varying.stepwise else ", or it reads inputs that vary on lines."),
             'Use Solver(kind="auto") or Solver(kind="ode").',
         )
     table: list[tuple[int, int, int]] = []
     coefficients: list[float] = []
     rates: tuple[Any, ...] = ()
-    if rows is not None:
+    if rows is not None and not inputs:
         for i, j, e in rows:
             expanded = sympy.Add.make_args(sympy.expand(e))
             terms = expanded if len(expanded) <= _MOST_TERMS else (e,)
@@ -233,7 +238,7 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
             if e is not None and (there or (column >= n and row != 2)):
                 event_slots[row, column] = slots.index(e.xreplace(at))
     symbols = tuple(slots.found.values())
-    if rows is None:
+    if rows is None or inputs:
         table = _second_derivatives(rates, [*states, *symbols])
     return Structure(
         linear=rows is not None,

@@ -18,6 +18,7 @@ MATRICES = {
     * np.array([[-0.9, 0.0, 0.0], [0.9, -0.6, 0.16], [0.0, 0.4, -0.16]]),
     "fast and slow": np.array([[-500.0, 0.0, 0.0], [500.0, -1.0, 0.02], [0.0, 0.8, -0.02]]),
 }
+NOTHING = np.zeros((0, 2, 2)), np.zeros((0, 0, 2, 2))
 
 
 @pytest.mark.parametrize("name", MATRICES)
@@ -26,7 +27,7 @@ def test_value_and_both_derivatives_are_those_of_mpmath(name):
     m = len(a)
     rng = np.random.default_rng(5)
     directions = rng.uniform(-1, 1, (2, m, m)) * np.maximum(np.abs(a), 0.1)
-    e, ep, epp = exponential(2, a, directions)
+    e, ep, epp = exponential(2, a, directions, np.zeros((0, 0, m, m)))
 
     def flat(numbers):
         matrix = mpmath.expm(
@@ -51,7 +52,7 @@ def test_value_and_both_derivatives_are_those_of_mpmath(name):
 def test_lower_orders_give_the_same_numbers():
     a = MATRICES["disposition over a long time"] / 100
     directions = np.random.default_rng(1).normal(size=(2, 3, 3))
-    e0, e1, e2 = (exponential(order, a, directions) for order in (0, 1, 2))
+    e0, e1, e2 = (exponential(order, a, directions, np.zeros((0, 0, 3, 3))) for order in (0, 1, 2))
     assert np.array_equal(e0[0], e1[0]) and np.array_equal(e1[0], e2[0])
     assert np.array_equal(e1[1], e2[1])
 
@@ -59,5 +60,18 @@ def test_lower_orders_give_the_same_numbers():
 def test_a_matrix_that_is_not_finite_gives_numbers_that_are_not_finite():
     for bad in (np.nan, np.inf):
         assert not np.all(
-            np.isfinite(exponential(0, np.array([[bad, 0.0], [1.0, -1.0]]), np.zeros((0, 2, 2)))[0])
+            np.isfinite(exponential(0, np.array([[bad, 0.0], [1.0, -1.0]]), *NOTHING)[0])
         )
+
+
+def test_a_matrix_that_curves_brings_its_second_derivatives():
+    """exp(A(u)) for A = A0 + u B + u² C / 2 along u."""
+    a, b, c = np.random.default_rng(3).normal(size=(3, 3, 3))
+    _, ep, epp = exponential(2, a, b[None], c[None, None])
+
+    def curve(u):
+        return list(mpmath.expm(mpmath.matrix(a) + u[0] * mpmath.matrix(b) + u[0] ** 2 / 2 * mpmath.matrix(c)))
+
+    _, first, second = (x.reshape(3, 3) for x in directional(curve, [0.0], [1.0]))
+    np.testing.assert_allclose(ep[0], first, rtol=0, atol=1e-14 * np.abs(first).max())
+    np.testing.assert_allclose(epp[0, 0], second, rtol=0, atol=1e-14 * np.abs(second).max())

@@ -11,47 +11,58 @@ from scipy.integrate import solve_ivp
 DIGITS = 50
 
 
-def linear(system: Callable, output: Callable, doses: Sequence, times: Sequence[float]) -> Callable:
+def linear(
+    system: Callable, output: Callable, doses: Sequence, times: Sequence[float], changes: Sequence[float] = ()
+) -> Callable:
     """Output at ``times`` as a function of parameters, by mpmath's matrix exponential between events.
+
+    With ``changes``, ``system(p, t)`` and ``output(p, x, t)`` also get the time: the matrix is constant between changes.
 
     ``system(p)`` gives matrix K, input r, initial state, lags, bioavailabilities (lists); ``output(p, x)`` a number; doses are
     (time, amount, compartment, rate). The state after all events at a time is shown.
     """
 
     def solution(p: Sequence) -> list:
-        k, r, x, lags, fractions = system(p)
+        k, r, x, lags, fractions = system(p, mpmath.mpf(-1)) if changes else system(p)
         n = len(x)
-        changes = []
+        events = []
         for at, amount, c, rate in doses:
             start = mpmath.mpf(at) + lags[c]
             if rate > 0:
-                changes += [
+                events += [
                     (start, c, 0, rate),
                     (start + fractions[c] * amount / mpmath.mpf(rate), c, 0, -rate),
                 ]
             else:
-                changes.append((start, c, fractions[c] * amount, 0))
-        changes.sort(key=lambda e: e[0])
-        stops = [(t, 0, None) for t in times] + [(e[0], -1, e) for e in changes]
+                events.append((start, c, fractions[c] * amount, 0))
+        events.sort(key=lambda e: e[0])
+        stops = [(t, 0, None) for t in times] + [(e[0], -1, e) for e in events]
+        stops += [(mpmath.mpf(t), -2, ()) for t in changes]
         stops.sort(key=lambda s: (s[0], s[1]))
         now, out = min([mpmath.mpf(times[0]), *(mpmath.mpf(d[0]) for d in doses)]), []
-        x, r = [mpmath.mpf(v) for v in x], [mpmath.mpf(v) for v in r]
+        x, r, flow = [mpmath.mpf(v) for v in x], [mpmath.mpf(v) for v in r], [mpmath.mpf(0)] * n
         for t, _, change in stops:
+            if change == () and t < now:
+                continue
             if t != now:
+                if changes:
+                    k, r, *_ = system(p, (now + t) / 2)
                 a = mpmath.zeros(n + 1)
                 for i in range(n):
-                    a[i, n] = r[i] * (t - now)
+                    a[i, n] = (r[i] + flow[i]) * (t - now)
                     for j in range(n):
                         a[i, j] = k[i][j] * (t - now)
                 e = mpmath.expm(a)
                 x = [mpmath.fsum(e[i, j] * x[j] for j in range(n)) + e[i, n] for i in range(n)]
                 now = t
             if change is None:
-                out.append(output(p, x))
+                out.append(output(p, x, t) if changes else output(p, x))
+            elif change == ():
+                continue
             else:
                 _, c, amount, rate = change
                 x[c] += amount
-                r[c] += rate
+                flow[c] += rate
         return out
 
     return solution
