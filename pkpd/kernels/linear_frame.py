@@ -128,9 +128,7 @@ def _from_coefficients(order, p, system):
                     m[a, b, s] += coefficients[row] * inverse[a, i] * vectors[j, b]
             else:
                 base[a, 1 + s] += coefficients[row] * inverse[a, i]
-    return Frame(
-        usable, values, vectors, inverse, k, active, m, base, np.zeros((n, n, 0)), np.zeros((n, 0))
-    )
+    return Frame(usable, values, vectors, inverse, k, active, m, base, np.zeros((n, n, 0)), np.zeros((n, 0)))
 
 
 @kernel()

@@ -59,9 +59,7 @@ def test_lower_orders_give_the_same_numbers():
 
 def test_a_matrix_that_is_not_finite_gives_numbers_that_are_not_finite():
     for bad in (np.nan, np.inf):
-        assert not np.all(
-            np.isfinite(exponential(0, np.array([[bad, 0.0], [1.0, -1.0]]), *NOTHING)[0])
-        )
+        assert not np.all(np.isfinite(exponential(0, np.array([[bad, 0.0], [1.0, -1.0]]), *NOTHING)[0]))
 
 
 def test_a_matrix_that_curves_brings_its_second_derivatives():
@@ -70,7 +68,9 @@ def test_a_matrix_that_curves_brings_its_second_derivatives():
     _, ep, epp = exponential(2, a, b[None], c[None, None])
 
     def curve(u):
-        return list(mpmath.expm(mpmath.matrix(a) + u[0] * mpmath.matrix(b) + u[0] ** 2 / 2 * mpmath.matrix(c)))
+        return list(
+            mpmath.expm(mpmath.matrix(a) + u[0] * mpmath.matrix(b) + u[0] ** 2 / 2 * mpmath.matrix(c))
+        )
 
     _, first, second = (x.reshape(3, 3) for x in directional(curve, [0.0], [1.0]))
     np.testing.assert_allclose(ep[0], first, rtol=0, atol=1e-14 * np.abs(first).max())

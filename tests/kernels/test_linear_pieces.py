@@ -37,9 +37,9 @@ def covariates(m):
 
 
 def frame():
-    rows = [
-        dict(TIME=t, EVID=1, AMT=a, RATE=r, CMT=c + 1, DV=np.nan) for t, a, c, r in DOSES
-    ] + [dict(TIME=t, EVID=0, AMT=0.0, RATE=0.0, CMT=2, DV=1.0) for t in TIMES]
+    rows = [dict(TIME=t, EVID=1, AMT=a, RATE=r, CMT=c + 1, DV=np.nan) for t, a, c, r in DOSES] + [
+        dict(TIME=t, EVID=0, AMT=0.0, RATE=0.0, CMT=2, DV=1.0) for t in TIMES
+    ]
     rows += [dict(TIME=t, EVID=2, AMT=0.0, RATE=0.0, CMT=2, DV=np.nan) for t in WEIGHTS]
     rows.sort(key=lambda r: (r["TIME"], r["EVID"] != 1))
     table = pd.DataFrame(rows)
@@ -99,9 +99,7 @@ def test_value_and_both_orders_of_derivatives_are_those_of_mpmath(problem):
     assert code == status.OK
     v = np.random.default_rng(4).uniform(0.3, 1, len(values)) * values
     exact = twins.directional(twins.linear(system, output, DOSES, TIMES, CHANGES), values, v)
-    for ours, theirs in zip(
-        (f, gradient @ v, np.einsum("a,oab,b->o", v, hessian, v)), exact, strict=True
-    ):
+    for ours, theirs in zip((f, gradient @ v, np.einsum("a,oab,b->o", v, hessian, v)), exact, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-11 * np.abs(theirs).max())
 
 

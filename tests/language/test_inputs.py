@@ -114,7 +114,7 @@ def test_only_columns_that_vary_become_inputs():
     assert constant.inputs.names == () and constant.structure.linear and constant.n_slots == 2
     problem = bind(oral(), data())
     assert problem.inputs.describe() == "WT (nocb)"
-    assert not problem.structure.linear
+    assert problem.structure.linear and not bind(oral("linear"), data()).structure.linear  # steps, lines
     assert problem.n_slots == 2  # CL/V at the weight 1, and 1/V of it
 
 
