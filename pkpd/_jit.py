@@ -62,7 +62,8 @@ class System(NamedTuple):
         Compartments, and parameter slots (P).
     table : (S, 3) int array
         Linear system without time-varying inputs: rows (i, j, slot): K[i, j] gains coefficient·p[slot]; j = n is a constant
-        input, slot -1 a plain number. Otherwise: rows (i, a, b) of the second derivatives that ``hessian`` fills, over states and then slots.
+        input, slot -1 a plain number. Otherwise: rows (i, a, b) of the second derivatives that ``hessian`` fills, over states
+        and then slots.
     coefficients : (S,) array
         Of a linear system.
     event_slots : (7, places) int array

@@ -146,5 +146,5 @@ def test_a_covariate_on_lines_is_no_system_of_pieces():
 
     data = pkpd.read_dataset(frame().drop(columns="CMT"))
     assert not bind(pkpd.model(model), data).structure.linear
-    with pytest.raises(pkpd.ModelError, match="E_MODEL_NOT_LINEAR.*vary on lines"):
+    with pytest.raises(pkpd.ModelError, match=r"E_MODEL_NOT_LINEAR.*vary on lines"):
         bind(pkpd.model(model), data, Solver("linear"))
