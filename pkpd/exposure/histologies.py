@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError
-from pkpd.exposure.metrics import METRICS, ExposureProblem
-from pkpd.language.scales import Values
+from pkpd.exposure.metrics import compute_metrics, parsed_metrics
+from pkpd.exposure.problem import ExposureProblem
 from pkpd.population import PopulationFit
 from pkpd.results import result
 from pkpd.simulation import Regimen
@@ -22,7 +23,7 @@ __all__ = ["HistologyExposure", "histology_exposure"]
 @result
 @dataclass(frozen=True)
 class HistologyExposure:
-    """Mean log exposure per histology, marginal over its own covariates, with the covariance of the means.
+    """Mean log exposure per histology, marginal over its own covariates or at equal ones, with the covariance of the means.
 
     Attributes
     ----------
@@ -32,9 +33,12 @@ class HistologyExposure:
     n : (K,) int array
         Subjects.
     log_mean : (K,) array
-        Mean over the histology's subjects of the log metric of the typical subject (etas zero) with their covariates.
+        Mean over the histology's subjects (adjusted: over all) of the log metric of the typical subject (etas zero) with their
+        covariates.
     covariance : (K, K) array
         Of ``log_mean``, by the delta method from the covariance of the estimates.
+    adjusted : bool
+        Whether every histology was given the covariates of all subjects.
     """
 
     metric: str
@@ -42,6 +46,7 @@ class HistologyExposure:
     n: np.ndarray
     log_mean: np.ndarray
     covariance: np.ndarray
+    adjusted: bool = False
 
     def ratio(
         self, reference: str, *, level: float = 0.90, bounds: tuple[float, float] = (0.8, 1.25)
@@ -118,8 +123,9 @@ def histology_exposure(
     interval: float,
     histology: str | None = None,
     output: str | None = None,
+    adjusted: bool = False,
 ) -> HistologyExposure:
-    """Marginal exposure of each histology under one planned regimen.
+    """Exposure of each histology under one planned regimen.
 
     Parameters
     ----------
@@ -128,25 +134,25 @@ def histology_exposure(
     regimen : Regimen or mapping of ID to Regimen
         The planned reference regimen.
     metric : str
-        One of :data:`pkpd.exposure.METRICS`.
+        As for :func:`pkpd.exposure_metrics`, without TABOVE.
     interval : float
         Dosing interval.
     histology : str, optional
         Column of the histology; the data set's own by default.
     output : str, optional
         The observation; the first by default.
+    adjusted : bool
+        False: marginal, each histology with the covariates of its own subjects. True: conditional, every histology with the
+        covariates of all subjects (standardisation), so that a ratio is what histology alone makes of it.
 
     Raises
     ------
     InputError
-        ``E_METRIC``, ``E_HISTOLOGY``.
+        ``E_METRIC``, ``E_HISTOLOGY``, ``E_NO_EFFECT`` if adjusted and the model has no effect of histology.
     FitError
         ``E_NO_COVARIANCE`` if the covariance step of the fit failed.
     """
-    if metric not in METRICS:
-        raise InputError(
-            "E_METRIC", f"exposure metric {metric!r} is unknown.", f"Known: {', '.join(METRICS)}."
-        )
+    wanted = _metric(metric)
     column = histology or fit.data.histology
     if column is None or column not in fit.data.frame.columns:
         raise InputError(
@@ -160,16 +166,27 @@ def histology_exposure(
             f"the fit has no covariance of its estimates ({fit.covariance_status}).",
             "Simplify the model.",
         )
-    labels = fit.data.frame[column].iloc[fit.data.offsets[:-1]].astype(str).to_numpy()
+    raw = fit.data.frame[column].iloc[fit.data.offsets[:-1]]
+    labels = raw.astype(str).to_numpy()
     levels = tuple(dict.fromkeys(labels.tolist()))
+    n = np.array([(labels == level).sum() for level in levels])
+    data = fit.data
+    if adjusted:
+        if column not in [f.name for f in fit.model.factors]:
+            raise InputError(
+                "E_NO_EFFECT",
+                f"model {fit.model.name} has no effect of {column}: at equal covariates all histologies are alike.",
+                f"Fit model.with_effect(…, {column!r}, reference=…).",
+            )
+        data, regimen, labels = _standardised(data, regimen, column, dict(zip(labels, raw, strict=True)))
     member = np.array([labels == level for level in levels], dtype=float)
-    n = member.sum(axis=1)
-    exposure = ExposureProblem(fit, regimen, interval, output)
+    member /= member.sum(axis=1, keepdims=True)
+    exposure = ExposureProblem(fit, regimen, interval, output, data)
     typical = np.zeros((exposure.problem.n_subjects, exposure.problem.n_eta))
     steady = exposure.steady(exposure.values(), typical) if metric.endswith("SS") else 0
 
     def means(estimates: pd.Series) -> np.ndarray:
-        x = _metric(exposure, metric, steady, exposure.values(estimates), typical)
+        x = compute_metrics(exposure, wanted, steady, exposure.values(estimates), typical)[:, 0]
         if np.any(x <= 0):
             who = exposure.problem.subjects[np.flatnonzero(x <= 0)[:8]]
             raise FitError(
@@ -177,7 +194,7 @@ def histology_exposure(
                 f"{metric} is not positive for ID {', '.join(map(str, who))}.",
                 "Check their doses.",
             )
-        return member @ np.log(x) / n
+        return member @ np.log(x)
 
     estimates = fit.parameter_estimates
     se = np.sqrt(np.diag(fit.covariance_matrix))
@@ -191,15 +208,31 @@ def histology_exposure(
             down.iloc[i] -= h
             gradient[:, i] = (means(up) - means(down)) / (2 * h)
     covariance = gradient @ fit.covariance_matrix.to_numpy() @ gradient.T
-    return HistologyExposure(metric, levels, n.astype(int), means(estimates), covariance)
+    return HistologyExposure(metric, levels, n.astype(int), means(estimates), covariance, adjusted)
 
 
-def _metric(
-    exposure: ExposureProblem, metric: str, steady: int, values: Values, etas: np.ndarray
-) -> np.ndarray:
-    if metric.startswith("CMAX"):
-        return exposure.peak(steady, values, etas)
-    if metric.startswith("CTROUGH"):
-        return exposure.trough(steady, values, etas)
-    area = exposure.area_over(steady, values, etas)
-    return area / exposure.interval if metric.startswith("CAVG") else area
+def _metric(metric: str) -> list[tuple[str, str]]:
+    wanted = parsed_metrics([metric], threshold=0.0)
+    if wanted[0][0] == "TABOVE":
+        raise InputError(
+            "E_METRIC",
+            f"{metric} has no ratio: a time above a threshold may be 0.",
+            "Compare AUC, CMAX, CMIN, CTROUGH or CAVG.",
+        )
+    return wanted
+
+
+def _standardised(
+    data: Dataset, regimen: Any, column: str, raw: Mapping[str, Any]
+) -> tuple[Dataset, Any, np.ndarray]:
+    """Every subject once in each histology, with its own covariates and regimen."""
+    n, subjects = data.n_subjects, data.subjects.tolist()
+    copies = data.select(subjects * len(raw), ids=range(1, n * len(raw) + 1))
+    labels = np.repeat(list(raw), n)
+    frame = copies.frame.copy()
+    sizes = np.diff(copies.offsets)
+    cells = np.repeat(np.array([raw[label] for label in labels], dtype=object), sizes)
+    frame[column] = pd.Series(cells, index=frame.index).infer_objects()
+    if isinstance(regimen, Mapping):
+        regimen = {i: regimen[who] for i, who in enumerate(subjects * len(raw), 1) if who in regimen}
+    return replace(copies, frame=frame), regimen, labels

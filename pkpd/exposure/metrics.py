@@ -1,226 +1,131 @@
-"""AUC, Cmax, Ctrough and Cavg over the first dosing interval and at steady state."""
+"""AUC, Cmax, Cmin, Ctrough, Cavg and time above a threshold, of any dosing interval and at steady state, per subject."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pkpd.errors import FitError, InputError
-from pkpd.language import Problem, bind
-from pkpd.language.scales import Scales, Values
+from pkpd.errors import InputError
+from pkpd.exposure.individual import conditional_covariance
+from pkpd.exposure.problem import ACTUAL, ExposureProblem
+from pkpd.language.scales import Values
 from pkpd.population import PopulationFit
 from pkpd.simulation import Regimen
-from pkpd.simulation.design import doses_for, records_at
-from pkpd.simulation.prediction import predictions
 
-__all__ = ["METRICS", "ExposureProblem", "exposure_metrics"]
+__all__ = ["METRICS", "compute_metrics", "exposure_metrics", "parsed_metrics"]
 
 METRICS = ("AUC1", "CMAX1", "CTROUGH1", "CAVG1", "AUCSS", "CMAXSS", "CTROUGHSS", "CAVGSS")
+"""What is computed if nothing is named."""
 
-_GRID = 121  # points over an interval in the search for Cmax, besides those around each dose
-_FINER = 61  # points in each finer search around the largest
-_SEARCHES = 6
-_STEADY = 1e-10  # relative change of AUC between one interval and one twice as late that counts as steady
-_MOST_INTERVALS = {True: 16384, False: 4096}  # of a linear system, of one that is stepped through
+_NAME = re.compile(r"(AUC|CMAX|CMIN|CTROUGH|CAVG|TABOVE|CUMAUC)([1-9][0-9]{0,3}|SS)\Z")
+_STEP = 1e-4  # of a random effect, for derivatives of logarithms: truncation and rounding errors are both below 1e-7
 
 
-class ExposureProblem:
-    """A fitted model with an area compartment, bound to the fit's subjects, under given regimens.
+def parsed_metrics(
+    metrics: Sequence[str], *, actual: bool = False, threshold: float | None = None
+) -> list[tuple[str, str]]:
+    """Take names apart: kind, and number of the dosing interval or ``"SS"``.
 
-    Parameters
-    ----------
-    fit : PopulationFit
-    regimen : Regimen or mapping
-        One for all, or one by ID.
-    interval : float
-        Length of the dosing interval (cycle) that AUC, Cmax and Cavg refer to.
-    output : str, optional
-        Observation whose exposure is wanted; the first by default.
+    Raises
+    ------
+    InputError
+        ``E_METRIC``.
     """
-
-    def __init__(
-        self,
-        fit: PopulationFit,
-        regimen: Regimen | Mapping[Any, Regimen],
-        interval: float,
-        output: str | None,
-    ) -> None:
-        if not (np.isfinite(interval) and interval > 0):
+    if isinstance(metrics, str) or not len(metrics):
+        raise InputError("E_METRIC", "no list of exposure metrics is given.", f"E.g. {list(METRICS)}.")
+    out = []
+    for name in metrics:
+        match = _NAME.match(name) if isinstance(name, str) else None
+        if match is None or name == "CUMAUCSS":
             raise InputError(
-                "E_INTERVAL", f"interval {interval!r} is not a positive time.", "Give the dosing interval."
+                "E_METRIC",
+                f"exposure metric {name!r}.",
+                "Known: AUC, CMAX, CMIN, CTROUGH, CAVG, TABOVE followed by the number of the dosing interval or SS, and CUMAUC "
+                "followed by a number.",
             )
-        self.interval = float(interval)
-        self.table = fit.data.frame.iloc[fit.data.offsets[:-1]]
-        names = [o.name for o in fit.model.observations]
-        if output is not None and output not in names:
+        if actual and match[2] == "SS":
             raise InputError(
-                "E_OUTPUT",
-                f"model {fit.model.name} observes no {output!r}.",
-                f"It observes {', '.join(names)}.",
+                "E_METRIC",
+                f"{name} belongs to a regimen that is repeated for ever; actual doses are not.",
+                "Ask for a numbered interval, or give the planned regimen.",
             )
-        self.output = names.index(output or names[0])
-        model = fit.model.with_area(names[self.output])
-        self.problem: Problem = bind(model, fit.data, fit.method.solver)
-        self.area = len(names)
-        self.estimates = fit.parameter_estimates
-        if not isinstance(regimen, Mapping):
-            self.regimens = [regimen] * self.problem.n_subjects
-        else:
-            absent = [s for s in self.problem.subjects if s not in regimen]
-            if absent:
-                raise InputError(
-                    "E_REGIMEN_ID",
-                    f"no regimen for ID {', '.join(map(str, absent[:8]))}.",
-                    "Give one for every subject.",
-                )
-            self.regimens = [regimen[s] for s in self.problem.subjects]
-        for regimen in {id(r): r for r in self.regimens}.values():
-            if not isinstance(regimen, Regimen):
-                raise InputError(
-                    "E_REGIMEN",
-                    f"{type(regimen).__name__} is not a regimen.",
-                    "Use pkpd.dose(…), or a mapping of ID to it.",
-                )
-        self._repeated: dict[int, Problem] = {}
-        self.steady_intervals: int | None = None
+        if match[1] == "TABOVE" and threshold is None:
+            raise InputError("E_METRIC", f"{name} needs a threshold.", "Give threshold=, a concentration.")
+        out.append((match[1], match[2]))
+    return out
 
-    def values(self, estimates: pd.Series | None = None) -> Values:
-        """Population parameters of the problem with its area compartment."""
-        scales = Scales(self.problem)
-        return scales.values(
-            (self.estimates if estimates is None else estimates).reindex(scales.names).to_numpy(float)
-        )
 
-    def _dosed(self, intervals: int) -> Problem:
-        if intervals not in self._repeated:
-            repeated = {id(r): r.repeated(self.interval, intervals) for r in self.regimens}
-            doses = doses_for(self.problem, self.table, [repeated[id(r)] for r in self.regimens])
-            self._repeated[intervals] = self.problem.with_records(doses, self.problem.records)
-        return self._repeated[intervals]
+def compute_metrics(
+    exposure: ExposureProblem,
+    wanted: Sequence[tuple[str, str]],
+    steady: int,
+    values: Values,
+    etas: np.ndarray,
+    threshold: float | None = None,
+) -> np.ndarray:
+    """Metrics (N, len(wanted)) at given parameters; ``steady`` is the dosing interval that stands for steady state."""
+    found: dict[tuple[str, int], np.ndarray] = {}
 
-    def at(
-        self, intervals: int, times: np.ndarray, endpoints: np.ndarray, values: Values, etas: np.ndarray
-    ) -> np.ndarray:
-        """Outputs (N, M) at ``times`` (N, M) or (M,) after ``intervals`` repeats of the regimen's first interval."""
-        problem = self._dosed(intervals)
-        grid = np.broadcast_to(times, (problem.n_subjects, np.shape(times)[-1]))
-        problem = problem.with_records(problem.doses, records_at(grid, endpoints))
-        f, _, status = predictions(problem, values, etas)
-        if status.any():
-            bad = problem.subjects[np.flatnonzero(status)[:8]]
-            raise FitError(
-                "E_PREDICTION",
-                f"no exposure for ID {', '.join(map(str, bad))}.",
-                "Check the parameters of those subjects.",
-            )
-        return f.reshape(grid.shape)
+    def metric(kind: str, k: int) -> np.ndarray:
+        if (kind, k) not in found:
+            if kind == "CMAX":
+                x = exposure.extreme(k, values, etas, 1.0)
+            elif kind == "CMIN":
+                x = exposure.extreme(k, values, etas, -1.0)
+            elif kind == "CTROUGH":
+                x = exposure.trough(k, values, etas)
+            elif kind == "TABOVE":
+                assert threshold is not None
+                x = exposure.time_above(k, threshold, values, etas)
+            elif kind == "CUMAUC":
+                x = exposure.area_over(0, k, values, etas)
+            elif kind == "CAVG":
+                x = metric("AUC", k) / exposure.interval
+            else:
+                x = exposure.area_over(k, k, values, etas)
+            found[kind, k] = x
+        return found[kind, k]
 
-    def area_over(
-        self, interval: int, values: Values, etas: np.ndarray, intervals: int | None = None
-    ) -> np.ndarray:
-        """AUC (N,) over dosing interval number ``interval`` (from 0)."""
-        tau = self.interval
-        edges = np.array([interval * tau, (interval + 1) * tau])
-        area = self.at(intervals or interval + 1, edges, np.array([self.area, self.area]), values, etas)
-        return area[:, 1] - area[:, 0]
-
-    def steady(self, values: Values, etas: np.ndarray) -> int:
-        """Number of a dosing interval (8, 16, 32 …) whose AUC no longer differs from that of one half as late.
-
-        Two neighbouring intervals would not do: a drug with a half-life of 50 intervals changes by 1 % from one to the next
-        of what is still missing.
-        """
-        # the stepper's own error, not the drug, decides below this
-        tolerance = _STEADY if self.problem.structure.linear else max(_STEADY, 100 * self.problem.solver.rtol)
-        interval = 8
-        before = self.area_over(interval // 2, values, etas)
-        while True:
-            after = self.area_over(interval, values, etas)
-            moving = np.abs(after - before) > tolerance * np.abs(after)
-            if not moving.any():
-                return interval
-            if 2 * interval > _MOST_INTERVALS[self.problem.structure.linear]:
-                break
-            interval, before = 2 * interval, after
-        who = self.problem.subjects[np.flatnonzero(moving)[:8]]
-        raise FitError(
-            "E_NO_STEADY_STATE",
-            f"exposure still changes after {interval} intervals of {self.interval:g} for ID {', '.join(map(str, who))}.",
-            "Check that the drug is eliminated, and the interval; or ask for first-interval metrics only.",
-        )
-
-    def _instants(self) -> np.ndarray:
-        """Fractions (N, M) of the interval at which to look for a peak first: a grid, and around each dose.
-
-        Concentrations jump at a bolus and turn at the end of an infusion; between doses they may peak early, so points
-        lie closer and closer towards each of those instants from above.
-        """
-        close = np.concatenate([[1e-9], 2.0 ** -np.arange(1, 17)])
-        even = np.linspace(0.0, 1.0, _GRID)
-        rows: dict[int, np.ndarray] = {}
-        for regimen in {id(r): r for r in self.regimens}.values():
-            turns = {
-                (t + length) / self.interval % 1.0
-                for d in regimen.doses
-                for t in d.times
-                if t < self.interval
-                for length in (0.0, d.infusion or 0.0)
-            }
-            near = [turn + close * (1.0 - turn) for turn in sorted(turns)]
-            rows[id(regimen)] = np.unique(np.concatenate([even, sorted(turns), *near]))
-        width = max(len(r) for r in rows.values())
-        padded = {k: np.pad(r, (0, width - len(r)), constant_values=1.0) for k, r in rows.items()}
-        return np.array([padded[id(r)] for r in self.regimens])
-
-    def peak(self, interval: int, values: Values, etas: np.ndarray) -> np.ndarray:
-        """Largest concentration (N,) within dosing interval number ``interval``."""
-        tau, start = self.interval, interval * self.interval
-        rows = np.arange(self.problem.n_subjects)
-        grid = start + tau * self._instants()
-        # the instant after a bolus is the peak of an intravenous dose: look just inside the interval
-        grid[:, 0] += 1e-9 * tau
-        best = np.zeros(len(rows))
-        for _ in range(_SEARCHES):
-            width = grid.shape[1]
-            c = self.at(interval + 1, grid, np.full(width, self.output), values, etas)
-            top = c.argmax(axis=1)
-            best = np.maximum(best, c[rows, top])
-            # two points away: the next one may be so close that rounding alone decides which of them is larger
-            low, high = grid[rows, np.maximum(top - 2, 0)], grid[rows, np.minimum(top + 2, width - 1)]
-            grid = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, _FINER)
-        return best
-
-    def trough(self, interval: int, values: Values, etas: np.ndarray) -> np.ndarray:
-        """Concentration (N,) at the end of dosing interval number ``interval``, before the next dose."""
-        end = np.array([(interval + 1) * self.interval])
-        return self.at(interval + 1, end, np.array([self.output]), values, etas)[:, 0]
+    columns = [metric(kind, steady if number == "SS" else int(number) - 1) for kind, number in wanted]
+    return np.column_stack(columns)
 
 
 def exposure_metrics(
     fit: PopulationFit,
     metrics: Sequence[str] = METRICS,
     *,
-    regimen: Regimen | Mapping[Any, Regimen],
+    regimen: Regimen | Mapping[Any, Regimen] | str,
     interval: float,
-    output: str | None = None,
+    output: str | Sequence[str] | None = None,
+    threshold: float | None = None,
+    level: float | None = None,
 ) -> pd.DataFrame:
-    """Exposure of each subject at its empirical Bayes estimates under a planned regimen.
+    """Exposure of each subject at its empirical Bayes estimates.
 
     Parameters
     ----------
     fit : PopulationFit
         A fit that contains the histology effect, if the metrics are to be regressors.
     metrics : sequence of str
-        Among ``AUC1 CMAX1 CTROUGH1 CAVG1`` (first dosing interval) and ``AUCSS CMAXSS CTROUGHSS CAVGSS`` (steady state).
-    regimen : Regimen or mapping of ID to Regimen
-        The planned doses; those of the first interval are repeated, whatever their number.
+        ``AUC``, ``CMAX``, ``CMIN``, ``CTROUGH`` (at the end), ``CAVG`` or ``TABOVE`` (time above ``threshold``), each followed by
+        the number of the dosing interval (``AUC1``, ``CMAX3``) or ``SS`` (steady state); ``CUMAUC3`` is the area over the first
+        three intervals.
+    regimen : Regimen, mapping of ID to Regimen, or ``"actual"``
+        Planned doses: those of the first interval are repeated, whatever their number. ``"actual"``: the doses of the data
+        as they were given; intervals are then counted from the first one.
     interval : float
         Length of the dosing interval (cycle), in the time unit of the data.
-    output : str, optional
-        The observation; the first by default.
+    output : str or sequence of str, optional
+        The observation (analyte); the first by default. Of several, columns are named ``AUC1[parent]``.
+    threshold : float, optional
+        Of TABOVE, in the unit of the observation.
+    level : float, optional
+        Adds columns ``AUC1_lower`` and ``AUC1_upper`` with that coverage: the uncertainty of the subject's own random effects
+        given its data (log-normal, by the delta method). That of the population parameters is not in them.
 
     Returns
     -------
@@ -230,30 +135,71 @@ def exposure_metrics(
     Raises
     ------
     InputError
-        ``E_METRIC``, ``E_INTERVAL``, ``E_OUTPUT``, ``E_REGIMEN_ID``, ``E_REGIMEN_PERIOD``.
+        ``E_METRIC``, ``E_INTERVAL``, ``E_OUTPUT``, ``E_REGIMEN_ID``, ``E_REGIMEN_PERIOD``, ``E_LEVEL``, ``E_EXPOSURE_ACTUAL``.
     FitError
         ``E_NO_STEADY_STATE`` if exposure keeps changing.
     """
-    unknown = [m for m in metrics if m not in METRICS]
-    if unknown or not len(metrics):
+    actual = isinstance(regimen, str) and regimen == ACTUAL
+    if threshold is not None and not (np.isfinite(threshold) and threshold > 0):
+        raise InputError("E_METRIC", f"threshold {threshold!r} is not positive.", "Give a concentration.")
+    if level is not None and not 0 < level < 1:
+        raise InputError("E_LEVEL", f"level {level!r} is not a probability.", "Give e.g. 0.90.")
+    wanted = parsed_metrics(metrics, actual=actual, threshold=threshold)
+    if threshold is not None and not any(kind == "TABOVE" for kind, _ in wanted):
         raise InputError(
-            "E_METRIC",
-            f"exposure metric {unknown[0] if unknown else 'list is empty'!r}.",
-            f"Known: {', '.join(METRICS)}.",
+            "E_METRIC", "threshold= has no effect without TABOVE.", 'Ask for "TABOVE1", or leave it out.'
         )
-    exposure = ExposureProblem(fit, regimen, interval, output)
-    values, etas = exposure.values(), fit.individual_estimates.to_numpy()
-    out: dict[str, np.ndarray] = {}
-    first = {m for m in metrics if m.endswith("1")}
-    for suffix, wanted in (("1", first), ("SS", set(metrics) - first)):
-        if not wanted:
-            continue
-        k = 0 if suffix == "1" else exposure.steady(values, etas)
-        if wanted & {f"AUC{suffix}", f"CAVG{suffix}"}:
-            out[f"AUC{suffix}"] = exposure.area_over(k, values, etas)
-            out[f"CAVG{suffix}"] = out[f"AUC{suffix}"] / interval
-        if f"CMAX{suffix}" in wanted:
-            out[f"CMAX{suffix}"] = exposure.peak(k, values, etas)
-        if f"CTROUGH{suffix}" in wanted:
-            out[f"CTROUGH{suffix}"] = exposure.trough(k, values, etas)
-    return pd.DataFrame({m: out[m] for m in metrics}, index=pd.Index(exposure.problem.subjects, name="ID"))
+    several = output is not None and not isinstance(output, str)
+    tables = []
+    for name in output if several and output is not None else [output]:
+        exposure = ExposureProblem(fit, regimen, interval, name)  # type: ignore[arg-type]
+        values, etas = exposure.values(), fit.individual_estimates.to_numpy()
+        steady = exposure.steady(values, etas) if any(k == "SS" for _, k in wanted) else 0
+        table = pd.DataFrame(
+            compute_metrics(exposure, wanted, steady, values, etas, threshold),
+            columns=list(metrics),
+            index=pd.Index(exposure.problem.subjects, name="ID"),
+        )
+        if level is not None:
+            se = _log_errors(fit, exposure, wanted, steady, values, etas, threshold)
+            table = _with_limits(table, se, level)
+        if several:
+            table.columns = pd.Index([f"{c}[{name}]" for c in table.columns])
+        tables.append(table)
+    return pd.concat(tables, axis=1)
+
+
+def _log_errors(
+    fit: PopulationFit,
+    exposure: ExposureProblem,
+    wanted: Sequence[tuple[str, str]],
+    steady: int,
+    values: Values,
+    etas: np.ndarray,
+    threshold: float | None,
+) -> np.ndarray:
+    """Standard errors (N, metrics) of the logarithm of each metric, from the uncertainty of the subject's etas."""
+    covariance = conditional_covariance(fit)
+    slopes = np.zeros((etas.shape[0], len(wanted), etas.shape[1]))
+    for e in range(etas.shape[1]):
+        moved = [etas.copy(), etas.copy()]
+        moved[0][:, e] += _STEP
+        moved[1][:, e] -= _STEP
+        with np.errstate(divide="ignore", invalid="ignore"):
+            up, down = (
+                np.log(compute_metrics(exposure, wanted, steady, values, m, threshold)) for m in moved
+            )
+            slopes[:, :, e] = (up - down) / (2 * _STEP)
+    return np.sqrt(np.einsum("nme,nef,nmf->nm", slopes, covariance, slopes))
+
+
+def _with_limits(table: pd.DataFrame, se: np.ndarray, level: float) -> pd.DataFrame:
+    from scipy.special import ndtri
+
+    z = float(ndtri(0.5 + level / 2))
+    columns: dict[str, Any] = {}
+    for j, name in enumerate(table.columns):
+        columns[name] = table[name]
+        columns[f"{name}_lower"] = table[name] * np.exp(-z * se[:, j])
+        columns[f"{name}_upper"] = table[name] * np.exp(z * se[:, j])
+    return pd.DataFrame(columns, index=table.index)

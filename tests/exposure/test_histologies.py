@@ -11,7 +11,7 @@ from scipy import stats
 
 import pkpd
 from pkpd import exp
-from pkpd.exposure import HistologyExposure
+from pkpd.exposure import HistologyExposure, mediation
 from pkpd.exposure.histologies import histology_exposure
 from pkpd.results import from_json, to_json
 
@@ -94,6 +94,70 @@ def test_effects_alone_make_the_ratio_at_equal_weight(fit):
         assert found.log_ratio[site] == pytest.approx(expected, abs=1e-9)
 
 
+def test_at_equal_covariates_the_effect_alone_is_left(fit):
+    """Clearance is a product, so that the weights cancel whatever they are: the ratio is the effect, with its SE."""
+    found = histology_exposure(fit, pkpd.dose(DOSE), interval=TAU, adjusted=True)
+    assert found.adjusted and found.n.tolist() == [16, 14, 6]
+    ratio = found.ratio("lung").set_index("histology")
+    p, se = fit.parameter_estimates, fit.standard_errors
+    for site in ("skin", "colon"):
+        assert ratio.log_ratio[site] == pytest.approx(-p[f"CL(TUMOR={site})"], abs=1e-9)
+        assert ratio.log_ratio_se[site] == pytest.approx(se[f"CL(TUMOR={site})"], rel=1e-6)
+    # each histology has the mean over all subjects, not over its own
+    weight = np.log(fit.data.subject_table().WT / 70).mean()
+    assert found.log_mean[0] == pytest.approx(np.log(DOSE / p["CL"]) - p["POWER"] * weight, abs=1e-9)
+    # a trough is no product: the mean over all subjects is not that of a mean subject
+    trough = histology_exposure(fit, pkpd.dose(DOSE), metric="CTROUGHSS", interval=TAU, adjusted=True)
+    cl = p["CL"] * np.exp(p["CL(TUMOR=skin)"]) * (fit.data.subject_table().WT / 70) ** p["POWER"]
+    gone = np.exp(-cl / p["V"] * TAU)
+    expected = np.log(DOSE / p["V"] * gone / (1 - gone)).mean()
+    assert trough.log_mean[1] == pytest.approx(expected, abs=1e-8)
+    regimens = {i: pkpd.dose(DOSE * (1 + i % 2)) for i in fit.data.subjects.tolist()}
+    each = histology_exposure(fit, regimens, interval=TAU, adjusted=True)
+    np.testing.assert_allclose(each.log_mean - found.log_mean, np.log(2) / 2, atol=1e-9)
+
+
+def test_mediation_by_weight(fit):
+    """Weight explains what the histologies' weights differ by, as far as the smaller model took it for histology."""
+    wt = fit.data.covariates
+    assert wt == ("WT",)
+
+    @pkpd.model
+    def alone(m):
+        """The same without weight."""
+        cl, v, site = (
+            m.theta("CL", 2.0, lower=0),
+            m.theta("V", 20.0, lower=0),
+            m.factor("TUMOR", reference="lung"),
+        )
+        cl = m.parameter("CL", cl * exp(m.eta("CL", variance=0.06) + site.effect("CL")))
+        v = m.parameter("V", v * exp(m.eta("V", variance=0.04)))
+        central = m.compartment("central")
+        m.ode(central, -cl / v * central)
+        m.observe("cp", central / v, proportional=m.sigma("PROP", 0.15))
+
+    small = pkpd.fit(alone, fit.data)
+    table = mediation({"site": small, "+ WT": fit}, pkpd.dose(DOSE), reference="lung", interval=TAU)
+    assert list(table.model) == ["site"] * 3 + ["+ WT"] * 3
+    keyed = table.set_index(["model", "histology"])
+    for site in ("skin", "colon"):
+        before, after = (-f.parameter_estimates[f"CL(TUMOR={site})"] for f in (small, fit))
+        own = keyed.loc[("+ WT", site)]
+        assert own.log_ratio == pytest.approx(after, abs=1e-9)
+        assert own.explained == pytest.approx(before - after, abs=1e-9)
+        assert own.explained_percent == pytest.approx(100 * (before - after) / before, rel=1e-6)
+        z, se = 1.6448536269514722, fit.standard_errors[f"CL(TUMOR={site})"]
+        assert own.lower == pytest.approx(np.exp(after - z * se), rel=1e-6)
+        assert keyed.loc[("site", site)].explained == 0
+    assert keyed.ofv_change[("+ WT", "lung")] == pytest.approx(fit.ofv - small.ofv, abs=1e-12)
+    assert fit.ofv < small.ofv
+    with pytest.raises(pkpd.InputError, match="E_MEDIATION"):
+        mediation({"site": small}, pkpd.dose(DOSE), reference="lung", interval=TAU)
+    other = dataclasses.replace(small, data=dataclasses.replace(small.data, sha256="other"))
+    with pytest.raises(pkpd.InputError, match="E_MEDIATION"):
+        mediation({"site": other, "+ WT": fit}, pkpd.dose(DOSE), reference="lung", interval=TAU)
+
+
 def test_covariance_agrees_with_parametric_simulation(fit):
     """Draws of the estimates pushed through the closed form: linear enough at these standard errors."""
     found = histology_exposure(fit, pkpd.dose(DOSE), interval=TAU)
@@ -169,6 +233,10 @@ def test_ratio_refusals():
 def test_refusals(fit):
     with pytest.raises(pkpd.InputError, match="E_METRIC"):
         histology_exposure(fit, pkpd.dose(1), metric="AUC", interval=TAU)
+    with pytest.raises(pkpd.InputError, match=r"E_METRIC.*TABOVE1"):
+        histology_exposure(fit, pkpd.dose(1), metric="TABOVE1", interval=TAU)
+    with pytest.raises(pkpd.InputError, match=r"E_NO_EFFECT.*WT"):
+        histology_exposure(fit, pkpd.dose(1), interval=TAU, histology="WT", adjusted=True)
     with pytest.raises(pkpd.InputError, match=r"E_HISTOLOGY.*SITE"):
         histology_exposure(fit, pkpd.dose(1), interval=TAU, histology="SITE")
     nothing = dataclasses.replace(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 
 import pkpd
 from pkpd import exp
@@ -249,6 +250,150 @@ def test_regimen_per_subject_and_per_covariate(intravenous):
     np.testing.assert_allclose(found.AUCSS, 2 * np.array([50.0, 70.0, 90.0]) / cl, rtol=1e-10)
 
 
+@pytest.mark.parametrize("threshold", [0.5, 2.0, 3.5, 7.0, 60.0])
+def test_later_intervals_and_time_above_a_threshold(intravenous, threshold):
+    """A bolus every 12 h, by the sums of exponentials."""
+    names = ["AUC3", "CUMAUC3", "CMAX3", "CMIN3", "CTROUGH3", "CAVG3", "TABOVE1", "TABOVE3", "TABOVESS"]
+    found = pkpd.exposure_metrics(
+        intravenous, names, regimen=pkpd.dose(100), interval=TAU, threshold=threshold
+    )
+    own = intravenous.individual_parameters
+    k = own.CL / own.V
+    gone = np.exp(-k * TAU)
+    peak = 100 / own.V * (1 + gone + gone**2)
+    expected = {
+        "AUC3": 100 / own.CL * (1 - gone**3),
+        "CUMAUC3": 100 / own.CL * sum(1 - gone**j for j in (1, 2, 3)),
+        "CMAX3": peak,
+        "CMIN3": peak * gone,
+        "CTROUGH3": peak * gone,
+        "CAVG3": 100 / own.CL * (1 - gone**3) / TAU,
+    }
+    for name, top in (("1", 100 / own.V), ("3", peak), ("SS", 100 / own.V / (1 - gone))):
+        expected["TABOVE" + name] = (np.log(top / threshold) / k).clip(0, TAU)
+    for name, values in expected.items():
+        tolerance = 3e-9 if "MAX" in name else 1e-8
+        # a crossing is found by a straight line over TAU/120/60: its square times the curvature
+        absolute = 2e-6 if "TABOVE" in name else 0
+        np.testing.assert_allclose(found[name], values, rtol=tolerance, atol=absolute, err_msg=name)
+
+
+def test_time_above_between_two_crossings(intravenous, by_mouth):
+    """During an infusion the concentration rises through the threshold, afterwards it falls through it."""
+    found = pkpd.exposure_metrics(
+        intravenous, ["TABOVE1"], regimen=pkpd.dose(100, infusion=5), interval=24, threshold=1.0
+    )
+    for i, own in intravenous.individual_parameters.iterrows():
+        k, level = own.CL / own.V, 20 / own.CL
+        up = -np.log(1 - 1.0 / level) / k
+        down = 5 + np.log(level * (1 - np.exp(-5 * k)) / 1.0) / k
+        assert found.TABOVE1[i] == pytest.approx(
+            min(down, 24) - up, abs=1e-5
+        )  # as above, of a longer interval
+    found = pkpd.exposure_metrics(by_mouth, ["TABOVE2"], regimen=pkpd.dose(100), interval=TAU, threshold=2.0)
+    for i, own in by_mouth.individual_parameters.iterrows():
+
+        def over(t, own=own):
+            doses = [(0, 100), (TAU, 100)]
+            kind = {"ka": 1.1, "lag": 0.8, "bioavailability": 0.7}
+            return naive.concentration([TAU + t], doses, own.CL, (own.V,), **kind)[0] - 2.0
+
+        fine = np.linspace(0, TAU, 601)
+        values = np.array([over(t) for t in fine])
+        ends = [brentq(over, fine[j], fine[j + 1]) for j in np.flatnonzero(np.diff(values > 0))]
+        edges = np.concatenate([[0], ends, [TAU]])
+        expected = sum(b - a for a, b in itertools.pairwise(edges) if over((a + b) / 2) > 0)
+        assert found.TABOVE2[i] == pytest.approx(expected, abs=1e-5)
+
+
+def test_actual_doses():
+    """Doses that were late, halved and missed; intervals are counted from each subject's first dose."""
+    given = {1: [(0.0, 100.0), (13.0, 100.0), (24.0, 50.0)], 2: [(5.0, 100.0), (29.0, 100.0)]}
+    rows = []
+    for i, doses in given.items():
+        rows += [{"ID": i, "TIME": t, "EVID": 1, "AMT": a, "DV": np.nan} for t, a in doses]
+        rows += [{"ID": i, "TIME": t, "EVID": 0, "AMT": 0.0, "DV": y} for t, y in ((8.0, 3.0), (40.0, 1.0))]
+    data = pkpd.read_dataset(pd.DataFrame(rows).sort_values(["ID", "TIME"], kind="stable"))
+    fit = at_the_start(bolus, data)
+    names = ["AUC1", "AUC2", "CUMAUC3", "CMAX2", "CTROUGH1", "CMIN2"]
+    found = pkpd.exposure_metrics(fit, names, regimen="actual", interval=TAU)
+    for i, own in fit.individual_parameters.iterrows():
+        k, start = own.CL / own.V, given[i][0][0]
+
+        def at(t, i=i, own=own, k=k):
+            return sum(a / own.V * np.exp(-k * (t - d)) for d, a in given[i] if d <= t)
+
+        def area(a, b, i=i, own=own, k=k):
+            share = [(x, np.exp(-k * max(a - d, 0)) - np.exp(-k * (b - d))) for d, x in given[i] if d < b]
+            return sum(x / own.CL * s for x, s in share)
+
+        instants = [start + 12, *(d for d, _ in given[i] if start + 12 <= d < start + 24)]
+        expected = {
+            "AUC1": area(start, start + 12),
+            "AUC2": area(start + 12, start + 24),
+            "CUMAUC3": area(start, start + 36),
+            "CMAX2": max(at(t) for t in instants),
+            "CTROUGH1": at(start + 12 - 1e-12),
+            "CMIN2": min(at(t - 1e-12) for t in [*instants[1:], start + 24]),
+        }
+        for name, value in expected.items():
+            # extremes are met to 1e-9 of an interval
+            assert found[name][i] == pytest.approx(value, rel=1e-8), (i, name)
+
+
+def test_actual_doses_that_areas_cannot_follow():
+    frame = few_samples().frame[["ID", "TIME", "EVID", "AMT", "DV"]]
+    steady = frame.assign(SS=np.where(frame.EVID == 1, 1, 0), II=np.where(frame.EVID == 1, 12.0, 0.0))
+    fit = at_the_start(bolus, pkpd.read_dataset(steady))
+    with pytest.raises(pkpd.InputError, match=r"E_EXPOSURE_ACTUAL.*steady-state"):
+        pkpd.exposure_metrics(fit, ["AUC1"], regimen="actual", interval=TAU)
+
+
+def test_limits_of_a_subject(intravenous):
+    """AUC at steady state is dose/CL: the SE of its logarithm is that of the subject's eta on CL."""
+    found = pkpd.exposure_metrics(
+        intravenous, ["AUCSS", "CMAX1"], regimen=pkpd.dose(100), interval=TAU, level=0.90
+    )
+    assert list(found) == ["AUCSS", "AUCSS_lower", "AUCSS_upper", "CMAX1", "CMAX1_lower", "CMAX1_upper"]
+    times, eps = np.array([3.0, 9.0]), 1e-6
+    for i, own in intravenous.individual_parameters.iterrows():
+
+        def c(cl, v):
+            return naive.concentration(times, [(0, 100)], cl, (v,))
+
+        f = c(own.CL, own.V)
+        slopes = [
+            (c(own.CL * np.exp(eps), own.V) - f) / eps,
+            (c(own.CL, own.V * np.exp(eps)) - f) / eps,
+        ]
+        j = np.array(slopes).T / (0.2 * f)[:, None]
+        covariance = np.linalg.inv(j.T @ j + np.diag([1 / 0.2, 1 / 0.1]))
+        for name, spread in (("AUCSS", covariance[0, 0]), ("CMAX1", covariance[1, 1])):
+            half = np.log(found[f"{name}_upper"][i] / found[name][i])
+            assert half == pytest.approx(1.6448536 * np.sqrt(spread), rel=1e-5)
+            assert np.log(found[name][i] / found[f"{name}_lower"][i]) == pytest.approx(half, rel=1e-12)
+
+
+def test_several_outputs():
+    @pkpd.model
+    def pair(m):
+        """Parent and metabolite."""
+        cl = m.parameter("CL", m.theta("CL", 2.0, lower=0) * exp(m.eta("CL", variance=0.1)))
+        parent, metabolite = m.compartment("parent"), m.compartment("metabolite")
+        m.ode(parent, -cl / 20 * parent)
+        m.ode(metabolite, 0.4 * cl / 20 * parent - 0.3 * metabolite)
+        m.observe("cp", parent / 20, proportional=m.sigma("PROP", 0.2))
+        m.observe("cm", metabolite / 10, proportional=m.sigma("PROP2", 0.2))
+
+    fit = at_the_start(pair, few_samples())
+    found = pkpd.exposure_metrics(
+        fit, ["AUCSS", "CAVGSS"], regimen=pkpd.dose(100), interval=TAU, output=["cp", "cm"]
+    )
+    assert list(found) == ["AUCSS[cp]", "CAVGSS[cp]", "AUCSS[cm]", "CAVGSS[cm]"]
+    np.testing.assert_allclose(found["AUCSS[cp]"], 100 / fit.individual_parameters.CL, rtol=1e-9)
+    np.testing.assert_allclose(found["AUCSS[cm]"], 0.4 * 100 / (0.3 * 10), rtol=1e-9)
+
+
 def test_named_output():
     @pkpd.model
     def two(m):
@@ -270,7 +415,15 @@ def test_named_output():
 @pytest.mark.parametrize(
     ("given", "code"),
     [
-        ({"metrics": ["AUC2"]}, "E_METRIC"),
+        ({"metrics": ["AUC0"]}, "E_METRIC"),
+        ({"metrics": "AUC1"}, "E_METRIC"),
+        ({"metrics": ["CUMAUCSS"]}, "E_METRIC"),
+        ({"metrics": ["TABOVE1"]}, "E_METRIC"),
+        ({"threshold": 1.0}, "E_METRIC"),
+        ({"metrics": ["TABOVE1"], "threshold": -1.0}, "E_METRIC"),
+        ({"regimen": "actual", "metrics": ["AUCSS"]}, "E_METRIC"),
+        ({"regimen": "planned"}, "E_REGIMEN"),
+        ({"level": 90}, "E_LEVEL"),
         ({"metrics": []}, "E_METRIC"),
         ({"interval": 0.0}, "E_INTERVAL"),
         ({"interval": np.nan}, "E_INTERVAL"),
