@@ -1,5 +1,7 @@
 """Estimation of population models: settings objects, one entry point :func:`fit`, frozen results."""
 
+from pkpd.population.covariate_effects import CovariateEffects, covariate_effects
+from pkpd.population.covariate_search import Stepwise, stepwise
 from pkpd.population.fit import evaluate, fit
 from pkpd.population.importance_resampling import SIR, sir
 from pkpd.population.likelihood_profile import LikelihoodProfile, profile
@@ -7,6 +9,7 @@ from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, Laplace
 from pkpd.population.objective import Evaluation
 from pkpd.population.prediction_errors import NPDE, npde
 from pkpd.population.predictive_check import VPC, vpc
+from pkpd.population.randomisation import Randomisation, randomisation_test
 from pkpd.population.resampling import Bootstrap, bootstrap
 from pkpd.population.result import PopulationFit
 
@@ -19,15 +22,21 @@ __all__ = [
     "SIR",
     "VPC",
     "Bootstrap",
+    "CovariateEffects",
     "Evaluation",
     "Laplace",
     "LikelihoodProfile",
     "PopulationFit",
+    "Randomisation",
+    "Stepwise",
     "bootstrap",
+    "covariate_effects",
     "evaluate",
     "fit",
     "npde",
     "profile",
+    "randomisation_test",
     "sir",
+    "stepwise",
     "vpc",
 ]

@@ -157,10 +157,10 @@ def bootstrap(
     column = data.histology if stratify == "histology" and stratify not in data.frame.columns else stratify
     strata = subject_strata(data, column)
     task = functools.partial(
-        _replicate, model=fit.model, data=data, method=_bare(fit.method), start=fit.parameter_estimates,
+        _replicate, model=fit.model, data=data, method=bare(fit.method), start=fit.parameter_estimates,
         strata=strata, seed=seed,
     )  # fmt: skip
-    base = ("bootstrap", fit.model, data, _bare(fit.method), fit.parameter_estimates, strata, seed)
+    base = ("bootstrap", fit.model, data, bare(fit.method), fit.parameter_estimates, strata, seed)
     kept = open_store(store)
     keys = [fingerprint(*base, k) for k in range(n)] if kept is not None else []
     known, keep = remembered(kept, keys)
@@ -265,7 +265,7 @@ def _replicate(
     }
 
 
-def _bare(method: Any) -> Any:
+def bare(method: Any) -> Any:
     """The method without its covariance step and further starts, which replicates do not need."""
     needless = {"covariance": None, "starts": 1}
     return replace(method, **{k: v for k, v in needless.items() if hasattr(method, k)})
