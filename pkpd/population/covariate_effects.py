@@ -35,8 +35,8 @@ class CovariateEffects:
     Attributes
     ----------
     table : DataFrame
-        parameter, covariate, value (as text), at (the number, NaN for a level), reference (as text), subjects (with that level; all
-        for a number), ratio, lower, upper.
+        parameter, covariate, value (as text), at (the number, NaN for a level), reference (as text), subjects (with that
+        level; all for a number), ratio, lower, upper.
     reference : dict
         Covariate values of the subject that all are compared with.
     level : float
