@@ -13,6 +13,7 @@ from pkpd.data import Dataset
 from pkpd.errors import ModelError
 from pkpd.language.columns import label_column, levels, number_column, occasion_levels
 from pkpd.language.declarations import Eta, Model, Theta
+from pkpd.language.direct import direct_inputs
 from pkpd.language.generate import model_source
 from pkpd.language.inputs import InputColumn, Inputs, read_inputs
 from pkpd.language.places import Places, find_places
@@ -326,6 +327,7 @@ def _resolved(model: Model, data: Dataset) -> _Resolved:
                 total = total + eta.symbol * indicator
         out.definitions[v.symbol] = total
     out.levels = (*indicators, *occasions)
+    out.inputs.extend(direct_inputs(model, data))
     return out
 
 

@@ -142,7 +142,11 @@ class Compartment:
 
 @dataclass(frozen=True)
 class Observation:
-    """A Gaussian endpoint: prediction, the sigmas of its error, how two of them combine, and the scale of the error."""
+    """A Gaussian endpoint: prediction, the sigmas of its error, how two of them combine, and the scale of the error.
+
+    With ``likelihood`` it is a direct one: ``prediction`` is -2 log-likelihood of a record; ``last``, where there is one, the
+    symbol of its flag for a subject's last record (hazards).
+    """
 
     name: str
     prediction: Any
@@ -152,6 +156,8 @@ class Observation:
     power: str | None = None
     combined: str = "variance"
     transform: str | None = None
+    likelihood: bool = False
+    last: Any = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,7 @@ class Model:
     observations: tuple[Observation, ...]
     time: Any = None
     iovs: tuple[Iov, ...] = ()
+    dv: Any = None
 
     def __repr__(self) -> str:
         effects = [f"{e.parameter}({e.factor})" for e in self.effects]
@@ -363,7 +370,7 @@ class Model:
                 "|".join(
                     f"{k}={sympy.srepr(v) if isinstance(v, sympy.Basic) else v!r}"
                     for k, v in vars(item).items()
-                    if k != "symbol"
+                    if k not in ("symbol", "last")
                 )
                 for item in items
             ]
@@ -396,6 +403,8 @@ class Model:
             "parameter": [p.symbol for p in self.parameters],
             "compartment": [c.symbol for c in self.compartments],
             "time": [self.time],
+            "dv": [self.dv],
+            "last": [o.last for o in self.observations if o.last is not None],
         }
 
     def _substitute(self, values: dict[Any, Any]) -> Model:

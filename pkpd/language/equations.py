@@ -31,6 +31,8 @@ def equations(model: Model) -> tuple[str, ...]:
     names |= {p.symbol: rf"\mathrm{{{_escape(p.name)}}}" for p in model.parameters}
     names |= {c.symbol: rf"A_{{{_escape(c.name)}}}" for c in model.compartments}
     names[model.time] = "t"
+    names[model.dv] = r"\mathrm{DV}"
+    names |= {o.last: r"1_{\mathrm{last}}" for o in model.observations if o.last is not None}
 
     def tex(e: Any) -> str:
         return sympy.latex(_centred(e, names), symbol_names=names)
@@ -49,7 +51,8 @@ def equations(model: Model) -> tuple[str, ...]:
                 lines.append(rf"{what}{',' if what == 't_{lag' else ''}{_escape(c.name)}}} = {tex(e)}")
     for o in model.observations:
         name = _escape(o.name)
-        lines.append(rf"\mathrm{{{name}}} = {tex(o.prediction)}")
+        what = rf"-2\log L_{{\mathrm{{{name}}}}}" if o.likelihood else rf"\mathrm{{{name}}}"
+        lines.append(rf"{what} = {tex(o.prediction)}")
         square, outer = ("", "^{2}") if o.combined == "sd" else ("^{2}", "")
         terms = []
         if o.additive:

@@ -67,7 +67,8 @@ class Builder:
         self._rates: dict[str, Any] = {}
         self._derived: list[Parameter] = []
         self._observations: list[Observation] = []
-        self._time = _dummy("t")
+        self._time, self._dv = _dummy("t"), _dummy("dv")
+        self._hazards: dict[Any, tuple[str, Any]] = {}
 
     # -- declarations ------------------------------------------------------------------------------------------------
 
@@ -75,6 +76,11 @@ class Builder:
     def time(self) -> Quantity:
         """Time since the subject's time zero, in the time unit of the data."""
         return Quantity(self._time)
+
+    @property
+    def dv(self) -> Quantity:
+        """The observation of a record, in the expression of :meth:`likelihood`."""
+        return Quantity(self._dv)
 
     def theta(
         self,
@@ -322,6 +328,29 @@ class Builder:
             Observation(name, number(prediction), unit, additive, proportional, power, combined, transform)
         )
 
+    def likelihood(self, name: str, minus2ll: Any) -> None:
+        """Declare an endpoint, categories or counts, by -2 log-likelihood of one record, an expression that may hold ``m.dv``.
+
+        A Bernoulli endpoint with probability p, for instance, is ``-2 * pkpd.where(m.dv == 1, log(p), log(1 - p))``. It is
+        numbered among the endpoints as those of :meth:`observe` are. Laplace, AGQ and SAEM take it.
+        """
+        self._new(name, self._observations, "observation")
+        self._observations.append(Observation(name, number(minus2ll), likelihood=True))
+
+    def hazard(self, name: str, hazard: Any) -> None:
+        """Declare a time-to-event endpoint by its hazard, which may depend on compartments and time.
+
+        DV is 1 at an event and 0 where follow-up ends without one; several events of a subject are recurrent events, and the
+        last record ends its follow-up, which begins with its first record. A record's -2 log-likelihood is -2 log h for an
+        event, and twice the cumulative hazard is added at the subject's last record; a compartment ``H(name)`` integrates it.
+        """
+        self._new(name, self._observations, "observation")
+        h = number(hazard)
+        cumulative, last = _dummy(f"H({name})"), _dummy(f"LAST({name})")
+        self._hazards[cumulative] = f"H({name})", h
+        share = 2 * cumulative * last - 2 * sympy.Piecewise((sympy.log(h), sympy.Eq(self._dv, 1)), (0, True))
+        self._observations.append(Observation(name, share, likelihood=True, last=last))
+
     # -- checks ------------------------------------------------------------------------------------------------------
 
     def _effect(self, factor: str, parameter: str) -> Quantity:
@@ -365,6 +394,13 @@ class Builder:
                 raise ModelError(
                     "E_MODEL_ODE", f"compartment {c.name} has no equation.", f"Add m.ode({c.name}, …)."
                 )
+        for symbol, (
+            name,
+            hazard,
+        ) in self._hazards.items():  # last, so that doses go to what the user declared first
+            self._new(name, self._compartments, "compartment")
+            self._compartments.append(Compartment(name, symbol=symbol))
+            self._rates[name] = hazard
         for e in self._effects:
             if e.parameter not in [p.name for p in self._parameters]:
                 raise ModelError(
@@ -376,7 +412,7 @@ class Builder:
             self._name, self._doc, tuple(self._thetas), tuple(self._etas), tuple(self._omega), tuple(self._sigmas),
             tuple(self._covariates), tuple(self._factors), tuple(self._effects), tuple(self._parameters),
             tuple(self._compartments), tuple(self._rates[c.name] for c in self._compartments), tuple(self._derived),
-            tuple(self._observations), self._time, tuple(self._iovs),
+            tuple(self._observations), self._time, tuple(self._iovs), self._dv,
         )  # fmt: skip
         _check_use(result)
         _check_switches(result)
@@ -402,7 +438,15 @@ def _check_use(model: Model) -> None:
     static = [p.expression for p in (*model.parameters, *model.derived)] + event
     dynamic = [*model.rates, *(o.prediction for o in model.observations)]
     used = set().union(*(e.free_symbols for e in [*static, *dynamic]))
-    foreign = used - set(declared) - {model.time}
+    direct = {model.dv, *(o.last for o in model.observations)}
+    gaussian = [o.prediction for o in model.observations if not o.likelihood]
+    if any(e.free_symbols & direct for e in [*static, *model.rates, *gaussian]):
+        raise ModelError(
+            "E_MODEL_DV",
+            f"model {model.name} uses m.dv outside m.likelihood().",
+            "The observation may enter its own likelihood only.",
+        )
+    foreign = used - set(declared) - {model.time} - direct
     if foreign:
         names = ", ".join(sorted(s.name for s in foreign))
         raise ModelError(

@@ -5,11 +5,12 @@ from pkpd.population.covariate_search import Stepwise, stepwise
 from pkpd.population.fit import evaluate, fit
 from pkpd.population.importance_resampling import SIR, sir
 from pkpd.population.likelihood_profile import LikelihoodProfile, profile
-from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, Laplace
+from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, MAP, Laplace
 from pkpd.population.objective import Evaluation
 from pkpd.population.prediction_errors import NPDE, npde
 from pkpd.population.predictive_check import VPC, vpc
 from pkpd.population.randomisation import Randomisation, randomisation_test
+from pkpd.population.priors import InverseWishart, LogNormal
 from pkpd.population.resampling import Bootstrap, bootstrap
 from pkpd.population.result import PopulationFit
 
@@ -19,13 +20,16 @@ __all__ = [
     "FOCE",
     "FOCEI",
     "NPDE",
+    "MAP",
     "SIR",
     "VPC",
     "Bootstrap",
     "CovariateEffects",
     "Evaluation",
+    "InverseWishart",
     "Laplace",
     "LikelihoodProfile",
+    "LogNormal",
     "PopulationFit",
     "Randomisation",
     "Stepwise",

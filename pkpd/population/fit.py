@@ -17,7 +17,7 @@ from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.language import Model, Problem, bind
 from pkpd.language.scales import Scales, Values, parameter_values
 from pkpd.population.covariance import CovarianceStep
-from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, GradientMethod, Laplace
+from pkpd.population.methods import FOCEI, GradientMethod
 from pkpd.population.objective import Evaluation, Objective, Point
 from pkpd.population.quasi_newton import Search
 from pkpd.population.residuals import residuals, shrinkage
@@ -46,7 +46,7 @@ def fit(
         From :func:`pkpd.load_model` or :func:`pkpd.model`; its initial values are where the search starts.
     data : Dataset
         From :func:`pkpd.read_dataset`.
-    method : FO, FOCE, FOCEI, Laplace or AGQ, optional
+    method : FO, FOCE, FOCEI, Laplace, AGQ or MAP, optional
         Settings of the method; FOCEI by default. A list is a chain: each starts where the one before ended, and the last
         one's result is returned.
     seed : int
@@ -115,7 +115,7 @@ def _present(
 
 def _bound(model: Model, data: Dataset, method: Any) -> tuple[Any, Problem]:
     method = method or FOCEI()
-    if type(method) not in (FO, FOCE, FOCEI, Laplace, AGQ):
+    if not isinstance(method, GradientMethod) or type(method) is GradientMethod:
         raise InputError("E_METHOD", f"method {method!r} is not an estimation method.", "Use pkpd.FOCEI(…).")
     for value, kind, source in (
         (model, Model, "pkpd.load_model(…)"),
@@ -130,8 +130,16 @@ def _bound(model: Model, data: Dataset, method: Any) -> tuple[Any, Problem]:
         raise FitError(
             "E_NO_OBSERVATIONS", f"{data.source} has no observation that counts.", "Check EVID, MDV and DV."
         )
+    direct = [o.name for o in problem.model.observations if o.likelihood]
+    if direct and method.kind in ("FO", "FOCE", "FOCEI"):
+        raise InputError(
+            "E_METHOD_LIKELIHOOD",
+            f"{method.kind} takes Gaussian endpoints only, and {', '.join(direct)} of {model.name} is a "
+            "likelihood of its own.",
+            "Use pkpd.Laplace() or pkpd.AGQ().",
+        )
     censored = int((problem.records.censored != 0).sum())
-    if censored and isinstance(method, FO) and method.blq != "M1":
+    if censored and method.kind == "FO" and method.blq != "M1":
         raise InputError(
             "E_METHOD_CENSORED",
             f"{censored} records are censored, and FO has no likelihood for them.",
@@ -175,7 +183,7 @@ def _result(objective: Objective, seed: int, search: Search, step, data: Dataset
         method=method,
         seed=seed,
         ofv=point.ofv,
-        minus2ll=point.ofv + objective.constant,
+        minus2ll=point.ofv - point.prior + objective.constant,
         n_subjects=problem.n_subjects,
         n_observations=int((objective.observed.kind > 0).sum()),
         parameters=table,
@@ -211,7 +219,7 @@ def _posterior(precision: np.ndarray, ids: pd.Index, etas: list[str]) -> pd.Data
 
 def _modes(objective: Objective, point: Point) -> np.ndarray:
     """Conditional modes; those of FO's fit are found once at the end, as NONMEM's POSTHOC does, with interaction."""
-    if not isinstance(objective.method, FO):
+    if objective.method.kind != "FO":
         return point.etas
     problem, scales = objective.problem, objective.scales
     posthoc = Objective(problem, scales, FOCEI(blq=objective.method.blq))
@@ -225,10 +233,10 @@ def _censoring(objective: Objective) -> list[str]:
         return []
     if method.blq == "M1":
         return [f"W_CENSORED_LEFT_OUT: M1 leaves out {count} censored records."]
-    if isinstance(method, (Laplace, AGQ)):
+    if method.kind in ("Laplace", "AGQ"):
         return []
     return [
-        f"W_CENSORED_FIRST_ORDER: {count} censored records enter by {method.blq}; {type(method).__name__} takes their "
+        f"W_CENSORED_FIRST_ORDER: {count} censored records enter by {method.blq}; {method.kind} takes their "
         "curvature at constant residual variance, without the second derivatives of the prediction."
     ]
 
@@ -288,7 +296,7 @@ def evaluate(
     data : Dataset
     parameters : mapping, optional
         Natural parameters by name (``CL``, ``OMEGA(CL,CL)``, ``SD(ADD)``); the model's initial values where not given.
-    method : FO, FOCE, FOCEI, Laplace or AGQ, optional
+    method : FO, FOCE, FOCEI, Laplace, AGQ or MAP, optional
 
     Raises
     ------
@@ -307,7 +315,7 @@ def evaluate(
     ids = pd.Index(problem.subjects, name="ID")
     return Evaluation(
         ofv=point.ofv,
-        minus2ll=point.ofv + objective.constant,
+        minus2ll=point.ofv - point.prior + objective.constant,
         gradient=pd.Series(point.natural, index=scales.names),
         individual_ofv=pd.Series(point.individual, index=ids, name="OFV"),
         individual_estimates=pd.DataFrame(point.etas, index=ids, columns=[e.name for e in problem.etas]),

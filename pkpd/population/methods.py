@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pkpd.errors import InputError
 from pkpd.language.solver import Solver
 from pkpd.population.observed import BLQ
 
-__all__ = ["AGQ", "FO", "FOCE", "FOCEI", "GradientMethod", "Laplace"]
+__all__ = ["AGQ", "FO", "FOCE", "FOCEI", "MAP", "GradientMethod", "Laplace"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class GradientMethod:
     starts: int = 1
     blq: str = "M3"
     solver: Solver = field(default_factory=Solver)
+
+    @property
+    def kind(self) -> str:
+        """Name of the approximation to the likelihood: FO, FOCE, FOCEI, Laplace or AGQ."""
+        return type(self).__name__
 
     def __post_init__(self) -> None:
         if self.covariance not in ("sandwich", "R", "S", None):
@@ -123,3 +130,44 @@ class AGQ(GradientMethod):
             raise InputError(
                 "E_METHOD", f"nodes={self.nodes!r} is not a number from 1 to 100.", "Use 7, say."
             )
+
+
+@dataclass(frozen=True)
+class MAP(GradientMethod):
+    """Maximum a posteriori: an approximation to the likelihood with priors on thetas and OMEGA.
+
+    ``ofv`` includes -2 log density of the priors without their constants; ``minus2ll`` does not.
+
+    Parameters
+    ----------
+    max_iterations, tolerance, starts, blq, solver
+        As of :class:`GradientMethod`.
+    covariance : {"R", None}
+        R⁻¹, R including the priors; the other kinds have no meaning with a prior.
+    priors : mapping
+        By parameter name: ``{"CL": pkpd.LogNormal(3, 0.2), "WT_CL": pkpd.Normal(0.75, 0.1),
+        "OMEGA(CL,CL)": pkpd.InverseWishart(0.1, df=20)}``.
+    approximation : {"FOCEI", "FOCE", "FO", "Laplace"}
+    """
+
+    covariance: str | None = "R"
+    priors: Mapping[str, Any] = field(default_factory=dict)
+    approximation: str = "FOCEI"
+
+    @property
+    def kind(self) -> str:
+        """Name of the approximation to the likelihood."""
+        return self.approximation
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.covariance not in ("R", None):
+            raise InputError("E_METHOD", f"MAP has no covariance {self.covariance!r}.", 'Use "R" or None.')
+        if self.approximation not in ("FO", "FOCE", "FOCEI", "Laplace"):
+            raise InputError(
+                "E_METHOD",
+                f"approximation={self.approximation!r} is unknown.",
+                "Use FOCEI, FOCE, FO or Laplace.",
+            )
+        if not self.priors:
+            raise InputError("E_METHOD", "MAP has no priors.", "Give priors={…}, or use FOCEI().")

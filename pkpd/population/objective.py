@@ -13,8 +13,9 @@ import pandas as pd
 from pkpd.errors import FitError, InputError
 from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
-from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, GradientMethod, Laplace
+from pkpd.population.methods import AGQ, FOCEI, MAP, GradientMethod
 from pkpd.population.observed import log_jacobian, measured_count, observed
+from pkpd.population.priors import Priors
 
 __all__ = ["Evaluation", "Objective", "Point"]
 
@@ -37,6 +38,8 @@ class Point:
     precision : (N, E, E) array
         H of each subject: the inverse of its posterior covariance.
     status : (N,) int array
+    prior : float
+        -2 log density of the priors; ``prior_gradient`` (free,) its gradient, None without priors.
     """
 
     values: Values
@@ -46,11 +49,17 @@ class Point:
     natural: np.ndarray | None
     precision: np.ndarray
     status: np.ndarray
+    prior: float = 0.0
+    prior_gradient: np.ndarray | None = None
 
     @property
     def ofv(self) -> float:
-        """The objective, summed in subject order."""
-        return float(math.fsum(self.individual)) if np.all(np.isfinite(self.individual)) else math.inf
+        """The objective, summed in subject order, with that of the priors."""
+        return (
+            float(math.fsum([*self.individual, self.prior]))
+            if np.all(np.isfinite(self.individual))
+            else math.inf
+        )
 
     @property
     def gradient(self) -> np.ndarray:
@@ -59,7 +68,7 @@ class Point:
         total = np.zeros(self.gradients.shape[1])
         for row in self.gradients:
             total += row
-        return total
+        return total if self.prior_gradient is None else total + self.prior_gradient
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,7 @@ class Objective:
         self.problem, self.scales = problem, scales
         self.method = method or FOCEI()
         self.observed = observed(problem, self.method.blq)
+        self.priors = Priors(scales, self.method.priors) if isinstance(self.method, MAP) else None
         self.constant = measured_count(self.observed) * math.log(2 * math.pi) + log_jacobian(
             problem, self.observed
         )
@@ -144,25 +154,37 @@ class Objective:
             ofv, h, g_theta, g_sigma, g_precision, status, iterations,
         )  # fmt: skip
         ofv[status != 0] = math.inf
+        prior, of_prior = (0.0, None) if self.priors is None else self.priors.at(values)
         if not gradient or not np.all(np.isfinite(ofv)):
-            return Point(values, modes, ofv, None, None, h, status)
+            return Point(values, modes, ofv, None, None, h, status, prior)
         g_omega = -omega_inv @ g_precision @ omega_inv
         rows = self.scales.free_gradient(values, g_theta, g_omega, g_sigma)
         natural = self.scales.natural_gradient(g_theta.sum(0), g_omega.sum(0), g_sigma.sum(0))
-        return Point(values, modes, ofv, rows, natural, h, status)
+        if of_prior is None:
+            return Point(values, modes, ofv, rows, natural, h, status)
+        return Point(
+            values,
+            modes,
+            ofv,
+            rows,
+            natural + of_prior,
+            h,
+            status,
+            prior,
+            of_prior @ self.scales.jacobian(values),
+        )
 
     @cached_property
     def _kernel(self) -> tuple[Any, tuple[Any, ...]]:
         """The kernel of the method and the arguments that are its own."""
-        if isinstance(self.method, (Laplace, AGQ)):
+        if self.method.kind in ("Laplace", "AGQ"):
             from pkpd.kernels.laplace import evaluate_laplace
 
             count = self.method.nodes if isinstance(self.method, AGQ) else 1
             return evaluate_laplace, _quadrature(count, self.problem.n_eta)
         from pkpd.kernels import first_order
 
-        kind = {FO: first_order.FO, FOCE: first_order.FOCE, FOCEI: first_order.FOCEI}[type(self.method)]
-        return first_order.evaluate_first_order, (kind,)
+        return first_order.evaluate_first_order, (getattr(first_order, self.method.kind),)
 
     def at_lowest_modes(self, values: Values, etas: np.ndarray | None) -> Point:
         """Evaluate where each subject's mode is the lower of those found from ``etas`` and from zero.

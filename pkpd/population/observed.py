@@ -45,6 +45,8 @@ def observed(problem: Problem, blq: str):
     kind[used & (r.censored == -1)] = kinds.ABOVE
     kind[used & (r.censored != 0) & interval] = kinds.BETWEEN
     value, limit = r.value.copy(), np.where(interval, r.limit, 0.0)
+    direct = np.array([o.likelihood for o in problem.model.observations])[r.endpoint]
+    kind[used & direct] = kinds.DIRECT
     if blq == "M1":
         kind[r.censored != 0] = kinds.UNUSED
     elif blq == "M4" and np.any(used & (r.censored == 1)):

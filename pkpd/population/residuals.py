@@ -31,8 +31,10 @@ def residuals(problem: Problem, values: Values, etas: np.ndarray) -> tuple[pd.Da
     owner = np.repeat(np.arange(problem.n_subjects), np.diff(records.offsets))
     pred, f_zero, _ = predictions(problem, values, np.zeros_like(etas), order=1)
     ipred, f_eta, _ = predictions(problem, values, etas, order=1)
-    # a censored value has no residual
-    used = (records.used == 1) & (records.censored == 0)
+    # a censored value has no residual, and a direct likelihood no prediction
+    direct = np.array([o.likelihood for o in problem.model.observations])[records.endpoint]
+    pred, ipred = (np.where(direct, np.nan, x) for x in (pred, ipred))
+    used = (records.used == 1) & (records.censored == 0) & ~direct
     dv = np.where(used, records.value, np.nan)
     log_normal = problem.residual[records.endpoint, 4] == 1
     # the scale on which the error is normal

@@ -70,7 +70,12 @@ def residual_sd(problem: Problem, values: Values, f: np.ndarray) -> np.ndarray:
 
 
 def with_error(problem: Problem, values: Values, f: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Observations at prediction ``f`` (O,) whose residual errors are ``noise`` (O,) standard deviations."""
+    """Observations at prediction ``f`` (O,) whose residual errors are ``noise`` (O,) standard deviations.
+
+    NaN for endpoints that are likelihoods of their own: an expression of a likelihood draws nothing.
+    """
     error = residual_sd(problem, values, f) * noise
     log_normal = problem.residual[problem.records.endpoint, 4] == 1
-    return np.where(log_normal, f * np.exp(np.where(log_normal, error, 0.0)), f + error)
+    y = np.where(log_normal, f * np.exp(np.where(log_normal, error, 0.0)), f + error)
+    direct = np.array([o.likelihood for o in problem.model.observations])[problem.records.endpoint]
+    return np.where(direct, np.nan, y)
