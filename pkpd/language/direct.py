@@ -59,7 +59,7 @@ def _check_direct(o: Observation, frame: pd.DataFrame, here: np.ndarray, dv: np.
         ("E_HAZARD_RESET", reset, "is a reset, which would empty the cumulative hazard", "Leave resets out (EVID 3, 4)."),
     ):  # fmt: skip
         if bad.any():
-            record = frame.loc[frame.index[np.flatnonzero(bad)[0]], ["ROW", "ID", "DV"]].astype(object)
+            record = frame[["ROW", "ID", "DV"]].astype(object).iloc[int(np.flatnonzero(bad)[0])]
             raise ModelError(
                 code,
                 f"row {record['ROW']}, ID {record['ID']}, column DV, value {record['DV']}: a record of endpoint {o.name} {what}.",
