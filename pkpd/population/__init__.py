@@ -9,8 +9,8 @@ from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, MAP, Laplace
 from pkpd.population.objective import Evaluation
 from pkpd.population.prediction_errors import NPDE, npde
 from pkpd.population.predictive_check import VPC, vpc
-from pkpd.population.randomisation import Randomisation, randomisation_test
 from pkpd.population.priors import InverseWishart, LogNormal
+from pkpd.population.randomisation import Randomisation, randomisation_test
 from pkpd.population.resampling import Bootstrap, bootstrap
 from pkpd.population.result import PopulationFit
 
