@@ -25,7 +25,6 @@ from pkpd.data.linter import read_labels, read_records
 from pkpd.data.numerals import has_text
 from pkpd.data.reader import table_from_file
 from pkpd.data.subjects import ALLOWABLE, check_subjects
-from pkpd.data.support import refuse_unsupported
 from pkpd.data.table import Table, table_from_frame
 from pkpd.errors import DataError, Finding, InputError, PkpdWarning
 from pkpd.shipped import dataset_path
@@ -191,7 +190,6 @@ def examine(
     labels = read_labels(raw["ID"], ledger)
     raw = elapsed_times(raw, labels, (units or {}).get("TIME", ""), ledger)
     records = read_records(raw, ledger)
-    refuse_unsupported(records.columns, ledger)
     check_subjects(labels, records, allow, ledger)
     codes, uniques = pd.factorize(labels, use_na_sentinel=True)
     extra = {c: read_covariate(c, raw[c], codes, ledger) for c in layout.covariates}

@@ -115,7 +115,7 @@ def read_records(columns: dict[str, np.ndarray], ledger: Ledger) -> Records:
     )
     check_doses(event, ledger)
     measured = read_measurements(event.kind, cells, ledger)
-    compartment = _compartments(columns.get("CMT"), n, ledger)
+    compartment = _compartments(columns.get("CMT"), event.kind, n, ledger)
     observed = (event.kind == 0) & (measured.missing == 0)
     if "DVID" not in cells:
         _check_endpoints(compartment, observed, ledger)
@@ -170,8 +170,11 @@ def _kinds(cells: dict[str, Numbers], amount: np.ndarray, unread: np.ndarray, le
     return kinds
 
 
-def _compartments(column: np.ndarray | None, n: int, ledger: Ledger) -> np.ndarray:
-    """Compartments as numbers (NaN = the default one), or as names where the column holds names."""
+def _compartments(column: np.ndarray | None, kinds: np.ndarray, n: int, ledger: Ledger) -> np.ndarray:
+    """Compartments as numbers (NaN = the default one), or as names where the column holds names.
+
+    A negative one (a name with a minus sign) is turned off; a dose cannot do that.
+    """
     if column is None:
         return np.full(n, np.nan)
     numbers = parse(column)
@@ -181,13 +184,18 @@ def _compartments(column: np.ndarray | None, n: int, ledger: Ledger) -> np.ndarr
     ledger.add_rows("E_CMT_MIXED", numbers.wrong, "CMT", column)
     ledger.add_rows("E_NOT_FINITE", numbers.infinite, "CMT", column)
     ledger.add_rows("E_NOT_INTEGER", numbers.given & (values != np.round(values)), "CMT", values)
+    ledger.add_rows("E_CMT_NEGATIVE", (values < 0) & np.isin(kinds, (1, 4)), "CMT", values)
     return np.where(values == 0, np.nan, values)
 
 
 def _check_endpoints(compartment: np.ndarray, observed: np.ndarray, ledger: Ledger) -> None:
     """Observations in several compartments are several endpoints for NONMEM: here only DVID can say so."""
     at = np.flatnonzero(observed & ~np.asarray(pd.isna(pd.Series(compartment))))
-    other = at[compartment[at] != compartment[at[0]]] if len(at) else at
+    if compartment.dtype == object:
+        spoken = np.array([str(c).removeprefix("-") for c in compartment[at]], dtype=object)
+    else:
+        spoken = np.abs(compartment[at])
+    other = at[spoken != spoken[0]] if len(at) else at
     if len(other):
         i = int(other[0])
         ledger.add_at("E_CMT_ENDPOINT", i, "CMT", compartment[i], before=compartment[at[0]])

@@ -199,8 +199,8 @@ RULES: dict[str, tuple[str, str]] = {
         "Name all compartments, or number all.",
     ),
     "E_CMT_NEGATIVE": (
-        "CMT {value} turns a compartment off, which is not supported yet.",
-        "Give the number or the name of a compartment.",
+        "CMT {value} turns a compartment off, which a dose cannot do.",
+        "Give the compartment that the dose goes to; turn a compartment off with EVID 2, or with an observation.",
     ),
     "E_CMT_ENDPOINT": (
         "observations stand in compartment {before} and in {value}, but no DVID says which endpoint each of them is.",

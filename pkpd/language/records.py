@@ -85,7 +85,7 @@ def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
     # only the dose of the record itself is a steady-state dose; additional ones carry its pattern on
     steady = np.where(step == 0, frame["SS"].to_numpy()[source], 0).astype(np.int64)
     rate = frame["RATE"].to_numpy(float)[source]
-    compartment = np.repeat(_compartments(model, data, frame, index), repeats)
+    compartment = np.repeat(_compartments(model, frame, index), repeats)
     _check_modelled(model, frame, source, compartment, rate)
     turned, which, turn = _turned(model, data)
     none, zero = np.zeros(len(resets)), np.zeros(len(turned))
@@ -122,11 +122,10 @@ def _turned(model: Model, data: Dataset) -> tuple[np.ndarray, np.ndarray, np.nda
     off = np.flatnonzero(np.isin(evid, (0, 2)) & negative)
     if not len(off):
         return off, off, off
-    spoken = frame.assign(CMT=column.abs() if numeric else column.str.removeprefix("-"))
-    which = _compartments(model, data, spoken, off)
+    which = _compartments(model, frame, off, negative=True)
     # a positive CMT on an EVID 2 record says nothing of a compartment that is never off
     on = np.flatnonzero((evid == 2) & ~negative & column.notna().to_numpy())
-    back = _compartments(model, data, frame, on)
+    back = _compartments(model, frame, on)
     known = np.isin(back, which)
     on, back = on[known], back[known]
     rows = np.concatenate([off, on])
@@ -151,10 +150,9 @@ def _check_off(doses: Doses, data: Dataset, rows: np.ndarray) -> None:
             elif kind == RESET:
                 off.clear()
             elif off - {compartment}:
-                record = data.frame.iloc[rows[d]]
                 raise ModelError(
                     "E_OFF_STEADY",
-                    f"row {record['ROW']}, ID {record['ID']}, column SS: a steady-state dose while a compartment is turned off.",
+                    f"{_where(data.frame, rows[d])}, column SS: a steady-state dose while a compartment is turned off.",
                     "Turn it on before (EVID 2 with its CMT), or write the doses out with ADDL and II.",
                 )
 
@@ -169,38 +167,44 @@ def _check_modelled(
             continue
         bad = np.flatnonzero((rate == code) & lacks[compartment])
         if len(bad):
-            record = frame.iloc[source[bad[0]]]
             name = model.compartments[compartment[bad[0]]].name
             raise ModelError(
                 "E_MODEL_RATE",
-                f"row {record['ROW']}, ID {record['ID']}, column RATE, value {code:g}: the {what} of the dose is modelled, but "
+                f"{_where(frame, source[bad[0]])}, column RATE, value {code:g}: the {what} of the dose is modelled, but "
                 f"compartment {name} of {model.name} has no {what}.",
                 f"Declare m.compartment({name!r}, {what}=…), or give the rate in the data.",
             )
 
 
-def _compartments(model: Model, data: Dataset, frame: pd.DataFrame, index: np.ndarray) -> np.ndarray:
+def _compartments(
+    model: Model, frame: pd.DataFrame, index: np.ndarray, *, negative: bool = False
+) -> np.ndarray:
+    """Compartments (from 0) that records name, with a minus sign before them if ``negative``."""
     names = {c.name: i for i, c in enumerate(model.compartments)}
     out = np.zeros(len(index), dtype=np.int64)
     for k, (at, value) in enumerate(zip(index, frame["CMT"].to_numpy(object)[index], strict=True)):
         if value is None or (isinstance(value, float) and math.isnan(value)):
             continue
-        found = names.get(str(value))
+        text = str(value).removeprefix("-") if negative else str(value)
+        found = names.get(text)
         if found is None:
             try:
-                number = float(value)
-            except (TypeError, ValueError):
+                number = float(text)
+            except ValueError:
                 number = math.nan
             found = int(number) - 1 if number.is_integer() and 1 <= number <= len(names) else None
         if found is None:
-            record = frame.iloc[at]
             raise ModelError(
                 "E_MODEL_CMT",
-                f"row {record['ROW']}, ID {record['ID']}, column CMT, value {value}: model {model.name} has no such compartment.",
+                f"{_where(frame, at)}, column CMT, value {value}: model {model.name} has no such compartment.",
                 f"Its compartments are {', '.join(f'{i + 1} {c}' for c, i in names.items())}.",
             )
         out[k] = found
     return out
+
+
+def _where(frame: pd.DataFrame, at: int) -> str:
+    return f"row {frame['ROW'].iloc[at]}, ID {frame['ID'].iloc[at]}"
 
 
 def read_records(model: Model, data: Dataset) -> tuple[Records, np.ndarray]:
@@ -218,10 +222,9 @@ def read_records(model: Model, data: Dataset) -> tuple[Records, np.ndarray]:
     used = (frame["MDV"].to_numpy()[index] == 0).astype(np.int64)
     bad = np.flatnonzero((endpoint < 0) | (endpoint >= len(model.observations)))
     if len(bad):
-        record = frame.iloc[index[bad[0]]]
         raise ModelError(
             "E_MODEL_DVID",
-            f"row {record['ROW']}, ID {record['ID']}, column DVID, value {record['DVID']}: model {model.name} observes "
+            f"{_where(frame, index[bad[0]])}, column DVID, value {endpoint[bad[0]] + 1}: model {model.name} observes "
             f"{len(model.observations)} endpoint(s).",
             f"Use 1 to {len(model.observations)}: {', '.join(o.name for o in model.observations)}.",
         )

@@ -89,18 +89,21 @@ def test_quinidine_is_read_and_predicted_with_its_steady_states() -> None:
     assert predicted[1] == pytest.approx(expected, rel=1e-10)
 
 
-def test_covariates_of_quinidine_that_vary_are_refused() -> None:
+def test_covariates_of_quinidine_change_within_patients() -> None:
     def model(m):
-        one_compartment_wt(m, m.covariate("GLYCO"))
-
-    def one_compartment_wt(m, glyco):
-        cl = m.parameter("CL", m.theta("CL", 12.0, lower=0) * pkpd.exp(m.eta("CL", variance=0.1)) * glyco)
+        heart = m.factor("HEART", reference="No/Mild").effect("CL")
+        cl = m.theta("CL", 12.0, lower=0) * pkpd.exp(m.eta("CL", variance=0.1) + heart) * m.covariate("GLYCO")
         central = m.compartment("central")
-        m.ode(central, -cl * central)
+        m.ode(central, -m.parameter("CL", cl) * central / m.covariate("HEIGHT"))
         m.observe("cp", central, proportional=m.sigma("PROP", 0.3))
 
-    with pytest.raises(pkpd.ModelError, match="E_COVARIATE_VARIES"):
-        bind(pkpd.model(model), pkpd.load_dataset("quinidine"))
+    data = pkpd.load_dataset("quinidine")
+    inputs = bind(pkpd.model(model), data).inputs
+    assert set(inputs.names) == {"GLYCO", "HEART=Moderate", "HEART=Severe"}  # the height does not
+    seen = data.frame[data.frame["EVID"] == 0]
+    np.testing.assert_array_equal(inputs.at_records[:, inputs.names.index("GLYCO")], seen["GLYCO"])
+    severe = inputs.at_records[:, inputs.names.index("HEART=Severe")]
+    np.testing.assert_array_equal(severe, seen["HEART"] == "Severe")
 
 
 REFERENCE = Path(os.environ.get("PKPD_REFERENCE", "")) / "data"

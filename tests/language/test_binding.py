@@ -186,3 +186,58 @@ def test_the_generated_text_is_the_same_for_the_same_model():
     """Compiled code is kept by the content of its text: a model that is traced again must find it."""
     data = records(GROUP=["b"] * 3 + ["a"] * 3)
     assert bind(oral(with_factor), data).source == bind(oral(with_factor), data).source
+
+
+# ------------------------------------------------------------------------------------------ compartments off and on
+
+
+def collected(**columns):
+    """A dose, then a compartment (the second) emptied by a sample of it and another way, and turned on again."""
+    frame = pd.DataFrame(
+        {
+            "ID": 1, "TIME": [0.0, 2, 4, 4, 6, 8, 9], "EVID": [1, 0, 0, 2, 2, 2, 0], "AMT": [100.0, 0, 0, 0, 0, 0, 0],
+            "CMT": [1, 2, -2, 2, -2, 2, 2], "DV": 1.0, "MDV": [1, 0, 0, 1, 1, 1, 0],
+        }
+    )  # fmt: skip
+    for name, values in columns.items():
+        frame[name] = values
+    return quietly(frame)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_negative_compartment_is_turned_off_and_evid_2_turns_it_on(named):
+    names = {1: "depot", 2: "central", -2: "-central"}
+    columns = {"CMT": [names[c] for c in (1, 2, -2, 2, -2, 2, 2)]} if named else {}
+    problem = bind(oral(), collected(**columns))
+    doses = problem.doses
+    assert doses.kind.tolist() == [0, 4, 5, 4, 5]
+    assert doses.compartment.tolist() == [0, 1, 1, 1, 1]
+    assert doses.time.tolist() == [0.0, 4.0, 4.0, 6.0, 8.0]
+    # what is turned off by a sample is still seen by it, and by nothing that follows
+    assert doses.row.tolist() == [0, 3, 3, 4, 5]
+    assert problem.records.row.tolist() == [1, 2, 6]
+    assert not problem.structure.linear
+    with pytest.raises(ModelError, match="E_OFF_LINEAR"):
+        bind(oral(), collected(**columns), Solver(kind="linear"))
+
+
+def test_evid_2_says_nothing_of_a_compartment_that_is_never_off():
+    problem = bind(oral(), collected(CMT=[1, 2, 2, 2, 2, 1, 2]))
+    assert problem.doses.kind.tolist() == [0] and problem.structure.linear
+    only_first = bind(oral(), collected(CMT=[1, 2, 2, 2, -1, 2, 2]))
+    assert only_first.doses.kind.tolist() == [0, 4]
+
+
+def test_what_is_not_known_while_a_compartment_is_off_is_refused():
+    frame = collected().frame
+    later = frame.iloc[[0]].assign(TIME=7.0, SS=1, II=2.0)
+    with pytest.raises(ModelError, match=r"E_OFF_STEADY.*ID 1"):
+        bind(oral(), quietly(pd.concat([frame.iloc[:5], later, frame.iloc[5:]]).drop(columns="ROW")))
+    bind(
+        oral(),
+        quietly(pd.concat([frame.iloc[:6], later.assign(TIME=8.5), frame.iloc[6:]]).drop(columns="ROW")),
+    )
+    with pytest.raises(ModelError, match=r"E_MODEL_CMT.*-7"):
+        bind(oral(), collected(CMT=[1, 2, 2, 2, -7, 2, 2]))
+    with pytest.raises(pkpd.errors.DataError, match="E_CMT_NEGATIVE"):
+        collected(CMT=[-1, 2, 2, 2, 2, 2, 2])
