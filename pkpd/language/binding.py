@@ -14,6 +14,7 @@ from pkpd.errors import ModelError
 from pkpd.language.columns import label_column, levels, number_column, occasion_levels
 from pkpd.language.declarations import Eta, Model, Theta
 from pkpd.language.direct import direct_inputs
+from pkpd.language.dose_inputs import absorbed_width, with_dose_inputs
 from pkpd.language.generate import model_source
 from pkpd.language.inputs import InputColumn, Inputs, read_inputs
 from pkpd.language.places import Places, find_places
@@ -151,8 +152,11 @@ class Problem:
         from pkpd._jit import Subjects
 
         d, r, w = self.doses, self.records, self.inputs
+        # what enters through an input function must not be given again
+        absorbed = np.isin(d.compartment, [i for i, _ in _absorbed(self.model)])
         return Subjects(
-            self.covariates, d.offsets, d.time, d.compartment, self.places.of_doses, d.amount, d.rate, d.row, d.kind, d.interval,
+            self.covariates, d.offsets, d.time, d.compartment, self.places.of_doses, np.where(absorbed, 0.0, d.amount),
+            d.rate, d.row, d.kind, d.interval,
             w.at_doses, r.offsets, r.time, r.endpoint, r.row, w.at_records, w.offsets, w.time, w.value, w.slope,
         )  # fmt: skip
 
@@ -162,15 +166,18 @@ class Problem:
         Raises
         ------
         InputError
-            ``E_DOSE_INPUTS`` for a dose whose event properties depend on inputs that no dose of the data had.
+            ``E_DOSE_INPUTS`` for a dose whose event properties depend on inputs that no dose of the data had,
+            ``E_INPUT_DOSE`` for one that an input function cannot take.
         """
-        at_doses, of_doses = self.inputs.at_doses, self.places.of_doses
+        absorbed = _absorbed(self.model)
+        base = self.inputs.without(absorbed_width(absorbed))
+        at_doses, of_doses = base.at_doses, self.places.of_doses
         if doses is not self.doses:
-            at_doses = self.inputs.at(doses.offsets, doses.time)
-            of_doses = self.places.matched(len(self.structure.states), doses, at_doses)
-        inputs = replace(
-            self.inputs, at_doses=at_doses, at_records=self.inputs.at(records.offsets, records.time)
-        )
+            at_doses = base.at(doses.offsets, doses.time)
+        inputs = replace(base, at_doses=at_doses, at_records=base.at(records.offsets, records.time))
+        inputs = with_dose_inputs(inputs, doses, absorbed)
+        if doses is not self.doses:
+            of_doses = self.places.matched(len(self.structure.states), doses, inputs.at_doses)
         return replace(
             self, doses=doses, records=records, inputs=inputs, places=replace(self.places, of_doses=of_doses)
         )
@@ -214,8 +221,10 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     records, record_rows = read_records(model, data)
     _check_units(model, data, doses)
     resolved = _resolved(model, data)
-    inputs = read_inputs(resolved.inputs, data, record_rows, dose_rows)
-    symbols = tuple(c.symbol for c in resolved.inputs)
+    inputs = with_dose_inputs(
+        read_inputs(resolved.inputs, data, record_rows, dose_rows), doses, _absorbed(model)
+    )
+    symbols = (*_dose_symbols(model), *(c.symbol for c in resolved.inputs))
     moving = _moving(model, resolved.definitions, frozenset(symbols))
     dependent = _dependent(model, moving, symbols)
     places = find_places(len(model.compartments), doses, inputs.at_doses, inputs.first, dependent)
@@ -231,7 +240,7 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     if key not in _DERIVED:
         while len(_DERIVED) >= _MOST_DERIVED:
             _DERIVED.pop(next(iter(_DERIVED)))
-        _DERIVED[key] = _derive(model, kind, resolved, moving, places)
+        _DERIVED[key] = _derive(model, kind, resolved, symbols, moving, places)
     structure, source = _DERIVED[key]
     _check_steady(model, structure, doses)
     sigma = {s.name: i for i, s in enumerate(model.sigmas)}
@@ -344,10 +353,21 @@ def _moving(model: Model, definitions: dict[Any, Any], inputs: frozenset[Any]) -
     return moving
 
 
+def _absorbed(model: Model) -> list[tuple[int, int]]:
+    """Compartments whose doses enter through an input function, and how many of the latest are superposed."""
+    return [(i, c.input_doses) for i, c in enumerate(model.compartments) if c.input is not None]
+
+
+def _dose_symbols(model: Model) -> tuple[Any, ...]:
+    return tuple(sympy.Dummy(f"dose input {k}", real=True) for k in range(absorbed_width(_absorbed(model))))
+
+
 def _dependent(model: Model, moving: dict[Any, Any], inputs: tuple[Any, ...]) -> dict[int, tuple[int, ...]]:
     """By compartment, the inputs that the lag, bioavailability, duration or rate of its doses depends on."""
     out = {}
     for i, c in enumerate(model.compartments):
+        if c.input is not None:
+            continue  # its doses are inputs themselves
         given = [e.xreplace(moving) for e in (c.lag, c.bioavailability, c.duration, c.rate) if e is not None]
         used = tuple(j for j, s in enumerate(inputs) if any(s in e.free_symbols for e in given))
         if used:
@@ -356,21 +376,27 @@ def _dependent(model: Model, moving: dict[Any, Any], inputs: tuple[Any, ...]) ->
 
 
 def _derive(
-    model: Model, kind: str, resolved: _Resolved, moving: dict[Any, Any], places: Places
+    model: Model,
+    kind: str,
+    resolved: _Resolved,
+    inputs: tuple[Any, ...],
+    moving: dict[Any, Any],
+    places: Places,
 ) -> tuple[Structure, str]:
     """Structure and generated code."""
-    inputs = tuple(c.symbol for c in resolved.inputs)
 
     def at(where: str) -> dict[Any, Any]:
-        return {
-            s: sympy.Dummy(f"{c.name} {where}", real=True)
-            for s, c in zip(inputs, resolved.inputs, strict=True)
-        }
+        return {s: sympy.Dummy(f"{s.name} {where}", real=True) for s in inputs}
 
     first = at("at the first record")
     there = [at(f"at place {k}") for k in range(len(places.compartment))]
-    stepwise = all(c.interpolation != "linear" for c in resolved.inputs)
-    varying = Varying(inputs, moving, first, tuple(zip(places.compartment, there, strict=True)), stepwise)
+    symbols, absorbed = iter(inputs), []
+    for i, count in _absorbed(model):
+        absorbed.append((i, tuple((next(symbols), next(symbols)) for _ in range(count))))
+    further = tuple(zip(places.compartment, there, strict=True))
+    # the time after a dose moves all the time
+    stepwise = not absorbed and all(c.interpolation != "linear" for c in resolved.inputs)
+    varying = Varying(inputs, moving, first, further, stepwise, tuple(absorbed))
     structure = analyse(model, kind, varying)
     individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
     source = model_source(

@@ -122,7 +122,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Compartment:
-    """A state; what a dose into it brings (initial amount, lag, bioavailability, duration, rate) is an expression or None."""
+    """A state; what a dose into it brings (initial amount, lag, bioavailability, duration, rate) is an expression or None.
+
+    ``input`` is the density in time after dose through which its doses enter, ``input_doses`` of them superposed.
+    """
 
     name: str
     unit: str = ""
@@ -131,12 +134,14 @@ class Compartment:
     bioavailability: Any = None
     duration: Any = None
     rate: Any = None
+    input: Any = None
+    input_doses: int = 0
     symbol: Any = None
 
     @property
     def event_expressions(self) -> tuple[Any, ...]:
-        """Those of the five that were given."""
-        given = (self.initial, self.lag, self.bioavailability, self.duration, self.rate)
+        """Those of the six that were given."""
+        given = (self.initial, self.lag, self.bioavailability, self.duration, self.rate, self.input)
         return tuple(e for e in given if e is not None)
 
 
@@ -423,6 +428,7 @@ class Model:
                     bioavailability=put(c.bioavailability),
                     duration=put(c.duration),
                     rate=put(c.rate),
+                    input=put(c.input),
                 )
                 for c in self.compartments
             ),

@@ -6,6 +6,7 @@ from typing import Any
 
 import sympy
 
+from pkpd.language.absorption import AFTER_DOSE
 from pkpd.language.declarations import Model
 
 __all__ = ["equations"]
@@ -30,16 +31,21 @@ def equations(model: Model) -> tuple[str, ...]:
     names |= {e.symbol: rf"\beta_{{{_escape(e.parameter)},\,{_escape(e.factor)}}}" for e in model.effects}
     names |= {p.symbol: rf"\mathrm{{{_escape(p.name)}}}" for p in model.parameters}
     names |= {c.symbol: rf"A_{{{_escape(c.name)}}}" for c in model.compartments}
-    names[model.time] = "t"
     names[model.dv] = r"\mathrm{DV}"
     names |= {o.last: r"1_{\mathrm{last}}" for o in model.observations if o.last is not None}
+    names |= {model.time: "t", AFTER_DOSE: r"\tau"}
 
     def tex(e: Any) -> str:
         return sympy.latex(_centred(e, names), symbol_names=names)
 
     lines = [rf"{names[p.symbol]} = {tex(p.expression)}" for p in model.parameters]
     for c, rate in zip(model.compartments, model.rates, strict=True):
-        lines.append(rf"\frac{{dA_{{{_escape(c.name)}}}}}{{dt}} = {tex(rate)}")
+        given = (
+            ""
+            if c.input is None
+            else rf" + \sum_{{d}} F D_{{d}}\,\mathrm{{In}}_{{{_escape(c.name)}}}(t - t_{{d}})"
+        )
+        lines.append(rf"\frac{{dA_{{{_escape(c.name)}}}}}{{dt}} = {tex(rate)}{given}")
         for what, e in (
             ("t_{lag", c.lag),
             ("F_{", c.bioavailability),
@@ -49,6 +55,8 @@ def equations(model: Model) -> tuple[str, ...]:
         ):
             if e is not None:
                 lines.append(rf"{what}{',' if what == 't_{lag' else ''}{_escape(c.name)}}} = {tex(e)}")
+        if c.input is not None:
+            lines.append(rf"\mathrm{{In}}_{{{_escape(c.name)}}}(\tau) = {tex(c.input)}")
     for o in model.observations:
         name = _escape(o.name)
         what = rf"-2\log L_{{\mathrm{{{name}}}}}" if o.likelihood else rf"\mathrm{{{name}}}"

@@ -29,6 +29,12 @@ class _Printer(PythonCodePrinter):
     def _print_Rational(self, e: Any) -> str:
         return repr(float(e.p) / float(e.q))
 
+    def _print_loggamma(self, e: Any) -> str:
+        return f"math.lgamma({self._print(e.args[0])})"
+
+    def _print_polygamma(self, e: Any) -> str:
+        return f"polygamma({int(e.args[0])}, {self._print(e.args[1])})"
+
     def _print_Pow(self, e: Any, rational: bool = False, sqrt: str = "math.sqrt") -> str:
         base, power = e.as_base_exp()
         text = self.parenthesize(base, 1000)
@@ -184,6 +190,8 @@ def model_source(
         "",
     ]
     lines += [*_stepper(structure, inner), "", *_outputs(structure, inner)]
+    if any("polygamma(" in line for line in lines):
+        lines.insert(1, "from pkpd.kernels.gamma import polygamma")
     return "\n".join(lines) + "\n"
 
 

@@ -61,7 +61,21 @@ class Inputs:
 
     def describe(self) -> str:
         """Which inputs there are and how they move: ``"WT (nocb), GLYCO (linear)"``."""
-        return ", ".join(f"{n} ({i})" for n, i in zip(self.names, self.interpolations, strict=True))
+        named = zip(self.names, self.interpolations, strict=True)
+        return ", ".join(f"{n} ({i})" for n, i in named if i in INTERPOLATIONS)
+
+    def without(self, width: int) -> Inputs:
+        """Leave out the first ``width`` inputs."""
+        return replace(
+            self,
+            names=self.names[width:],
+            interpolations=self.interpolations[width:],
+            value=np.ascontiguousarray(self.value[:, width:]),
+            slope=np.ascontiguousarray(self.slope[:, width:]),
+            at_records=np.ascontiguousarray(self.at_records[:, width:]),
+            at_doses=np.ascontiguousarray(self.at_doses[:, width:]),
+            first=np.ascontiguousarray(self.first[:, width:]),
+        )
 
     def at(self, offsets: np.ndarray, time: np.ndarray) -> np.ndarray:
         """Inputs (M, W) as a record at each time (M,) would have them; those of subject i are ``offsets[i]:offsets[i+1]``."""

@@ -16,6 +16,7 @@ import numpy as np
 import sympy
 
 from pkpd.errors import ModelError
+from pkpd.language.absorption import AFTER_DOSE
 from pkpd.language.declarations import Compartment, Model
 
 __all__ = ["CONSTANT", "Structure", "Varying", "analyse", "branched"]
@@ -39,6 +40,8 @@ class Varying:
         Further places: the compartment, and inputs to the symbols of their values there.
     stepwise : bool
         Whether the inputs are constant between the times at which they change.
+    absorbed : tuple of (int, tuple of pairs)
+        Compartments with an input function, and the inputs that are the amounts of, and the times after, their latest doses.
     """
 
     inputs: tuple[Any, ...] = ()
@@ -46,6 +49,7 @@ class Varying:
     first: Mapping[Any, Any] = field(default_factory=dict)
     places: tuple[tuple[int, Mapping[Any, Any]], ...] = ()
     stepwise: bool = True
+    absorbed: tuple[tuple[int, tuple[tuple[Any, Any], ...]], ...] = ()
 
 
 CONSTANT = Varying()
@@ -204,6 +208,12 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
     inputs = frozenset(varying.inputs)
     dynamic = frozenset([*states, model.time, *inputs])
     right_hand_sides = [r.xreplace(varying.definitions) for r in model.rates]
+    for i, latest in varying.absorbed:
+        c = model.compartments[i]
+        share = sympy.Integer(1) if c.bioavailability is None else c.bioavailability
+        for amount, after in latest:
+            density = (share * c.input).xreplace(varying.definitions).xreplace({AFTER_DOSE: after})
+            right_hand_sides[i] += sympy.Piecewise((amount * density, after > 0), (0, True))
     slots = _Slots(dynamic, inputs)
     predictions = [o.prediction.xreplace(varying.definitions) for o in model.observations]
     constant = frozenset([*states, model.time]) if varying.stepwise else dynamic
@@ -259,6 +269,16 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
 
 def _events(c: Compartment, definitions: Mapping[Any, Any]) -> list[Any]:
     """Expressions of the rows of ``event_slots``, None where there is none."""
+    if c.input is not None:
+        return [
+            None,
+            None,
+            None if c.initial is None else c.initial.xreplace(definitions),
+            None,
+            None,
+            None,
+            None,
+        ]
     share = 1 if c.bioavailability is None else c.bioavailability
     # times and rates must be linear in the slots: a quotient is a slot of its own
     speed = None if c.duration is None else share / c.duration

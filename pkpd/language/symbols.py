@@ -14,7 +14,12 @@ import sympy
 
 from pkpd.errors import ModelError
 
-__all__ = ["Quantity", "exp", "expit", "expression", "log", "logit", "number", "sqrt", "where"]
+__all__ = [
+    "Quantity", "cos", "exp", "expit", "expression", "lgamma", "log", "logit", "maximum", "minimum", "number", "pi", "sin",
+    "sqrt", "where",
+]  # fmt: skip
+
+pi = math.pi
 
 
 def _refuse(what: str) -> ModelError:
@@ -211,6 +216,31 @@ def logit(x: Any) -> Quantity:
     """log(x/(1 - x))."""
     e = number(x)
     return Quantity(sympy.log(e / (1 - e)))
+
+
+def sin(x: Any) -> Quantity:
+    """Sine, of radians; with ``m.time`` for rhythms: ``sin(2 * pi * m.time / 24)``."""
+    return Quantity(sympy.sin(number(x)))
+
+
+def cos(x: Any) -> Quantity:
+    """Cosine, of radians."""
+    return Quantity(sympy.cos(number(x)))
+
+
+def lgamma(x: Any) -> Quantity:
+    """Logarithm of the gamma function, for x above 0."""
+    return Quantity(sympy.loggamma(number(x)))
+
+
+def minimum(a: Any, b: Any) -> Quantity:
+    """Return the smaller of two; derivatives are those of the one that is smaller."""
+    return Quantity(sympy.Piecewise((number(a), sympy.Lt(number(a), number(b))), (number(b), True)))
+
+
+def maximum(a: Any, b: Any) -> Quantity:
+    """Return the larger of two; derivatives are those of the one that is larger."""
+    return Quantity(sympy.Piecewise((number(a), sympy.Gt(number(a), number(b))), (number(b), True)))
 
 
 def where(condition: Any, a: Any, b: Any) -> Quantity:

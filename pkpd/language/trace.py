@@ -11,6 +11,7 @@ from typing import Any
 import sympy
 
 from pkpd.errors import ModelError, PkpdWarning
+from pkpd.language.absorption import AFTER_DOSE, InputFunction
 from pkpd.language.declarations import (
     Compartment,
     Covariate,
@@ -227,10 +228,13 @@ class Builder:
         bioavailability: Any = None,
         duration: Any = None,
         rate: Any = None,
+        input: InputFunction | None = None,
     ) -> Quantity:
         """Declare a compartment; doses go to the first one unless CMT says otherwise.
 
-        ``duration`` and ``rate`` are those of doses whose RATE in the data is -2 and -1.
+        ``duration`` and ``rate`` are those of doses whose RATE in the data is -2 and -1. With an ``input`` function
+        (:func:`pkpd.transit`, :func:`pkpd.weibull`, :func:`pkpd.inverse_gaussian`) doses enter through it and are not added as
+        a bolus; bioavailability scales them as it is at the time when they enter.
         """
         self._new(name, self._compartments, "compartment")
         given = {
@@ -240,7 +244,17 @@ class Builder:
             "duration": duration,
             "rate": rate,
         }
-        values = {k: None if v is None else number(v) for k, v in given.items()}
+        values: dict[str, Any] = {k: None if v is None else number(v) for k, v in given.items()}
+        if input is not None:
+            clash = [k for k in ("lag", "duration", "rate") if given[k] is not None]
+            if clash or not isinstance(input, InputFunction):
+                what = f"has an input function and a {clash[0]}" if clash else f"has the input {input!r}"
+                raise ModelError(
+                    "E_MODEL_INPUT",
+                    f"compartment {name} {what}.",
+                    "Give input=pkpd.transit(…), pkpd.weibull(…) or pkpd.inverse_gaussian(…), and no lag, duration or rate.",
+                )
+            values |= {"input": input.density, "input_doses": input.doses}
         self._compartments.append(Compartment(name, unit, **values, symbol=_dummy(name)))
         return Quantity(self._compartments[-1].symbol)
 
@@ -261,6 +275,32 @@ class Builder:
                 "Write one m.ode() per compartment.",
             )
         self._rates[name] = number(rate)
+
+    def delay(
+        self, name: str, inflow: Any, *, compartments: int, time: Any, unit: str = "", initial: Any = None
+    ) -> Quantity:
+        """Delay a flow through a chain of compartments ``name1``, ``name2`` …; returns the flow out of the last.
+
+        Each passes on what it holds at the rate compartments/time, so that ``time`` is the mean of the delay, and its
+        distribution that of a gamma variable with shape ``compartments``. ``initial`` is the amount that each holds at first.
+        """
+        if (
+            isinstance(compartments, bool)
+            or not isinstance(compartments, int)
+            or not 1 <= compartments <= 100
+        ):
+            raise ModelError(
+                "E_MODEL_VALUE",
+                f"delay {name}: {compartments!r} compartments.",
+                "Give a whole number from 1 to 100.",
+            )
+        flow = Quantity(number(inflow))
+        for k in range(1, compartments + 1):
+            held = self.compartment(f"{name}{k}", unit=unit, initial=initial)
+            out = compartments / Quantity(number(time)) * held
+            self.ode(held, flow - out)
+            flow = out
+        return flow
 
     def derived(self, name: str, value: Any, *, unit: str = "") -> Quantity:
         """Name a quantity that is reported per subject but drives nothing."""
@@ -446,7 +486,7 @@ def _check_use(model: Model) -> None:
             f"model {model.name} uses m.dv outside m.likelihood().",
             "The observation may enter its own likelihood only.",
         )
-    foreign = used - set(declared) - {model.time} - direct
+    foreign = used - set(declared) - {model.time, AFTER_DOSE} - direct
     if foreign:
         names = ", ".join(sorted(s.name for s in foreign))
         raise ModelError(
