@@ -16,6 +16,7 @@ from itertools import pairwise
 import mpmath
 import numpy as np
 from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 from scipy.optimize import approx_fprime, minimize
 from scipy.stats import norm
 
@@ -144,6 +145,30 @@ def simulate_varying(
                 x[e.compartment] += e.amount
         out[np.asarray(times) == stop] = x
     return out
+
+
+def linear_record_by_record(
+    records: Sequence[dict], matrix: Callable[[dict], np.ndarray], compartment: int = 0
+) -> np.ndarray:
+    """States after each record of one subject: x' = M x with M constant between records, that of the later one (NONMEM).
+
+    A record is a dict with TIME, AMT (a bolus into `compartment`), SS and II: SS = 1 replaces the state by that of a bolus
+    every II since ever, under the matrix of its own record.
+    """
+    x, now, out = np.zeros(len(matrix(records[0]))), records[0]["TIME"], []
+    for record in records:
+        m = np.asarray(matrix(record), float)
+        x, now = expm(m * (record["TIME"] - now)) @ x, record["TIME"]
+        dose = np.zeros(len(x))
+        dose[compartment] = record["AMT"]
+        if (
+            record["SS"] == 1
+        ):  # before the dose: what is left of it and of all those before it one interval later
+            decay = expm(m * record["II"])
+            x = np.linalg.solve(np.eye(len(x)) - decay, decay @ dose)
+        x = x + dose
+        out.append(x)
+    return np.array(out)
 
 
 # ---------------------------------------------------------------------------------------------- closed forms

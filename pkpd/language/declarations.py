@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -360,6 +360,20 @@ class Model:
         from pkpd.language.equations import equations
 
         return equations(self)
+
+    def to_nonmem(
+        self, columns: Sequence[str], *, data: str = "data.csv", occasions: Sequence[int] = ()
+    ) -> str:
+        """Return a NONMEM control stream; see :func:`pkpd.language.nonmem.nonmem_text`."""
+        from pkpd.language.nonmem import nonmem_text
+
+        return nonmem_text(self, columns, data=data, occasions=occasions)
+
+    def to_nlmixr2(self) -> str:
+        """Return an nlmixr2 function; see :func:`pkpd.language.nlmixr2.nlmixr2_text`."""
+        from pkpd.language.nlmixr2 import nlmixr2_text
+
+        return nlmixr2_text(self)
 
     def fingerprint(self) -> str:
         """SHA-256 of everything that the model says (not of its docstring)."""
