@@ -244,7 +244,7 @@ RULES: dict[str, tuple[str, str]] = {
     # covariates and histology
     "W_COVARIATE_MISSING": (
         "missing for {count} of {total} subjects (ID {subjects}).",
-        "A model that uses it refuses these subjects: impute it by a stated rule, or leave them out.",
+        "A model that uses it carries the values of other records of the subject over, and refuses subjects without any.",
     ),
     "W_COVARIATE_MIXED": (
         "{value} is not a number but other cells are; the column is read as categories.",
