@@ -72,8 +72,8 @@ def transit(n: Any, *, mtt: Any = None, ktr: Any = None, doses: int = _LATEST) -
 def weibull(scale: Any, shape: Any, *, doses: int = _LATEST) -> InputFunction:
     """Absorption times of a Weibull distribution, density (b/a)·(t/a)^(b-1)·exp(-(t/a)^b) with scale a and shape b.
 
-    Piotrovskii, J Pharmacokinet Biopharm 1987;15:681-686. Below shape 1 the density is infinite at time 0, which costs many
-    steps. Parameters ``doses``, errors and what is returned are those of :func:`transit`.
+    Piotrovskii, J Pharmacokinet Biopharm 1987;15:681-686. Below shape 1 the density is infinite at the dose, which no stepper
+    gets past: bound the shape below by 1. Parameters ``doses``, errors and what is returned are those of :func:`transit`.
     """
     a, b = number(scale), number(shape)
     x = sympy.log(AFTER_DOSE / a)
@@ -88,4 +88,6 @@ def inverse_gaussian(mean: Any, cv2: Any, *, doses: int = _LATEST) -> InputFunct
     """
     m, d, t = number(mean), number(cv2), AFTER_DOSE
     logarithm = sympy.log(m / (2 * sympy.pi * d)) / 2 - sympy.log(t) * sympy.Rational(3, 2)
-    return _made(sympy.exp(logarithm - (t - m) ** 2 / (2 * d * m * t)), doses)
+    density = sympy.exp(logarithm - (t - m) ** 2 / (2 * d * m * t))
+    # before, it is below the smallest number, but t^(-3/2) may be beyond the largest
+    return _made(sympy.Piecewise((density, 1400 * d * t > m), (0, True)), doses)
