@@ -133,6 +133,13 @@ def _check(model: Model) -> None:
                 f"compartment {c.name}: an input function superposes doses, which nlmixr2 does not.",
                 "Write the absorption with compartments (m.delay).",
             )
+    for o in model.observations:
+        if o.likelihood:
+            raise ModelError(
+                "E_EXPORT",
+                f"{o.name} is a likelihood of its own, which this cannot write for nlmixr2.",
+                "Write it by hand with ll(…).",
+            )
     moving = [c.name for c in model.covariates if c.interpolation != "nocb"]
     if moving:
         raise ModelError(

@@ -201,6 +201,10 @@ def _check(model: Model, columns: Sequence[str], occasions: Sequence[int]) -> No
                 f"covariate {v.name} is interpolated by {v.interpolation}", 'NONMEM knows "nocb" alone.'
             )
     for o in model.observations:
+        if o.likelihood:
+            raise refuse(
+                f"{o.name} is a likelihood of its own", "Write it by hand with F_FLAG and METHOD=1 LAPLACE."
+            )
         if o.transform is not None:
             raise refuse(
                 f"the error of {o.name} is log-normal",

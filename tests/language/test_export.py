@@ -187,7 +187,16 @@ def test_what_has_no_counterpart_is_refused_by_name(everything):
         m.ode(gut, -gut * m.covariate("WT", interpolation="linear"))
         m.observe("y", gut, additive=m.sigma("SD", 1.0), transform="log")
 
-    for wrong, words in ((with_input, "input function"), (linear, "interpol")):
+    def direct(m):
+        gut = m.compartment("gut")
+        m.ode(gut, -gut)
+        m.likelihood("event", -2 * pkpd.log(pkpd.where(m.dv == 1, pkpd.expit(gut), 1 - pkpd.expit(gut))))
+
+    for wrong, words in (
+        (with_input, "input function"),
+        (linear, "interpol"),
+        (direct, "likelihood of its own"),
+    ):
         model = pkpd.model(wrong)
         for write in (model.to_nlmixr2, lambda m=model: m.to_nonmem([*COLUMNS, "WT"])):
             with pytest.raises(ModelError, match=f"E_EXPORT.*{words}"):
