@@ -17,6 +17,7 @@ _WHERE = {
     "read_dataset": "pkpd.data",
     "DataError": "pkpd.errors",
     "FitError": "pkpd.errors",
+    "FitInterrupted": "pkpd.errors",
     "InputError": "pkpd.errors",
     "ModelError": "pkpd.errors",
     "PkpdError": "pkpd.errors",

@@ -9,6 +9,7 @@ __all__ = [
     "DataError",
     "Finding",
     "FitError",
+    "FitInterrupted",
     "InputError",
     "ModelError",
     "PkpdError",
@@ -52,6 +53,23 @@ class PlanError(InputError):
 
 class FitError(PkpdError):
     """An estimation that could not be carried out; the command line exits with 1."""
+
+
+class FitInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a fit.
+
+    Attributes
+    ----------
+    fit : PopulationFit
+        The best point so far, as a fit that did not converge and has no covariance.
+    """
+
+    def __init__(self, fit: Any) -> None:
+        super().__init__("the fit was interrupted; .fit holds its best point so far")
+        self.fit = fit
+
+    def __reduce__(self):
+        return type(self), (self.fit,)
 
 
 class PkpdWarning(UserWarning):

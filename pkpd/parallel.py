@@ -302,7 +302,7 @@ def _reason(error: BaseException) -> str:
 
 
 class Progress:
-    """A line that counts on a terminal, and nothing elsewhere (context manager).
+    """A line that counts on a terminal, and nothing elsewhere or inside another one (context manager).
 
     Parameters
     ----------
@@ -315,6 +315,8 @@ class Progress:
     out : text stream
         Standard error by default.
     """
+
+    _open = 0  # lines that are shown: a fit within a bootstrap has none of its own
 
     def __init__(self, label: str, total: int = 0, *, done: int = 0, out: TextIO | None = None) -> None:
         self._out = out or sys.stderr
@@ -350,9 +352,12 @@ class Progress:
         self._width = len(line)
 
     def __enter__(self) -> Progress:
+        self._shown = self._shown and Progress._open == 0
+        Progress._open += self._shown
         return self
 
     def __exit__(self, *exception: object) -> None:
+        Progress._open -= self._shown
         if self._width:
             self._out.write("\r" + " " * self._width + "\r")
             self._out.flush()

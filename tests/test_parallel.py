@@ -170,6 +170,20 @@ def test_progress_shows_on_a_terminal_alone():
     assert out.getvalue() == ""
 
 
+def test_a_line_within_a_line_is_silent():
+    outer, inner = Terminal(), Terminal()
+    with (
+        parallel.Progress("bootstrap", 1, out=outer) as line,
+        parallel.Progress("fit", 1, out=inner) as other,
+    ):
+        other.advance()
+        line.advance()
+    assert "bootstrap" in outer.getvalue() and inner.getvalue() == ""
+    with parallel.Progress("fit", 1, out=inner) as other:
+        other.advance()
+    assert "fit: 1/1" in inner.getvalue()
+
+
 def test_kernels_run_in_several_threads_at_once():
     model, data = pkpd.load_model("theophylline"), pkpd.load_dataset("theophylline")
 

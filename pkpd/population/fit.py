@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import warnings as python_warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,18 +14,21 @@ import numpy as np
 import pandas as pd
 
 from pkpd.data import Dataset
-from pkpd.errors import FitError, InputError, PkpdWarning
+from pkpd.errors import FitError, FitInterrupted, InputError, PkpdWarning
 from pkpd.language import Model, Problem, bind
 from pkpd.language.scales import Scales, Values, parameter_values
+from pkpd.parallel import Progress
 from pkpd.population.covariance import CovarianceStep
 from pkpd.population.methods import FOCEI, GradientMethod
 from pkpd.population.objective import Evaluation, Objective, Point
 from pkpd.population.quasi_newton import Search
+from pkpd.population.recording import RecordedObjective
 from pkpd.population.residuals import residuals, shrinkage
 from pkpd.population.result import PopulationFit
 from pkpd.population.search import find_optimum
 from pkpd.results import estimates_table
 from pkpd.simulation.prediction import individual_parameters
+from pkpd.store import Store, fingerprint, open_store
 
 __all__ = ["evaluate", "fit"]
 
@@ -37,6 +41,7 @@ def fit(
     seed: int = 0,
     start: Mapping[str, float] | pd.Series | None = None,
     progress: Callable[[int, float], None] | None = None,
+    store: Store | str | os.PathLike[str] | None = None,
 ) -> PopulationFit:
     """Fit a population model.
 
@@ -55,7 +60,9 @@ def fit(
         Natural parameters by name where the search starts (``other.parameter_estimates``), and the values of fixed ones; the
         model's initial values where not given. Effects of levels that the data do not have are left aside.
     progress : callable, optional
-        Called with (iteration, ofv).
+        Called with (iteration, ofv); by default a line on a terminal, and nothing elsewhere.
+    store : Store or path, optional
+        Where evaluations of the objective are kept as the fit goes on: when it is run again, it goes on to the same bits.
 
     Returns
     -------
@@ -68,14 +75,34 @@ def fit(
         If the model and the data do not fit together.
     FitError
         ``E_FIT_SUBJECT`` if the objective cannot be computed at the starting values; names the subjects.
+    FitInterrupted
+        At Ctrl-C, a KeyboardInterrupt; its ``fit`` is the best point so far.
     """
     if isinstance(method, (list, tuple)):
-        return _chained(model, data, method, seed, start, progress)
+        return _chained(model, data, method, seed, start, progress, store)
     chosen, problem = _bound(model, data, method)
     scales = Scales(problem)
-    objective = Objective(problem, scales, chosen)
     begin = parameter_values(scales, problem, _present(start, model, scales))
-    search, step = find_optimum(objective, begin, seed, progress)
+    kept = open_store(store)
+    key = "" if kept is None else fingerprint("fit", model, data, chosen, seed, scales.natural(begin))
+    objective = RecordedObjective(problem, scales, chosen, kept, key)
+    with Progress(f"{type(chosen).__name__} fit of {model.name}") as line:
+
+        def report(iteration: int, ofv: float) -> None:
+            line.say(f"iteration {iteration}, OFV {ofv:.4f}")
+
+        try:
+            search, step = find_optimum(objective, begin, seed, progress or report)
+        except KeyboardInterrupt:
+            if objective.best is None:
+                raise
+            best = objective.best
+            cause = f"interrupted after {objective.computed} evaluations of the objective"
+            search = Search(scales.free_values(best.values), best, False, cause, ())
+            step = CovarianceStep(None, "not reached: interrupted", math.nan, ())
+            raise FitInterrupted(_result(objective, seed, search, step, data)) from None
+        finally:
+            objective.flush()
     return _result(objective, seed, search, step, data)
 
 
@@ -86,6 +113,7 @@ def _chained(
     seed: int,
     start: Mapping[str, float] | pd.Series | None,
     progress: Callable[[int, float], None] | None,
+    store: Store | str | os.PathLike[str] | None,
 ) -> PopulationFit:
     """One method after the other; the covariance and the warnings are those of the last."""
     if not methods:
@@ -97,10 +125,16 @@ def _chained(
         with python_warnings.catch_warnings():
             python_warnings.simplefilter("ignore", PkpdWarning)
             before = fit(
-                model, data, replace(method, covariance=None), seed=seed, start=start, progress=progress
+                model,
+                data,
+                replace(method, covariance=None),
+                seed=seed,
+                start=start,
+                progress=progress,
+                store=store,
             )
         start = before.parameter_estimates
-    return fit(model, data, methods[-1], seed=seed, start=start, progress=progress)
+    return fit(model, data, methods[-1], seed=seed, start=start, progress=progress, store=store)
 
 
 def _present(
