@@ -61,3 +61,14 @@ def test_evaluation(benchmark, name, what, solver):
     modes = objective.at(values).etas
     point = benchmark(objective.at, values, modes, gradient=what == "gradient")
     assert point.ofv < float("inf")
+
+
+@pytest.mark.parametrize(
+    "method", [pkpd.FO(), pkpd.FOCE(), pkpd.Laplace(), pkpd.AGQ(nodes=7)], ids=lambda m: type(m).__name__
+)
+def test_fit_by_method(benchmark, method):
+    """Theophylline: fit, covariance and tables."""
+    model, data = load("theophylline")
+    fitted(model, data, method)  # compiled
+    fit = benchmark.pedantic(fitted, (model, data, method), rounds=3)
+    assert fit.minimization_successful

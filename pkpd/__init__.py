@@ -57,6 +57,7 @@ _WHERE = {
     "Laplace": "pkpd.population",
     "LogNormal": "pkpd.population",
     "MAP": "pkpd.population",
+    "NaivePooled": "pkpd.population",
     "PopulationFit": "pkpd.population",
     "bootstrap": "pkpd.population",
     "evaluate": "pkpd.population",

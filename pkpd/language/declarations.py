@@ -317,6 +317,12 @@ class Model:
         )
         return replace(self, factors=factors, effects=(*self.effects, effect), parameters=parameters)
 
+    def without_random_effects(self) -> Model:
+        """Every subject is the typical one, at every occasion: the model of a naive pooled fit."""
+        symbols = [e.symbol for e in self.etas] + [v.symbol for v in self.iovs]
+        typical = dict.fromkeys(symbols, sympy.Integer(0))
+        return replace(self._substitute(typical), etas=(), omega=(), iovs=())
+
     def without_factor(self, factor: str, parameters: tuple[str, ...] | None = None) -> Model:
         """Remove a factor's effects: all of them, or those on the named parameters (the reduced model of a test)."""
         self._known({factor: 0}, [f.name for f in self.factors], "factor")

@@ -5,7 +5,7 @@ from pkpd.population.covariate_search import Stepwise, stepwise
 from pkpd.population.fit import evaluate, fit
 from pkpd.population.importance_resampling import SIR, sir
 from pkpd.population.likelihood_profile import LikelihoodProfile, profile
-from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, MAP, Laplace
+from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, MAP, Laplace, NaivePooled
 from pkpd.population.objective import Evaluation
 from pkpd.population.prediction_errors import NPDE, npde
 from pkpd.population.predictive_check import VPC, vpc
@@ -30,6 +30,7 @@ __all__ = [
     "Laplace",
     "LikelihoodProfile",
     "LogNormal",
+    "NaivePooled",
     "PopulationFit",
     "Randomisation",
     "Stepwise",

@@ -19,7 +19,7 @@ from pkpd.language import Model, Problem, bind
 from pkpd.language.scales import Scales, Values, parameter_values
 from pkpd.parallel import Progress
 from pkpd.population.covariance import CovarianceStep
-from pkpd.population.methods import FOCEI, GradientMethod
+from pkpd.population.methods import FOCEI, GradientMethod, NaivePooled
 from pkpd.population.objective import Evaluation, Objective, Point
 from pkpd.population.quasi_newton import Search
 from pkpd.population.recording import RecordedObjective
@@ -51,7 +51,7 @@ def fit(
         From :func:`pkpd.load_model` or :func:`pkpd.model`; its initial values are where the search starts.
     data : Dataset
         From :func:`pkpd.read_dataset`.
-    method : FO, FOCE, FOCEI, Laplace, AGQ or MAP, optional
+    method : FO, FOCE, FOCEI, Laplace, AGQ, MAP or NaivePooled, optional
         Settings of the method; FOCEI by default. A list is a chain: each starts where the one before ended, and the last
         one's result is returned.
     seed : int
@@ -80,6 +80,8 @@ def fit(
     """
     if isinstance(method, (list, tuple)):
         return _chained(model, data, method, seed, start, progress, store)
+    if isinstance(method, NaivePooled) and isinstance(model, Model):
+        model = model.without_random_effects()
     chosen, problem = _bound(model, data, method)
     scales = Scales(problem)
     begin = parameter_values(scales, problem, _present(start, model, scales))
@@ -339,6 +341,8 @@ def evaluate(
     FitError
         ``E_FIT_SUBJECT`` if the objective cannot be computed.
     """
+    if isinstance(method, NaivePooled) and isinstance(model, Model):
+        model = model.without_random_effects()
     method, problem = _bound(model, data, method)
     scales = Scales(problem)
     values = parameter_values(scales, problem, parameters)

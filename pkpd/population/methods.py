@@ -10,7 +10,7 @@ from pkpd.errors import InputError
 from pkpd.language.solver import Solver
 from pkpd.population.observed import BLQ
 
-__all__ = ["AGQ", "FO", "FOCE", "FOCEI", "MAP", "GradientMethod", "Laplace"]
+__all__ = ["AGQ", "FO", "FOCE", "FOCEI", "MAP", "GradientMethod", "Laplace", "NaivePooled"]
 
 
 @dataclass(frozen=True)
@@ -171,3 +171,22 @@ class MAP(GradientMethod):
             )
         if not self.priors:
             raise InputError("E_METHOD", "MAP has no priors.", "Give priors={…}, or use FOCEI().")
+
+
+@dataclass(frozen=True)
+class NaivePooled(GradientMethod):
+    """All records as if of one subject: the model without its random effects, by maximum likelihood.
+
+    As the first of a chain, ``[NaivePooled(), FOCEI()]``, it finds starting values of thetas and residual errors.
+
+    Parameters
+    ----------
+    max_iterations, tolerance, covariance, starts, blq, solver
+        As of :class:`GradientMethod`; the sandwich takes each subject's records as one contribution, which are not
+        independent.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Without random effects Laplace's approximation is the likelihood itself, of any endpoint."""
+        return "Laplace"
