@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from pkpd._jit import SOLVER_SIGNATURE, kernel
+from pkpd.kernels.divided import differences
 from pkpd.kernels.events import (
     BIOAVAILABILITY,
     BOLUS,
@@ -31,7 +32,15 @@ from pkpd.kernels.events import (
 )
 from pkpd.kernels.linear_frame import linear_frame
 from pkpd.kernels.linear_output import chain_linear
-from pkpd.kernels.linear_step import advance_exponential, columns_of, differentiate, growth, shift, tables
+from pkpd.kernels.linear_step import (
+    advance_exponential,
+    columns_of,
+    differentiate,
+    exponential_step,
+    growth,
+    shift,
+    tables,
+)
 from pkpd.kernels.status import EVENT_TIME_NEGATIVE, INFUSION_NOT_POSITIVE, NOT_FINITE, OK
 
 
@@ -193,6 +202,7 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
     x, y, z = np.zeros(n), np.zeros((n, columns)), np.zeros((n, columns))
     seen, r, flow = np.zeros(n), np.zeros((n, 1 + count)), np.zeros((n, 1 + count))
     e, w = np.zeros((2, n)), tables(order, n, count)
+    whole, whole_p, whole_pp = np.zeros((0, 0)), np.zeros((0, 0, 0)), np.zeros((0, 0, 0, 0))
     tau_p, next_p, hp = np.zeros(count), np.zeros(slots if order >= 1 else 0), np.zeros(count)
     one, two = (n + slots if order >= 1 else 0), (n + slots if order >= 2 else 0)
     g, dg, d2g, scratch = np.zeros(1), np.zeros(one), np.zeros((two, two)), np.zeros((2, count + n))
@@ -234,10 +244,14 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
                 if driven:
                     z[a, 0] += e[1, a] * r[a, 0]
             if order >= 1:
-                differentiate(order, h, h != last, driven, values, m, m2, base2, y, r, e, w, z)
-            last = h
+                if h != last:
+                    differences(order, h, values, driven, e, w)
+                differentiate(order, driven, m, m2, base2, y, r, e, w, z)
         else:
-            advance_exponential(order, h, driven, frame.k, m, m2, base2, y, r, z)
+            if h != last:
+                whole, whole_p, whole_pp = exponential_step(order, h, driven, frame.k, m, m2, base2, r)
+            advance_exponential(order, driven, whole, whole_p, whole_pp, y, count, z)
+        last = h
         timed = order >= 1 and not observe and not turns and (ev_lagged[due] != 0 or ev_slot[due] >= 0)
         if timed:
             event_time_derivative(

@@ -31,33 +31,27 @@ def tables(order, n, active):
 
 
 @kernel()
-def differentiate(order, h, fresh, driven, values, m, m2, base2, y, r, e, w, z):
-    """Derivatives after an interval ``h`` in a basis of eigenvectors.
+def differentiate(order, driven, m, m2, base2, y, r, e, w, z):
+    """Derivatives after an interval in a basis of eigenvectors.
 
     Parameters
     ----------
     order : int
         1 or 2.
-    h : float
-        Length of the interval.
-    fresh : bool
-        False where the last call had the same ``h``, ``driven`` and system: ``w`` still holds.
     driven : bool
         Whether there is an input.
-    values, m, m2, base2 : arrays
+    m, m2, base2 : arrays
         Of the frame.
     y, r : arrays
         State and input.
     e : (2, n) array
         exp(λh) and h·exp[λh, 0].
     w : array
-        From :func:`tables`.
+        From :func:`tables`, filled by :func:`pkpd.kernels.divided.differences`.
     z : array
         The state after the interval: all columns but the first are filled.
     """
-    n, movers, active = values.shape[0], m.shape[2], r.shape[1] - 1
-    if fresh:
-        differences(order, h, values, driven, e, w)
+    n, movers, active = m.shape[0], m.shape[2], r.shape[1] - 1
     for i in range(n):
         for s in range(1, 1 + active):
             z[i, s] = e[0, i] * y[i, s]
@@ -143,8 +137,8 @@ def shift(order, usable, values, k, m, r, hp, z):
 
 
 @kernel()
-def advance_exponential(order, h, driven, k, m, m2, base2, y, r, z):
-    """The whole step without eigenvectors, value and derivatives: an input is a further, constant state."""
+def exponential_step(order, h, driven, k, m, m2, base2, r):
+    """exp(K h) with both orders of derivatives, for systems without eigenvectors: an input is a further, constant state."""
     n, movers, active = k.shape[0], m.shape[2], r.shape[1] - 1
     size, count = (n + 1 if driven else n), (active if driven else movers)
     a, ap = np.zeros((size, size)), np.zeros((count, size, size))
@@ -168,7 +162,13 @@ def advance_exponential(order, h, driven, k, m, m2, base2, y, r, z):
                 if driven:
                     app[s, q, i, n] = base2[i, pair] * h
             pair += 1
-    e, ep, epp = exponential(order, a, ap, app)
+    return exponential(order, a, ap, app)
+
+
+@kernel()
+def advance_exponential(order, driven, e, ep, epp, y, active, z):
+    """The whole step, value and derivatives to ``active`` slots, with what :func:`exponential_step` gave."""
+    n, count = y.shape[0], ep.shape[0]
     for i in range(n):
         z[i, 0] = e[i, n] if driven else 0.0
         for j in range(n):
@@ -207,7 +207,8 @@ def advance(order, h, driven, frame, y, r, e, w, z):
     """The whole step from ``y`` to ``z``; arguments as above."""
     values = frame.values
     if not frame.usable:
-        advance_exponential(order, h, driven, frame.k, frame.m, frame.m2, frame.base2, y, r, z)
+        a, ap, app = exponential_step(order, h, driven, frame.k, frame.m, frame.m2, frame.base2, r)
+        advance_exponential(order, driven, a, ap, app, y, frame.active.shape[0], z)
         return
     for i in range(values.shape[0]):
         growth(i, h, driven, values, e)
@@ -215,4 +216,5 @@ def advance(order, h, driven, frame, y, r, e, w, z):
         if driven:
             z[i, 0] += e[1, i] * r[i, 0]
     if order >= 1:
-        differentiate(order, h, True, driven, values, frame.m, frame.m2, frame.base2, y, r, e, w, z)
+        differences(order, h, values, driven, e, w)
+        differentiate(order, driven, frame.m, frame.m2, frame.base2, y, r, e, w, z)
