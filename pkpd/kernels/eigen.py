@@ -178,11 +178,13 @@ def eigenbasis(k):
         for j in range(n):
             if not math.isfinite(k[i, j]):
                 return False, values, vectors, inverse
-    order, rank, scale = np.empty(n, np.int64), np.empty(n, np.int64), np.ones(n)
-    t, q, r, ri = np.empty((n, n)), np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n))
+    # one allocation each: they cost more than the arithmetic
+    whole, room = np.empty((2, n), np.int64), np.zeros((5, n, n))
+    order, rank = whole[0], whole[1]
+    t, q, r, ri, scale = room[0], room[1], room[2], room[3], room[4, 0]
     low, high = _triangular_ends(k, order)
     for i in range(n):
-        q[i, i] = 1.0
+        q[i, i], scale[i] = 1.0, 1.0
         for j in range(n):
             t[i, j] = k[order[i], order[j]]
     _balance(t, low, high, scale)

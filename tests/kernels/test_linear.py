@@ -244,3 +244,128 @@ def test_parameters_that_are_no_numbers_and_negative_lags_are_statuses():
         for name, code in vars(status).items()
         if name.isupper() and name != "MESSAGES"
     )
+
+
+def rate_constants(n, density, seed):
+    """A random network of compartments with losses."""
+    rng = np.random.default_rng(seed)
+    k = rng.uniform(0, 1, (n, n)) * (rng.uniform(size=(n, n)) < density)
+    np.fill_diagonal(k, 0.0)
+    np.fill_diagonal(k, -k.sum(0) - rng.uniform(0.01, 1, n))
+    return k
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 10])
+@pytest.mark.parametrize("density", [0.2, 0.6])
+def test_eigenvectors_are_those_of_lapack(n, density):
+    used = 0
+    for seed in range(40):
+        k = rate_constants(n, density, seed)
+        expected = np.linalg.eigvals(k)
+        usable, values, vectors, inverse = eigenbasis(k)
+        assert not (usable and np.abs(expected.imag).max() > 1e-8)
+        if usable:
+            used += 1
+            np.testing.assert_allclose(
+                values, np.sort(expected.real), rtol=0, atol=1e-13 * np.abs(expected).max()
+            )
+            # backward error of the decomposition: rounding times the condition number, which is below 1e4
+            np.testing.assert_allclose(vectors @ np.diag(values) @ inverse, k, rtol=0, atol=1e-11)
+            np.testing.assert_allclose(vectors @ inverse, np.eye(n), rtol=0, atol=1e-11)
+        else:
+            vectors = np.linalg.eig(k)[1]
+            assert np.abs(expected.imag).max() > 0 or np.linalg.cond(vectors) > 1e3
+    assert used > 0 or n == 10
+
+
+def test_structural_zeros_of_the_eigenvectors_are_exact():
+    """The depot gets nothing back, whatever the order of declaration: not even rounding."""
+    k = np.array([[-0.6, 0.16, 0.9], [0.4, -0.16, 0.0], [0.0, 0.0, -0.9]])
+    for order in itertools.permutations(range(3)):
+        _, _, vectors, inverse = eigenbasis(np.ascontiguousarray(k[np.ix_(order, order)]))
+        depot = order.index(2)
+        assert np.count_nonzero(vectors[depot]) == 1
+        for other in {0, 1, 2} - {depot}:
+            assert np.all((vectors[depot] == 0) | (inverse[:, other] == 0))
+
+
+@pkpd.model
+def transit(m):
+    """Eight transit compartments of one rate into a central one: a Jordan block of order eight."""
+    ktr, cl, v = (m.parameter(n, m.eta(n, variance=1)) for n in ("KTR", "CL", "V"))
+    chain = [m.compartment(f"transit{i}") for i in range(8)]
+    central, metabolite = m.compartment("central"), m.compartment("metabolite")
+    m.ode(chain[0], -ktr * chain[0])
+    for before, after in itertools.pairwise(chain):
+        m.ode(after, ktr * before - ktr * after)
+    m.ode(central, ktr * chain[-1] - cl / v * central)
+    m.ode(metabolite, 0.3 * cl / v * central - 0.2 * metabolite)
+    m.observe("cp", central / v, additive=m.sigma("ADD", 1.0))
+    m.observe("cm", metabolite / v, additive="ADD")
+
+
+def transit_system(p):
+    ktr, cl, v = p
+    k = [[0] * 10 for _ in range(10)]
+    for i in range(8):
+        k[i][i] = -ktr
+        k[i + 1][i] = ktr
+    k[8][8], k[9][8], k[9][9] = -cl / v, mpmath.mpf("0.3") * cl / v, mpmath.mpf("-0.2")
+    return k, [0] * 10, [0] * 10, [0] * 10, [1] * 10
+
+
+@pytest.mark.parametrize("endpoint", [0, 1])
+def test_ten_compartments_with_a_transit_chain_and_a_metabolite(endpoint):
+    case, p = Case(transit), np.array([2.0, 3.0, 10.0])
+    doses, times = [(0.0, 100.0, 0, 0.0), (12.0, 60.0, 0, 30.0)], [1.0, 4.0, 9.0, 13.0, 30.0]
+    code, f, gradient, hessian = case.solve(p, doses, times, 2, endpoint=endpoint)
+    assert code == status.OK
+    v = p * np.array([0.7, -1.0, 0.4])
+    twin = twins.linear(transit_system, lambda p, x: x[8 + endpoint] / p[2], doses, times)
+    for ours, theirs in zip(
+        (f, gradient @ v, np.einsum("a,oab,b->o", v, hessian, v)), twins.directional(twin, p, v), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-11 * np.abs(theirs).max())
+
+
+@pkpd.model
+def parent_and_metabolites(m):
+    """Two metabolites of an oral drug with two compartments, one of them formed on the first pass."""
+    names = ("KA", "K10", "K12", "K21", "KM1", "KM2", "FM")
+    p = {n: m.parameter(n, m.eta(n, variance=1)) for n in names}
+    depot, central, peripheral = m.compartment("depot"), m.compartment("central"), m.compartment("peripheral")
+    first, second = m.compartment("first"), m.compartment("second")
+    m.ode(depot, -p["KA"] * depot)
+    m.ode(
+        central,
+        p["KA"] * (1 - p["FM"]) * depot - (p["K10"] + p["K12"]) * central + p["K21"] * peripheral,
+    )
+    m.ode(peripheral, p["K12"] * central - p["K21"] * peripheral)
+    m.ode(first, p["KA"] * p["FM"] * depot + p["K10"] * central - p["KM1"] * first)
+    m.ode(second, p["KM1"] * first - p["KM2"] * second)
+    m.observe("y", second, additive=m.sigma("ADD", 1.0))
+
+
+def metabolite_system(p):
+    ka, k10, k12, k21, km1, km2, fm = p
+    k = [
+        [-ka, 0, 0, 0, 0],
+        [ka * (1 - fm), -k10 - k12, k21, 0, 0],
+        [0, k12, -k21, 0, 0],
+        [ka * fm, k10, 0, -km1, 0],
+        [0, 0, 0, km1, -km2],
+    ]
+    return k, [0] * 5, [0] * 5, [0] * 5, [1] * 5
+
+
+def test_metabolites_of_metabolites_with_first_pass():
+    p = np.array([0.9, 0.3, 0.4, 0.16, 0.7, 0.05, 0.35])
+    doses, times = [(0.0, 100.0, 0, 0.0), (8.0, 60.0, 1, 30.0)], [0.5, 4.0, 9.0, 13.0, 60.0]
+    code, f, gradient, hessian = Case(parent_and_metabolites).solve(p, doses, times, 2)
+    assert code == status.OK
+    v = p * np.random.default_rng(6).uniform(-1, 1, 7)
+    twin = twins.linear(metabolite_system, lambda _, x: x[4], doses, times)
+    for ours, theirs in zip(
+        (f, gradient @ v, np.einsum("a,oab,b->o", v, hessian, v)), twins.directional(twin, p, v), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-11 * np.abs(theirs).max())
