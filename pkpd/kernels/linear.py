@@ -214,13 +214,13 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
     for dose in range(dose_time.shape[0]):
         tau = min(tau, dose_time[dose])
 
+    straight = order == 0 and usable and not varying
+    for endpoint in range(affine.shape[0]):
+        straight = straight and affine[endpoint] != 0
     due, done, cancelled_before = 0, 0, -1
     moved = False  # whether the time of the last event depends on a slot
-    changed, driven, last = (
-        True,
-        False,
-        -1.0,
-    )  # the input since it was looked at, whether there is any, the last interval
+    changed, driven = True, False  # whether the input is to be looked at, and whether there is any
+    last = -1.0  # the interval that the tables are of
     while done < wanted:
         if due < events and dose_row[ev_dose[due]] < cancelled_before:
             due += 1
@@ -230,6 +230,28 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
             observe = obs_row[done] < dose_row[ev_dose[due]]
         if changed:
             driven, changed, last = _input(frame, flow, r), False, -1.0
+        if observe and straight:
+            # the same arithmetic as below, for records between two events at which nothing but the value is wanted
+            limit = ev_time[due] if due < events else math.inf
+            while done < wanted and tau < obs_time[done] < limit:
+                h, endpoint = obs_time[done] - tau, obs_endpoint[done]
+                total = weights[endpoint, 0]
+                for a in range(n):
+                    element = math.exp(values[a] * h) * y[a, 0]
+                    if driven:
+                        growth(a, h, True, values, e)
+                        element += e[1, a] * r[a, 0]
+                    total += weights[endpoint, 1 + n + a] * element
+                if not math.isfinite(total):
+                    return NOT_FINITE
+                f[done] = total
+                done += 1
+            if done == wanted:
+                break
+            observe = due >= events or obs_time[done] < ev_time[due]
+            if not observe and obs_time[done] == ev_time[due]:
+                observe = obs_row[done] < dose_row[ev_dose[due]]
+            last = -1.0
         target = obs_time[done] if observe else ev_time[due]
         # inputs change before what happens at the same time
         turns = piece < last_piece and subjects.change_time[piece + 1] <= target

@@ -119,6 +119,19 @@ def test_orders_agree_bit_by_bit():
         assert np.array_equal(results[1][2], results[2][2])
 
 
+def test_orders_agree_bit_by_bit_where_samples_meet_events_and_infusions_run():
+    doses = [(t, 100.0, int(t) % 2, 20.0 * (int(t) % 3)) for t in (0.0, 1.0, 2.0, 5.0, 12.0)]
+    times = np.sort(np.r_[0.0, 0.0, 1.0, 2.0, 2.0, 5.0, np.linspace(0, 30, 40)])
+    rows = np.arange(len(times)) % 4
+    case = mammillary_case(2, False)
+    results = [
+        case.solve(VALUES, doses, times, order, dose_row=[0, 1, 2, 3, 4], obs_row=rows) for order in range(3)
+    ]
+    assert np.array_equal(results[0][1], results[1][1])
+    assert np.array_equal(results[1][1], results[2][1])
+    assert np.array_equal(results[1][2], results[2][2])
+
+
 @pkpd.model
 def chain(m):
     k = [m.parameter(f"K{i}", m.eta(f"K{i}", variance=1)) for i in range(3)]
