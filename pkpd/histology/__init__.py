@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pkpd.histology.binomial_hierarchical import BinomialHierarchical, binomial_hierarchical
+from pkpd.histology.cells import age_bands, biomarker_cells
+from pkpd.histology.cutoff import CommonCutoff, common_cutoff
 from pkpd.histology.equivalence import Equivalence, equivalence
 from pkpd.histology.evidence import Contrast, DoseForecast, Evidence, ObservedDose
 from pkpd.histology.exnex import Exnex, exnex
@@ -16,8 +18,10 @@ from pkpd.histology.multiplicity import holm, max_t
 from pkpd.histology.normal_hierarchical import NormalHierarchical, normal_hierarchical
 from pkpd.histology.partitions import Partitions, partitions
 from pkpd.histology.permutation import Permutation, permutation
+from pkpd.histology.representativeness import Representativeness, representativeness
 from pkpd.histology.sample_size import (
     ResponsePower,
+    detectable_differences,
     minimum_detectable_loss,
     minimum_detectable_ratio,
     n_for_equivalence,
@@ -30,6 +34,7 @@ from pkpd.histology.verdict import VERDICT_COLUMNS, Verdict, decide
 __all__ = [
     "VERDICT_COLUMNS",
     "BinomialHierarchical",
+    "CommonCutoff",
     "Contrast",
     "DoseForecast",
     "Equivalence",
@@ -41,10 +46,15 @@ __all__ = [
     "ObservedDose",
     "Partitions",
     "Permutation",
+    "Representativeness",
     "ResponsePower",
     "Verdict",
+    "age_bands",
     "binomial_hierarchical",
+    "biomarker_cells",
+    "common_cutoff",
     "decide",
+    "detectable_differences",
     "equivalence",
     "exnex",
     "exnex_operating_characteristics",
@@ -63,4 +73,5 @@ __all__ = [
     "power_different",
     "power_equivalent",
     "power_response",
+    "representativeness",
 ]

@@ -75,6 +75,36 @@ class BinomialHierarchical:
         above = tail(at, spread, r, n, cut, 12)
         return np.einsum("tm,tmk->k", weight, above) / weight.sum()
 
+    def predictive_quantile(self, probability: float) -> float:
+        """Quantile of the response rate in a histology that was not studied.
+
+        Raises
+        ------
+        InputError
+            ``E_RATE`` for a probability outside (0, 1).
+        """
+        from scipy.optimize import brentq
+        from scipy.special import expit, ndtr
+
+        if not 0 < probability < 1:
+            raise InputError(
+                "E_RATE", f"probability {probability!r} must lie between 0 and 1.", "Give e.g. 0.975."
+            )
+        r, n = self.responders, self.patients
+        # a distribution function is a step in μ as τ → 0: it needs more nodes than a mean
+        taus, log_tau = tau_nodes(self.tau, 2 * TAU_NODES)
+        mus, log_mu = mu_nodes(self.mu, taus, r, n, 2 * MU_NODES + 1)
+        found = moments(mus[:, :, None], taus[:, None, None], r, n, THETA_NODES, second=False)
+        mass = found.log_mass.sum(axis=2)
+        log_weight = mass + log_mu + log_tau[:, None]
+        weight = np.exp(log_weight - log_weight.max())
+        weight /= weight.sum()
+
+        def below(cut: float) -> float:
+            return float((weight * ndtr((cut - mus) / taus[:, None])).sum()) - probability
+
+        return float(expit(brentq(below, -40.0, 40.0, xtol=1e-10)))
+
 
 def binomial_hierarchical(
     responders: Sequence[int] | np.ndarray | pd.Series,

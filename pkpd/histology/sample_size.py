@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from pkpd.errors import InputError
 from pkpd.results import result
 
 __all__ = [
     "ResponsePower",
+    "detectable_differences",
     "minimum_detectable_loss",
     "minimum_detectable_ratio",
     "n_for_equivalence",
@@ -263,3 +266,69 @@ def _response(n, n_reference, reference_rate, margin) -> None:
 def _probability(name: str, value: float) -> None:
     if not 0 < value < 1:
         raise InputError("E_OPTION", f"{name}={value!r} must lie between 0 and 1.", "Use 0.80.")
+
+
+def detectable_differences(
+    patients: Mapping[str, int],
+    reference: str,
+    *,
+    cv: float,
+    reference_rate: float,
+    margin: float,
+    bounds: tuple[float, float] = (0.80, 1.25),
+    alpha: float = 0.05,
+    conclude: float = 0.90,
+    power: float = 0.80,
+) -> pd.DataFrame:
+    """What each histology's number of patients can decide, and the number that would decide it.
+
+    Parameters
+    ----------
+    patients : mapping of histology to number of patients
+    reference : str
+        One of them.
+    cv, bounds, alpha
+        As in :func:`power_equivalent`.
+    reference_rate, margin, conclude
+        As in :func:`power_response`.
+    power : float
+        Wanted.
+
+    Returns
+    -------
+    DataFrame
+        One row per histology but the reference: histology, n, power_equivalent (exposure truly equal),
+        n_equivalent (fewest patients for `power`; NaN if none suffice at this reference),
+        ratio_low, ratio_high (exposure ratios that would be found different with `power`), loss (smallest
+        true loss of response that would be shown; NaN if none).
+
+    Raises
+    ------
+    InputError
+        ``E_REFERENCE_ABSENT``, ``E_OPTION``, ``E_MARGIN_BOUNDS``, ``E_MARGIN_DELTA``.
+    """
+    if reference not in patients:
+        raise InputError(
+            "E_REFERENCE_ABSENT",
+            f"the reference histology {reference!r} is not among {sorted(patients)!r}.",
+            "Name one of these as the reference.",
+        )
+    home = patients[reference]
+    rows = []
+    for histology, n in patients.items():
+        if histology == reference:
+            continue
+        needed = n_for_equivalence(home, cv, 1.0, bounds, alpha, power)
+        low, high = minimum_detectable_ratio(n, home, cv, bounds, alpha, power)
+        rows.append(
+            {
+                "histology": histology,
+                "n": n,
+                "power_equivalent": power_equivalent(n, home, cv, 1.0, bounds, alpha),
+                "n_equivalent": math.nan if needed is None else float(needed),
+                "ratio_low": low,
+                "ratio_high": high,
+                "loss": minimum_detectable_loss(n, home, reference_rate, margin, conclude, power),
+            }
+        )
+    return pd.DataFrame(rows)

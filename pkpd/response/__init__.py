@@ -28,6 +28,7 @@ from pkpd.response.propensity import (
 )
 from pkpd.response.qtc import QtcFit, fit_qtc
 from pkpd.response.regressors import Regressors
+from pkpd.response.tumour_size import TumourSizeFit, fit_tumour_size, time_to_growth, tumour_survival
 
 __all__ = [
     "AliasingMap",
@@ -45,6 +46,7 @@ __all__ = [
     "ParametricSurvivalFit",
     "QtcFit",
     "Regressors",
+    "TumourSizeFit",
     "WeightedEffect",
     "Weights",
     "aliasing_map",
@@ -65,11 +67,14 @@ __all__ = [
     "fit_ordinal",
     "fit_parametric_survival",
     "fit_qtc",
+    "fit_tumour_size",
     "inverse_probability_weights",
     "kaplan_meier",
     "matched_pairs",
     "mcp_mod",
     "median_survival",
     "observed_proportions",
+    "time_to_growth",
+    "tumour_survival",
     "weighted_effect",
 ]

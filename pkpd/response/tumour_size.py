@@ -1,0 +1,356 @@
+"""Tumour size over time: a population fit of a shipped model, time to growth, and its link to survival."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pkpd.data import read_dataset
+from pkpd.errors import InputError
+from pkpd.language import Model, load_model
+from pkpd.population import PopulationFit, fit
+from pkpd.response.columns import column_of, exposures_of, histologies_of, label_of, numbers_of, subjects_of
+from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_parametric_survival
+
+__all__ = ["TumourSizeFit", "fit_tumour_size", "time_to_growth", "tumour_survival"]
+
+# parameters of growth and of the drug's effect, on which histologies may differ
+EFFECTS = {
+    "stein": ("KG", "KS"),
+    "claret": ("KL", "KD"),
+    "wang": ("PR", "SR"),
+    "simeoni": ("LAMBDA0",),
+}
+
+
+@dataclass(frozen=True)
+class TumourSizeFit:
+    """A population fit of tumour size with what follows from it per patient and per histology.
+
+    Attributes
+    ----------
+    model : str
+        stein, claret, wang or simeoni.
+    population : PopulationFit
+        The fit itself: parameters, predictions, residuals, shrinkage.
+    individual : DataFrame
+        One row per patient: ID, histology, the individual parameters (at the empirical Bayes estimates),
+        TTG (time to growth, NaN for simeoni), and, with ``landmark``, RATIO (predicted size at that time over
+        size at the start).
+    histologies : DataFrame
+        Per histology: n, typical parameters, TTG at typical parameters and exposure 1.
+    effects : tuple of str
+        Parameters on which histologies differ.
+    """
+
+    model: str
+    population: PopulationFit
+    individual: pd.DataFrame
+    histologies: pd.DataFrame
+    effects: tuple[str, ...]
+
+
+def time_to_growth(model: str, parameters: Mapping[str, Any], exposure: Any = 1.0) -> np.ndarray:
+    """Time from the start of treatment to the smallest tumour size; 0 where the tumour grows from the start.
+
+    Parameters
+    ----------
+    model : {"stein", "claret", "wang"}
+    parameters : mapping
+        Arrays by name: KG, KS; KL, KD, LAMBDA; BASE, SR, PR.
+    exposure : float or array
+        For claret: exposure of the patient.
+
+    Returns
+    -------
+    ndarray
+        In the unit of time of the parameters; infinite where nothing regrows.
+
+    Raises
+    ------
+    InputError
+        ``E_OPTION`` for a model without a closed form; ``E_PARAMETER_UNKNOWN`` for one that lacks a
+        parameter.
+
+    Notes
+    -----
+    stein: (ln KS − ln KG)/(KS + KG). claret: ln(KD E/KL)/LAMBDA. wang: ln(BASE SR/PR)/SR. Where the size
+    falls at time 0 it has one minimum, there; otherwise none.
+    """
+    needed = {"stein": ("KG", "KS"), "claret": ("KL", "KD", "LAMBDA"), "wang": ("BASE", "SR", "PR")}
+    if model not in needed:
+        raise InputError(
+            "E_OPTION",
+            f"model {model!r} has no time to growth in closed form.",
+            f"Choose among {', '.join(needed)}.",
+        )
+    absent = [name for name in needed[model] if name not in parameters]
+    if absent:
+        raise InputError(
+            "E_PARAMETER_UNKNOWN", f"{model} needs {', '.join(absent)}.", f"Give {', '.join(needed[model])}."
+        )
+    p = {name: np.asarray(parameters[name], float) for name in needed[model]}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if model == "stein":
+            time = (np.log(p["KS"]) - np.log(p["KG"])) / (p["KS"] + p["KG"])
+        elif model == "claret":
+            time = np.log(p["KD"] * np.asarray(exposure, float) / p["KL"]) / p["LAMBDA"]
+        else:
+            time = np.log(p["BASE"] * p["SR"] / p["PR"]) / p["SR"]
+    return np.where(np.isnan(time), 0.0, np.maximum(time, 0.0))
+
+
+def fit_tumour_size(
+    frame: pd.DataFrame,
+    size: str,
+    time: str = "TIME",
+    histology: str | None = None,
+    *,
+    model: str | Model = "stein",
+    effects: Sequence[str] | None = None,
+    reference: str | None = None,
+    exposure: str | None = None,
+    landmark: float | None = None,
+    method: Any = None,
+    seed: int = 0,
+    initial: Mapping[str, float] | None = None,
+) -> TumourSizeFit:
+    """Fit a tumour-size model to all patients at once.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per measurement: ID, and the columns named below.
+    size, time : str
+        Columns: sum of lesions (positive), and time since the start of treatment (negative for scans before it), in the
+        unit that the model's parameters are to have.
+    histology : str, optional
+        Column; histologies differ on `effects`, each against the reference.
+    model : {"stein", "claret", "wang", "simeoni"} or Model
+        A shipped model (``tumour_...``), or an edited one of these.
+    effects : sequence of str, optional
+        Parameters on which histologies differ; growth and drug effect by default.
+    reference : str, optional
+        Histology of reference; the largest by default.
+    exposure : str, optional
+        Column with the patient's exposure (claret: relative to a reference, 0 for none; simeoni:
+        concentration); 1 for everybody in claret without it.
+    landmark : float, optional
+        Time at which the ratio to the size at the start is predicted (8 weeks, say).
+    method, seed
+        Of :func:`pkpd.fit`.
+    initial : dict, optional
+        Starting values of thetas: those of the model are in its own unit of time.
+
+    Returns
+    -------
+    TumourSizeFit
+
+    Raises
+    ------
+    InputError
+        ``E_OPTION``, ``E_SIZE_*``, ``E_TIME_*``, ``E_REFERENCE_ABSENT``, and what the fit raises.
+    """
+    name, wanted = _model_of(model, exposure)
+    ids = subjects_of(frame, unique=False)
+    y = numbers_of(frame, size, ids, "E_SIZE", "tumour size")
+    if (y <= 0).any():
+        raise InputError(
+            "E_SIZE_NOT_POSITIVE",
+            f"{int((y <= 0).sum())} sizes in {size} are 0 or negative.",
+            "Give lesions too small to measure the smallest size that is read (RECIST 1.1: 5 mm), and say so.",
+        )
+    table = pd.DataFrame({"ID": ids, "TIME": numbers_of(frame, time, ids, "E_TIME", "time"), "DV": y})
+    if initial:
+        wanted = wanted.replace(theta=dict(initial))
+    labels = np.full(len(ids), "all", dtype=object)
+    on: tuple[str, ...] = ()
+    if histology is not None:
+        labels, levels = histologies_of(frame, histology, ids)
+        home = _reference(labels, levels, reference)
+        table["HISTOLOGY"] = labels
+        on = tuple(effects) if effects is not None else EFFECTS[name]
+        for parameter in on:
+            wanted = wanted.with_effect(parameter, "HISTOLOGY", reference=home)
+    elif effects is not None or reference is not None:
+        raise InputError("E_OPTION", "effects and reference need a histology column.", "Name it.")
+    driver = {"claret": "EXPOSURE", "simeoni": "CONC"}.get(name)
+    if driver is not None:
+        given = np.ones(len(ids)) if exposure is None else exposures_of(frame, exposure, ids, positive=False)
+        table[driver] = given
+    table["EVID"] = 0
+    table = table.sort_values(["ID", "TIME"], kind="stable").reset_index(drop=True)
+    if name != "simeoni":
+        # a scan before treatment: records count from it, and the model is told when treatment began
+        begin = -table.groupby("ID")["TIME"].transform("min").clip(upper=0.0)
+        table["TIME"], table["START"] = table["TIME"] + begin, begin
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="W_NO_DOSES")  # the drug enters as exposure, not as doses
+        data = read_dataset(table, histology="HISTOLOGY" if histology is not None else None)
+    population = fit(wanted, data, method=method, seed=seed)
+    first = table.groupby("ID", sort=False).first()
+    individual = _individual(name, population, first, driver, landmark)
+    return TumourSizeFit(
+        model=name,
+        population=population,
+        individual=individual,
+        histologies=_typical(name, population, individual, on),
+        effects=on,
+    )
+
+
+def tumour_survival(
+    tumour: TumourSizeFit,
+    frame: pd.DataFrame,
+    time: str,
+    event: str,
+    *,
+    histology: str | None = None,
+    covariates: Sequence[str] = ("BASE",),
+    distribution: str = "lognormal",
+    offset: float = 0.0,
+) -> ParametricSurvivalFit:
+    """Link time to growth to survival in two stages: the patient's own estimate enters an accelerated-failure model.
+
+    Parameters
+    ----------
+    tumour : TumourSizeFit
+    frame : DataFrame
+        One row per patient: ID, time and event (1 seen, 0 censored), further covariates.
+    time, event, histology : str
+        Columns of `frame`.
+    covariates : sequence of str
+        Columns of `frame`, or individual parameters of the tumour fit (BASE: size at the start).
+    distribution : str
+        As in :func:`pkpd.response.fit_parametric_survival`.
+    offset : float
+        Added to the time to growth before its logarithm is taken; needed where it is 0 in some patients (100
+        days in Claret 2014).
+
+    Returns
+    -------
+    ParametricSurvivalFit
+        ``slope`` is the change of log survival time per unit of ln(TTG + offset). Standard errors take the
+        individual estimates as known, and survivors' longer follow-up makes theirs better: a prediction of
+        survival, not an effect of the drug.
+
+    Raises
+    ------
+    InputError
+        ``E_TTG``: a time to growth that is infinite or, with the offset, not positive; ``E_UNKNOWN_ID``.
+    """
+    if "TTG" not in tumour.individual or tumour.individual["TTG"].isna().any():
+        raise InputError("E_TTG", f"{tumour.model} has no time to growth.", "Fit stein, claret or wang.")
+    known = tumour.individual.set_index("ID")
+    ids = subjects_of(frame)
+    strange = [label_of(i) for i in ids if i not in known.index]
+    if strange:
+        raise InputError(
+            "E_UNKNOWN_ID",
+            f"ID {', '.join(strange[:10])} have no tumour sizes.",
+            "Leave them out, or use size at the start alone.",
+        )
+    shifted = known.loc[ids, "TTG"].to_numpy(float) + offset
+    if not np.all(np.isfinite(shifted) & (shifted > 0)):
+        raise InputError(
+            "E_TTG",
+            f"time to growth plus {offset:g} is 0 or infinite in {int((~(np.isfinite(shifted) & (shifted > 0))).sum())} "
+            "patients.",
+            "Give an offset, e.g. 100 days.",
+        )
+    table = frame.assign(TTG=shifted)
+    for name in covariates:
+        if name not in table.columns:
+            table[name] = known.loc[ids, name].to_numpy() if name in known.columns else column_of(frame, name)
+    return fit_parametric_survival(
+        table,
+        time,
+        event,
+        "TTG",
+        histology,
+        shape="log",
+        slopes="common",
+        covariates=list(covariates),
+        reference_exposure=1.0,
+        distribution=distribution,
+    )
+
+
+def _model_of(model: str | Model, exposure: str | None) -> tuple[str, Model]:
+    if isinstance(model, str):
+        if model not in EFFECTS:
+            raise InputError(
+                "E_OPTION", f"model={model!r} is not supported.", f"Choose among {', '.join(EFFECTS)}."
+            )
+        name, found = model, load_model(f"tumour_{model}")
+    else:
+        name, found = str(model.name).removeprefix("tumour_"), model
+        if name not in EFFECTS:
+            raise InputError(
+                "E_OPTION",
+                f"model {model.name!r} is not one of the shipped tumour models.",
+                "Edit one of them (load_model, replace, fix), or use pkpd.fit for a model of your own.",
+            )
+    if exposure is not None and name not in ("claret", "simeoni"):
+        raise InputError("E_OPTION", f"{name} has no exposure.", "Leave it out, or fit claret.")
+    if exposure is None and name == "simeoni":
+        raise InputError("E_OPTION", "simeoni needs a concentration.", "Name its column with exposure=.")
+    return name, found
+
+
+def _reference(labels: np.ndarray, levels: tuple[str, ...], reference: str | None) -> str:
+    home = max(levels, key=lambda k: (labels == k).sum()) if reference is None else label_of(reference)
+    if home not in levels:
+        raise InputError(
+            "E_REFERENCE_ABSENT",
+            f"the reference histology {home!r} has no subject; present are {list(levels)!r}.",
+            "Name one of these as the reference.",
+        )
+    return home
+
+
+def _individual(
+    name: str, population: PopulationFit, first: pd.DataFrame, driver: str | None, landmark: float | None
+) -> pd.DataFrame:
+    own = population.individual_parameters.copy()
+    at = first.reindex(own.index)
+    own.insert(0, "histology", at.get("HISTOLOGY", "all"))
+    exposure = at[driver].to_numpy(float) if driver else 1.0
+    values = {c: own[c].to_numpy(float) for c in own.columns if c != "histology"}
+    own["TTG"] = np.nan if name == "simeoni" else time_to_growth(name, values, exposure)
+    if landmark is not None:
+        own["RATIO"] = _ratio(name, values, exposure, float(landmark))
+    return own.rename_axis("ID").reset_index()
+
+
+def _ratio(name: str, p: Mapping[str, np.ndarray], exposure: Any, t: float) -> np.ndarray:
+    if name == "stein":
+        return np.exp(-p["KS"] * max(t, 0.0)) + np.exp(p["KG"] * t) - 1
+    if name == "claret":
+        killed = p["KD"] * exposure / p["LAMBDA"] * (1 - np.exp(-p["LAMBDA"] * t))
+        return np.exp(p["KL"] * t - killed)
+    if name == "wang":
+        return np.exp(-p["SR"] * t) + p["PR"] * t / p["BASE"]
+    raise InputError("E_OPTION", f"landmark is not available for {name}.", "Leave it out.")
+
+
+def _typical(
+    name: str, population: PopulationFit, individual: pd.DataFrame, on: tuple[str, ...]
+) -> pd.DataFrame:
+    estimates = population.parameter_estimates
+    thetas = {t.name: float(estimates[t.name]) for t in population.model.thetas}
+    rows = []
+    for level, own in individual.groupby("histology", sort=False):
+        row: dict[str, Any] = {"histology": level, "n": len(own), **thetas}
+        for parameter in on:
+            effect = f"{parameter}(HISTOLOGY={level})"
+            row[parameter] = thetas[parameter] * float(np.exp(estimates.get(effect, 0.0)))
+        if name != "simeoni":
+            row["TTG"] = float(time_to_growth(name, row))
+        rows.append(row)
+    return pd.DataFrame(rows)
