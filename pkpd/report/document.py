@@ -14,12 +14,13 @@ from markupsafe import Markup, escape
 
 from pkpd.errors import InputError
 from pkpd.report import evidence_tables as evidence
+from pkpd.report import robustness_tables as rests_on
 from pkpd.report import verdict_tables as answer
 from pkpd.report.blocks import Block, Equations, Figure, Heading, Points, Section, Terms, Text
 from pkpd.report.equations import legible, mathml
 from pkpd.report.numbers import MISSING, fixed, integer, ratio, significant
 from pkpd.report.wording import words as words_of
-from pkpd.study.assessment import Assessment
+from pkpd.study.assessment import Assessment, EndpointResult
 
 if TYPE_CHECKING:
     import jinja2
@@ -147,6 +148,7 @@ class Builder:
             ("exposure", self.exposure),
             ("response", self.response),
             ("differences", self.differences),
+            ("robustness", self.robustness),
             ("dose", self.dose),
             ("assumptions", self.assumptions),
             ("limitations", self.limitations),
@@ -163,7 +165,11 @@ class Builder:
         return [*blocks, meanings] if meanings else blocks
 
     def question(self) -> list[Block]:
-        labels = {e.kind: e.label.lower() if e.label[1:2].islower() else e.label for e in self.a.endpoints}
+        labels = {
+            e.kind: e.label.lower() if e.label[1:2].islower() else e.label
+            for e in self.a.endpoints
+            if e.primary
+        }
         time = (self.a.plan.get("data", {}).get("units") or {}).get("TIME", "")
         dose = (
             f"{answer.plain(self.dosing['reference'])} {self.unit}".strip()
@@ -301,6 +307,7 @@ class Builder:
             curves, forest = exposure_response(self.a, endpoint), response_forest(self.a, endpoint)
             blocks += [
                 self._figure(f"curves-{i}", curves, *self._said("curves", said)),
+                *self._sources(endpoint, i),
                 evidence.tests_table(endpoint, i, w),
                 evidence.contrast_table(self.a, i, w, self.reference),
                 self._figure(f"forest-{i}", forest, *self._said("forest_response", said)),
@@ -308,6 +315,27 @@ class Builder:
                 evidence.coefficient_table(endpoint, i, w),
             ]
         return blocks
+
+    def _sources(self, endpoint: EndpointResult, position: int) -> list[Block]:
+        """The evidence class, signs of confounding, and the sources of exposure side by side."""
+        found = endpoint.sources
+        blocks: list[Block] = [Text(found["statement"])] if "statement" in found else []
+        blocks += [Text(w.split(": ", 1)[-1], "warning") for w in found.get("warnings", ())]
+        shown = rests_on.sources_table(endpoint, position, self.w)
+        return [*blocks, shown] if shown is not None else blocks
+
+    def robustness(self) -> list[Block]:
+        tables = [
+            make(self.a, self.w)
+            for make in (rests_on.refits_table, rests_on.pooled_table, rests_on.aliasing_table)
+        ]
+        blocks: list[Block] = [t for t in tables if t is not None]
+        for i, endpoint in enumerate(self.a.survival):
+            if len(endpoint.table):
+                blocks.append(rests_on.survival_table(self.a, i, self.w))
+            else:
+                blocks.append(Text(f"{endpoint.label}: {endpoint.statement}"))
+        return blocks or [self._absent("robustness")]
 
     def differences(self) -> list[Block]:
         from pkpd.report.exposure_figures import shrinkage_forest

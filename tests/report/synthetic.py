@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.results import estimates_table
-from pkpd.study.assessment import Assessment, EndpointResult, ExposureResult, PkResult
+from pkpd.study.assessment import Assessment, EndpointResult, ExposureResult, PkResult, SurvivalResult
 
 # histology, n, clearance × reference, logit shift of ORR and slope, logit shift of AE
 PANTUMOR = [
@@ -177,7 +177,88 @@ def _endpoint(name, label, kind, base, slope, groups, subjects, rng, *, events=T
         interaction=test,
         intercepts={**test, "statistic": 88.4, "p_chi2": 1.4e-17, "p_bootstrap": 0.001},
         contrasts=pd.DataFrame(contrasts),
+        sources=_sources(),
     )
+
+
+def _sources() -> dict:
+    """Dose and clearance that disagree."""
+    sources = [("DOSE", "dose", 1.10), ("AUC1", "first cycle", 1.62), ("AUCSS", "steady state", 3.94)]
+    rows = [
+        {"regressor": r, "source": s, "odds_ratio": o, "se": 0.2, "lower": o / 1.39, "upper": o * 1.39, "p_value": 0.0123}
+        for r, s, o in sources
+    ]  # fmt: skip
+    return {
+        "table": pd.DataFrame(rows),
+        "p_discordant": 0.004,
+        "evidence_class": "EC1",
+        "effect_of_dose": False,
+        "statement": "Evidence class EC1 (randomised doses): the randomised dose contrast shows no effect of the dose.",
+        "warnings": (
+            "W_STEADY_STATE_CONFOUNDED: ORR: exposure at steady state may be a consequence of response.",
+        ),
+        "adjusted": ("ALB", "WT"),
+    }
+
+
+def _robustness(groups) -> dict:
+    """Repeated analyses, aliasing and one time to an event."""
+    names = [g[0] for g in groups]
+    if len(names) == 1:
+        return {}
+    refits = pd.DataFrame(
+        {
+            "analysis": ["prior"] * (len(names) - 1) + ["left out"],
+            "change": ["2"] * (len(names) - 1) + [names[1]],
+            "histology": [*names[1:], names[-1]],
+            "verdict": ["insufficient data"] * (len(names) - 1) + ["not fitted"],
+            "dose": [2.0] * (len(names) - 1) + [np.nan],
+            "ratio": [0.987] * len(names),
+            "changed": [i % 2 == 0 for i in range(len(names))],
+        }
+    )
+    share = np.full(len(names), 1 / len(names))
+    pooled = pd.DataFrame(
+        {
+            "endpoint": "ORR", "histology": names, "n": 10, "events": 5, "share_n": share, "share_events": share,
+            "pooled": 0.45, "without": 0.4321, "shift": -0.0179, "dominant": [i == 0 for i in range(len(names))],
+        }
+    )  # fmt: skip
+    aliasing = pd.DataFrame(
+        {
+            "histology": names[1:],
+            "estimable": [i > 0 for i in range(len(names) - 1)],
+            "vif": [np.inf if i == 0 else 1.234 for i in range(len(names) - 1)],
+            "shares_nothing": ["dose" if i == 0 else "" for i in range(len(names) - 1)],
+            "aliased_with": "",
+        }
+    )
+    times = pd.DataFrame(
+        {
+            "histology": names, "n": 30, "events": 20, "median": 9.44, "hazard_ratio": 0.812, "lower": 0.55,
+            "upper": [np.nan if i == 1 else 1.2 for i in range(len(names))], "se": 0.24,
+        }
+    )  # fmt: skip
+    survival = SurvivalResult(
+        "PFS", "Progression-free survival", "efficacy", "log", "AUCSS", times, pd.DataFrame(), {},
+        "Histologies are not compared.",
+    )  # fmt: skip
+    none = SurvivalResult(
+        "OS",
+        "Overall survival",
+        "efficacy",
+        "log",
+        "AUCSS",
+        pd.DataFrame(),
+        pd.DataFrame(),
+        {},
+        "Not analysed: no events.",
+    )
+    return {
+        "survival": (survival, none),
+        "confounding": {"aliasing": aliasing},
+        "sensitivity": {"refits": refits, "pooled": pooled, "influence": {}},
+    }
 
 
 def _verdicts(groups, ratios) -> pd.DataFrame:
@@ -373,6 +454,7 @@ def assessment(groups=PANTUMOR, *, events: bool = True, plan=PLAN) -> Assessment
             "seed": 20251229,
             "sha256": {"data": "a1" * 32, "plan": "b2" * 32, "model": "c3" * 32},
         },
+        **_robustness(groups),
     )
 
 

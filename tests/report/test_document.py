@@ -90,6 +90,11 @@ def test_every_number_in_a_table_is_traced(name):
         "contrasts-1",
         "tests-0",
         "dose",
+        "sources-0",
+        "refits",
+        "pooled",
+        "aliasing",
+        "survival-0",
     ):
         for cell in _table(PAGES[name], key).find("td"):
             if {"number", "interval"} & set(cell.classes):
@@ -316,5 +321,21 @@ def _strange(case: str) -> Assessment:
 @pytest.mark.filterwarnings("error")
 def test_strange_evidence_still_makes_a_whole_page(case):
     page = Page(report_html(_strange(case)))
-    assert page.faults == [] and len(page.root.find("section")) == 12
+    assert page.faults == [] and len(page.root.find("section")) == 13
     assert not re.search(r"\b(nan|NaN|None)\b", page.root.text)
+
+
+def test_what_the_results_rest_on_is_said():
+    made = MADE["pantumor"] if "pantumor" in MADE else next(iter(MADE.values()))
+    page = Page(report_html(made))
+    text = page.root.text
+    assert "Evidence class EC1 (randomised doses)" in text
+    assert "exposure at steady state may be a consequence of response" in text
+    assert "W_STEADY_STATE_CONFOUNDED" not in text
+    assert "Histologies are not compared." in text and "Overall survival: Not analysed: no events." in text
+    assert "melanoma" in _table(page, "pooled").text
+    bare = dataclasses.replace(made, sensitivity={}, confounding={}, survival=())
+    assert "Absent: what the verdicts rest on." in Page(report_html(bare)).root.text
+    calm = made.sensitivity["refits"].assign(changed=False)
+    calm = dataclasses.replace(made, sensitivity={"refits": calm})
+    assert "No repeated analysis changes a verdict." in Page(report_html(calm)).root.text

@@ -60,9 +60,8 @@ def test_stein_has_the_published_curve_and_time_to_growth():
         known["TTG_wk"], rel=1e-12
     )
     # before treatment there is growth alone
-    assert predicted("tumour_stein", [-6.0, 0.0])[0] == pytest.approx(
-        86.07 * math.exp(-6 * 0.00651), rel=1e-12
-    )
+    before = predicted("tumour_stein", [0.0, 6.0], START=6.0)
+    np.testing.assert_allclose(before, [86.07 * math.exp(-6 * 0.00651), 86.07], rtol=1e-12)
     np.testing.assert_array_equal(
         time_to_growth("stein", {"KG": [0.02, 0.0], "KS": [0.01, 0.01]}), [0, np.inf]
     )

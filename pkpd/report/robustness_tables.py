@@ -1,0 +1,172 @@
+"""Tables of what the results rest on: sources of exposure, repeated analyses, enrolled mix, aliasing, survival."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, ratio, significant
+from pkpd.report.palette import histologies
+from pkpd.report.tables import Column, Reader, Row, Table, cell, heading, table
+from pkpd.report.verdict_tables import plain
+from pkpd.study.assessment import Assessment, EndpointResult
+
+__all__ = ["aliasing_table", "pooled_table", "refits_table", "sources_table", "survival_table"]
+
+
+def sources_table(endpoint: EndpointResult, position: int, words: Mapping) -> Table | None:
+    """Dose, first-cycle and steady-state exposure side by side; None where that was not done."""
+    found = endpoint.sources.get("table")
+    if found is None or len(found) == 0:
+        return None
+    reader = Reader(found, f"endpoints[{position}].sources.table")
+    columns = (
+        Column(words["column.regressor"]),
+        Column(words["column.odds_ratio"], "number"),
+        Column(words["column.interval90"], "interval"),
+        Column(words["column.p_value"], "number"),
+    )
+    rows = [
+        Row(
+            (
+                heading(words[f"source.{reader.word('source', i)}"].format(name=reader.word("regressor", i))),
+                reader.numeric("odds_ratio", i, ratio),
+                reader.interval("lower", "upper", i, ratio),
+                reader.numeric("p_value", i, p_value),
+            )
+        )
+        for i in range(len(reader))
+    ]
+    adjusted = endpoint.sources.get("adjusted") or ()
+    note = (
+        words["sources.note"].format(names=", ".join(adjusted)) if adjusted else words["sources.unadjusted"]
+    )
+    return table(
+        f"sources-{position}", words["sources.caption"].format(label=endpoint.label), columns, rows, note=note
+    )
+
+
+def refits_table(assessment: Assessment, words: Mapping) -> Table | None:
+    """Repeated analyses whose verdict is another; None where nothing was repeated."""
+    found = assessment.sensitivity.get("refits")
+    if found is None or len(found) == 0:
+        return None
+    reader = Reader(found, "sensitivity.refits")
+    unit = assessment.plan.get("dosing", {}).get("unit", "")
+    changed = [i for i in reader.positions(histologies(assessment)) if bool(reader.value("changed", i))]
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.analysis"]),
+        Column(words["column.verdict"]),
+        Column(words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"], "number"),
+        Column(words["column.exposure_ratio"], "number"),
+    )
+    rows = [
+        Row(
+            (
+                heading(reader.word("histology", i)),
+                cell(words[f"analysis.{reader.word('analysis', i)}"].format(change=reader.word("change", i))),
+                cell(words.get(f"verdict.{reader.word('verdict', i)}", reader.word("verdict", i))),
+                reader.numeric("dose", i, plain),
+                reader.numeric("ratio", i, ratio),
+            )
+        )
+        for i in changed
+    ]
+    if not rows:
+        rows = [Row((cell(words["refits.none"], span=len(columns)),), "said")]
+    note = words["refits.note"].format(n=len(found))
+    return table("refits", words["refits.caption"], columns, rows, note=note)
+
+
+def pooled_table(assessment: Assessment, words: Mapping) -> Table | None:
+    """Share of each histology, and the pooled response without it."""
+    found = assessment.sensitivity.get("pooled")
+    if found is None or len(found) == 0:
+        return None
+    labels = {e.name: e.label for e in assessment.endpoints}
+    reader = Reader(found, "sensitivity.pooled")
+    columns = (
+        Column(words["column.endpoint"]),
+        Column(words["column.histology"]),
+        Column(words["column.share_n"], "number"),
+        Column(words["column.share_events"], "number"),
+        Column(words["column.pooled"], "number"),
+        Column(words["column.without"], "number"),
+    )
+    rows = [
+        Row(
+            (
+                cell(labels.get(reader.word("endpoint", i), reader.word("endpoint", i))),
+                heading(reader.word("histology", i)),
+                reader.numeric("share_n", i, percent, 100),
+                reader.numeric("share_events", i, percent, 100),
+                reader.numeric("pooled", i, percent, 100),
+                reader.numeric("without", i, percent, 100),
+            )
+        )
+        for i in range(len(reader))
+    ]
+    dominant = [reader.word("histology", i) for i in range(len(reader)) if bool(reader.value("dominant", i))]
+    named = ", ".join(dict.fromkeys(dominant)) or words["pooled.nobody"]
+    return table(
+        "pooled", words["pooled.caption"], columns, rows, note=words["pooled.note"].format(names=named)
+    )
+
+
+def aliasing_table(assessment: Assessment, words: Mapping) -> Table | None:
+    """What each histology can be told apart from."""
+    found = assessment.confounding.get("aliasing")
+    if found is None or len(found) == 0:
+        return None
+    reader = Reader(found, "confounding.aliasing")
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.estimable"]),
+        Column(words["column.vif"], "number"),
+        Column(words["column.shares_nothing"]),
+    )
+    rows = [
+        Row(
+            (
+                heading(reader.word("histology", i)),
+                cell(words["yes" if bool(reader.value("estimable", i)) else "no"]),
+                reader.numeric("vif", i, significant)
+                if bool(reader.value("estimable", i))
+                else cell(MISSING, kind="number"),
+                cell(reader.word("shares_nothing", i) or words["nothing"]),
+            )
+        )
+        for i in reader.positions(histologies(assessment))
+    ]
+    return table("aliasing", words["aliasing.caption"], columns, rows, note=words["aliasing.note"])
+
+
+def survival_table(assessment: Assessment, position: int, words: Mapping) -> Table:
+    """Time to an event within each histology."""
+    endpoint = assessment.survival[position]
+    reader = Reader(endpoint.table, f"survival[{position}].table")
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.subjects"], "number"),
+        Column(words["column.events"], "number"),
+        Column(words["column.median"], "number"),
+        Column(words["column.hazard_ratio"], "number"),
+        Column(words["column.interval90"], "interval"),
+    )
+    rows = [
+        Row(
+            (
+                heading(reader.word("histology", i)),
+                reader.numeric("n", i, integer),
+                reader.numeric("events", i, integer),
+                reader.numeric("median", i, lambda v: fixed(v, 1)),
+                reader.numeric("hazard_ratio", i, ratio),
+                reader.interval("lower", "upper", i, ratio),
+            )
+        )
+        for i in reader.positions(histologies(assessment))
+    ]
+    return table(
+        f"survival-{position}", words["survival.caption"].format(label=endpoint.label), columns, rows,
+        note=endpoint.statement,
+    )  # fmt: skip
