@@ -31,7 +31,8 @@ class Representativeness:
         without it), shift, dominant (more than 40 % of patients or of the target, or a shift of more than
         5 percentage points).
     total_variation : float
-        ½ Σ |enrolled − target|: the share of patients who would have to be of another histology.
+        Half the sum of absolute differences between enrolled and target: the share of patients who would have to
+        be of another histology.
     pooled : float
         Responders over patients, as enrolled.
     response, se, lower, upper : float

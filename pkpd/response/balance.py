@@ -41,7 +41,7 @@ def covariate_balance(
     Returns
     -------
     DataFrame
-        group, covariate, level, missing, mean, mean_reference, smd, balanced (|smd| < 0.1) and, with weights,
+        group, covariate, level, missing, mean, mean_reference, smd, balanced (smd within ±0.1) and, with weights,
         smd_weighted, balanced_weighted. smd is the difference of means over √((s₁² + s₂²)/2), for a level
         over that of its two proportions; the weighted one keeps the same denominator, so that weighting
         cannot look good by widening the spread.
