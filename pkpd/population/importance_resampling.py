@@ -22,6 +22,7 @@ from pkpd.language import Model, bind
 from pkpd.language.scales import Scales, parameter_values
 from pkpd.parallel import run, stream
 from pkpd.population.estimation_scale import EstimationScale, natural_table, normal, whole
+from pkpd.population.methods import require_gradient
 from pkpd.population.objective import Objective
 from pkpd.population.resampling import percentile_table, warn_failures
 from pkpd.population.result import PopulationFit
@@ -128,7 +129,7 @@ def sir(
     Raises
     ------
     InputError
-        ``E_ARGUMENT`` for numbers of samples that do not fit together.
+        ``E_ARGUMENT`` for numbers of samples that do not fit together; ``E_METHOD_NOISY`` if the method draws random numbers.
     FitError
         ``E_NO_COVARIANCE`` without a first proposal, ``E_SIR`` if hardly any proposed vector can be evaluated.
 
@@ -139,6 +140,7 @@ def sir(
     exp(-ΔOFV/2)·det(∂natural/∂x) over the proposal's density (2016, equation 1). From the second iteration on, the proposal's
     covariance is that of the last resamples, about the estimates.
     """
+    require_gradient(fit.method, "SIR")
     sizes = _sizes(samples, resamples)
     if not (isinstance(inflation, (int, float)) and math.isfinite(inflation) and inflation > 0):
         raise InputError("E_ARGUMENT", f"inflation={inflation!r}.", "Give a positive number.")

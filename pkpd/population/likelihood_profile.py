@@ -21,6 +21,7 @@ from pkpd.errors import FitError, InputError
 from pkpd.language import Model, bind
 from pkpd.language.scales import Scales, parameter_values
 from pkpd.parallel import run
+from pkpd.population.methods import require_gradient
 from pkpd.population.objective import Objective, Point
 from pkpd.population.quasi_newton import minimise
 from pkpd.population.resampling import warn_failures
@@ -96,12 +97,14 @@ def profile(
     ------
     InputError
         ``E_PARAMETER_NAME`` for an unknown or fixed parameter; ``E_PROFILE_PARAMETER`` for an element of OMEGA that is no
-        coordinate of the search (a covariance, or a variance that is not the first of its block).
+        coordinate of the search (a covariance, or a variance that is not the first of its block); ``E_METHOD_NOISY`` if the
+        method draws random numbers.
     """
     from scipy.special import chdtri
 
     if not 0 < level < 1:
         raise InputError("E_ARGUMENT", f"level={level!r}.", "Give a coverage between 0 and 1, e.g. 0.95.")
+    require_gradient(fit.method, "a profile")
     scales = Scales(fit.problem)
     names = _profiled(scales, parameters)
     target = float(chdtri(1, 1 - level))
@@ -210,7 +213,12 @@ def _limit(
             point = objective.at(scales.from_free(full, base), modes)
             if point.gradients is None:
                 return point
-            return replace(point, gradients=np.delete(point.gradients, column, axis=1))
+            prior = point.prior_gradient
+            return replace(
+                point,
+                gradients=np.delete(point.gradients, column, axis=1),
+                prior_gradient=None if prior is None else np.delete(prior, column),
+            )
 
         search = minimise(
             at, others, etas=etas, max_iterations=method.max_iterations, tolerance=method.tolerance

@@ -10,7 +10,17 @@ from pkpd.errors import InputError
 from pkpd.language.solver import Solver
 from pkpd.population.observed import BLQ
 
-__all__ = ["AGQ", "FO", "FOCE", "FOCEI", "MAP", "GradientMethod", "Laplace", "NaivePooled"]
+__all__ = [
+    "AGQ",
+    "FO",
+    "FOCE",
+    "FOCEI",
+    "MAP",
+    "GradientMethod",
+    "Laplace",
+    "NaivePooled",
+    "require_gradient",
+]
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,22 @@ class GradientMethod:
             raise InputError(
                 "E_METHOD", "max_iterations must be 0 or more and tolerance positive.", "Correct them."
             )
+
+
+def require_gradient(method: Any, wanted_by: str) -> None:
+    """Refuse a method whose objective is not computed the same at every evaluation.
+
+    Raises
+    ------
+    InputError
+        ``E_METHOD_NOISY``.
+    """
+    if not isinstance(method, GradientMethod):
+        raise InputError(
+            "E_METHOD_NOISY",
+            f"{wanted_by} compares OFVs, which {type(method).__name__} knows only with a random error.",
+            "Chain a method that computes them: [pkpd.SAEM(), pkpd.Laplace()].",
+        )
 
 
 @dataclass(frozen=True)

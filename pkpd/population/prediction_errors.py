@@ -86,7 +86,8 @@ def npde(
     Raises
     ------
     InputError
-        ``E_ARGUMENT``; ``E_RIGHT_CENSORED`` for values that are censored from above.
+        ``E_ARGUMENT``; ``E_RIGHT_CENSORED`` for values that are censored from above; ``E_SIMULATED_ENDPOINT`` where every
+        endpoint is a likelihood of its own.
     FitError
         ``E_NPDE_COVARIANCE`` if a subject's simulations have no positive definite covariance.
 

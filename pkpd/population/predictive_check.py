@@ -139,7 +139,8 @@ def vpc(
     Raises
     ------
     InputError
-        ``E_ARGUMENT``; ``E_STRATIFY``; ``E_VPC_EMPTY`` if the endpoint has no observation; ``E_RIGHT_CENSORED``.
+        ``E_ARGUMENT``; ``E_STRATIFY``; ``E_VPC_EMPTY`` if the endpoint has no measured value (those of a likelihood cannot be
+        drawn); ``E_SIMULATED_ENDPOINT``; ``E_RIGHT_CENSORED``.
     """
     n = whole("n", n, 2)
     levels = _checked(x, quantiles, level)
@@ -150,7 +151,7 @@ def vpc(
     if records.table.empty:
         raise InputError(
             "E_VPC_EMPTY",
-            f"there is no observation of endpoint {endpoint!r} to compare.",
+            f"there is no measured value of endpoint {endpoint!r} to compare.",
             "Check endpoint= and x=.",
         )
     column = (

@@ -17,7 +17,7 @@ from pkpd.store import Store, remembered
 __all__ = ["RecordedObjective"]
 
 _SECONDS = 5.0  # between entries: what a killed process loses at most
-_FIELDS = ("etas", "individual", "gradients", "natural", "precision", "status")
+_FIELDS = ("etas", "individual", "gradients", "natural", "precision", "status", "prior", "prior_gradient")
 
 
 class RecordedObjective(Objective):
@@ -57,7 +57,8 @@ class RecordedObjective(Objective):
         while store is not None and (entry := store.get(f"{key}-{self._entries}")) is not None:
             self._entries += 1
             for k, mark in enumerate(entry["marks"]):
-                self._known[mark.tobytes()] = {f: entry.get(f"{f}{k}") for f in _FIELDS}
+                found = {f: entry.get(f"{f}{k}") for f in _FIELDS}
+                self._known[mark.tobytes()] = {**found, "prior": float(found["prior"])}
 
     def at(
         self, values: Values, etas: np.ndarray | None = None, *, gradient: bool = True, optimise: bool = True
@@ -85,7 +86,7 @@ class RecordedObjective(Objective):
         marks = np.array([np.frombuffer(m, dtype=np.uint8) for m in self._fresh])
         arrays = {"marks": marks}
         for k, point in enumerate(self._fresh.values()):
-            arrays |= {f"{f}{k}": v for f in _FIELDS if (v := getattr(point, f)) is not None}
+            arrays |= {f"{f}{k}": np.asarray(v) for f in _FIELDS if (v := getattr(point, f)) is not None}
         _, keep = remembered(self._store, [f"{self._key}-{self._entries}"])
         keep(0, arrays)
         self._known |= {m: {f: getattr(p, f) for f in _FIELDS} for m, p in self._fresh.items()}

@@ -60,18 +60,25 @@ class SimulatedRecords:
 def simulated_records(
     fit: PopulationFit, n: int, seed: int, executor: Executor | Callable[[], Executor] | None
 ) -> SimulatedRecords:
-    """Simulate a fit's data ``n`` times at its estimates.
+    """Simulate a fit's data ``n`` times at its estimates; records of likelihood endpoints, which draw nothing, are left aside.
 
     The limit of a record that is not censored is its LLOQ, else the lowest limit among the censored records of its endpoint.
 
     Raises
     ------
     InputError
-        ``E_RIGHT_CENSORED`` if a value is censored from above.
+        ``E_RIGHT_CENSORED`` if a value is censored from above; ``E_SIMULATED_ENDPOINT`` if every endpoint is a likelihood.
     FitError
         ``E_SIMULATION`` if a replicate could not be computed.
     """
     problem = fit.problem
+    drawn = np.array([not o.likelihood for o in problem.model.observations])[problem.records.endpoint]
+    if not drawn.any():
+        raise InputError(
+            "E_SIMULATED_ENDPOINT",
+            "every endpoint is a likelihood of its own, from which nothing can be drawn.",
+            "NPDE and VPC compare measured values: add an m.observe(…) endpoint.",
+        )
     scales = Scales(problem)
     values = scales.values(fit.parameter_estimates.to_numpy(float))
     trial = Trial(replace(problem), (values,) * n, seed, True, True)
@@ -87,7 +94,7 @@ def simulated_records(
             "Check the estimates: the model cannot be computed at random effects that they make likely.",
         )
     records = problem.records
-    used = records.used == 1
+    used = (records.used == 1) & drawn
     censored = records.censored
     if np.any(censored[used] < 0):
         raise InputError(

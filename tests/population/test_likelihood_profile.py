@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,23 @@ def test_of_a_quadratic_it_is_the_wald_interval():
     np.testing.assert_allclose(
         [found["lower"], found["upper"]], found["estimate"] + z * se * np.array([-1, 1]), atol=CLOSE
     )
+
+
+def test_with_a_prior_of_a_quadratic_it_is_the_posterior_interval():
+    known = intercept.replace(omega={"BASE": 1.2}, sigma={"ADD": 0.6}).fix("OMEGA(BASE,BASE)", "SD(ADD)")
+    fit = pkpd.fit(known, dataset(measurements()), pkpd.MAP(priors={"BASE": pkpd.Normal(5.0, 0.2)}))
+    found = pkpd.profile(fit).table.loc["BASE"]
+    weights = np.array([14 / (1.2 + 0.36 / 3), 1 / 0.2**2])
+    mean = weights @ [measurements().mean(), 5.0] / weights.sum()
+    ends = mean + stats.norm.ppf(0.975) / math.sqrt(weights.sum()) * np.array([-1, 1])
+    np.testing.assert_allclose([found["lower"], found["upper"]], ends, atol=CLOSE)
+
+
+def test_a_method_that_draws_has_no_profile(fit):
+    noisy = replace(fit, method="SAEM")
+    for call in (pkpd.profile, pkpd.sir):
+        with pytest.raises(InputError, match="E_METHOD_NOISY"):
+            call(noisy)
 
 
 def test_a_limit_that_the_data_do_not_set_is_the_bound():

@@ -13,7 +13,7 @@ import pkpd
 from pkpd.errors import InputError, PkpdWarning
 from pkpd.population.predictive_check import ordered_quantile
 from pkpd.results import from_json, to_json
-from tests.population.intercept import measurements
+from tests.population.intercept import dataset, measurements
 from tests.population.test_prediction_errors import MU, SD, VARIANCE, at_truth, simulated_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::pkpd.PkpdWarning")
@@ -172,3 +172,18 @@ def test_time_after_dose_and_json(theophylline):
 def test_arguments_that_cannot_be_used_are_refused(theophylline, arguments):
     with pytest.raises(InputError, match=r"E_ARGUMENT|E_VPC_EMPTY|E_STRATIFY"):
         pkpd.vpc(theophylline, **{"n": 2, **arguments})
+
+
+@pkpd.model
+def events(m):
+    p = pkpd.expit(m.theta("LOGIT", 0.2) + m.eta("LOGIT", variance=0.5))
+    m.likelihood("event", -2 * pkpd.where(m.dv == 1, pkpd.log(p), pkpd.log(1 - p)))
+
+
+def test_an_endpoint_that_is_a_likelihood_is_refused():
+    fit = pkpd.fit(
+        events, dataset((measurements() > 6).astype(float)), pkpd.Laplace(max_iterations=0, covariance=None)
+    )
+    for check in (pkpd.vpc, pkpd.npde):
+        with pytest.raises(InputError, match="E_SIMULATED_ENDPOINT"):
+            check(fit, 5)
