@@ -362,8 +362,8 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
         elif kind == STEADY:
             first, second = (slots if order >= 1 else 0), (slots * (slots + 1) // 2 if order >= 2 else 0)
             settled = np.empty((1 + first + second, n))
-            if varying:
-                _set_inputs(p, slots, subjects.change_value, piece)
+            if varying:  # those of its own record, whatever piece begins there
+                _set_inputs(p, slots, subjects.dose_inputs, d0 + dose)
             status = steady(
                 order, target, p, dose_kind[dose], cmt, place, amount, rate, dose_interval[dose],
                 rates, jacobian, hessian, output, system, settled,
