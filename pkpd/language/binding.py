@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -55,6 +56,12 @@ class Problem:
         there is none), whether SDs add rather than variances, whether the error is log-normal.
     structure : Structure
     solver : Solver
+    source : str
+        Text of the compiled functions.
+    definitions : mapping
+        Individual parameters, factor effects and effects of the occasion: symbol to expression.
+    symbols : tuple
+        Symbols of the covariates and indicators that do not change within a subject: the first columns of ``covariates``.
     """
 
     model: Model
@@ -72,6 +79,8 @@ class Problem:
     structure: Structure
     solver: Solver
     source: str
+    definitions: Mapping[Any, Any]
+    symbols: tuple[Any, ...]
 
     @property
     def n_subjects(self) -> int:
@@ -270,6 +279,8 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
         structure=structure,
         solver=solver,
         source=source,
+        definitions=resolved.definitions,
+        symbols=tuple(resolved.symbols),
     )
 
 
