@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 import pytest
@@ -38,6 +39,18 @@ def test_fit(benchmark, name, covariance):
     fitted(model, data, method)  # compiled
     fit = benchmark.pedantic(fitted, (model, data, method), rounds=5)
     assert fit.minimization_successful
+
+
+@pytest.mark.parametrize("method", [pkpd.SAEM(), pkpd.IMP()], ids=["SAEM", "IMP"])
+@pytest.mark.parametrize("solver", ["auto", "ode"])
+@pytest.mark.parametrize("name", ["theophylline", "phenobarbital"])
+def test_fit_by_sampling(benchmark, name, solver, method):
+    """The whole fit: iterations, likelihood, covariance, tables."""
+    model, data = load(name)
+    method = dataclasses.replace(method, solver=pkpd.Solver(solver))
+    fitted(model, data, method)  # compiled
+    fit = benchmark.pedantic(fitted, (model, data, method), rounds=3)
+    assert fit.ofv < float("inf")
 
 
 @pytest.mark.nightly

@@ -3,29 +3,35 @@
 from pkpd.population.covariate_effects import CovariateEffects, covariate_effects
 from pkpd.population.covariate_search import Stepwise, stepwise
 from pkpd.population.fit import evaluate, fit
+from pkpd.population.importance import IMP
 from pkpd.population.importance_resampling import SIR, sir
 from pkpd.population.likelihood_profile import LikelihoodProfile, profile
 from pkpd.population.methods import AGQ, FO, FOCE, FOCEI, MAP, Laplace, NaivePooled
 from pkpd.population.objective import Evaluation
+from pkpd.population.posterior import ImportanceSampling, conditional_draws, importance_sampling
 from pkpd.population.prediction_errors import NPDE, npde
 from pkpd.population.predictive_check import VPC, vpc
 from pkpd.population.priors import InverseWishart, LogNormal
 from pkpd.population.randomisation import Randomisation, randomisation_test
 from pkpd.population.resampling import Bootstrap, bootstrap
 from pkpd.population.result import PopulationFit
+from pkpd.population.saem import SAEM
 
 __all__ = [
     "AGQ",
     "FO",
     "FOCE",
     "FOCEI",
+    "IMP",
     "MAP",
     "NPDE",
+    "SAEM",
     "SIR",
     "VPC",
     "Bootstrap",
     "CovariateEffects",
     "Evaluation",
+    "ImportanceSampling",
     "InverseWishart",
     "Laplace",
     "LikelihoodProfile",
@@ -35,9 +41,11 @@ __all__ = [
     "Randomisation",
     "Stepwise",
     "bootstrap",
+    "conditional_draws",
     "covariate_effects",
     "evaluate",
     "fit",
+    "importance_sampling",
     "npde",
     "profile",
     "randomisation_test",

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pkpd.language.scales import Scales
+from pkpd.language.scales import Scales, Values
 from pkpd.population.objective import Point
 
-__all__ = ["CovarianceStep", "covariance_step"]
+__all__ = ["CovarianceStep", "covariance_step", "from_information"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,49 @@ def covariance_step(
             status = "sandwich R⁻¹SR⁻¹" if kind == "sandwich" else "R⁻¹"
     if free is None:
         return CovarianceStep(None, f"failed: {why}", float("nan"), tuple(warnings), downhill)
-    jacobian = scales.jacobian(point.values)
+    return _carried(free, status, warnings, downhill, point.values, scales)
+
+
+def from_information(
+    information: np.ndarray, s: np.ndarray, values: Values, scales: Scales, status: str
+) -> CovarianceStep:
+    """Covariance of the estimates from an information matrix on the unconstrained scale.
+
+    Parameters
+    ----------
+    information, s : (free, free) arrays
+        Of -log L, and the sum of outer products of the subjects' scores, which stands in where that is not positive definite.
+    values : Values
+        The estimates.
+    scales : Scales
+    status : str
+        What the information is.
+    """
+    names = [scales.names[i] for i in scales.free]
+    warnings: list[str] = []
+    free, why, downhill = _inverse(information, names)
+    if free is None:
+        free, second, _ = _inverse(s, names)
+        warnings.append(
+            f"W_COVARIANCE_R: the {status} gives no covariance ({why}); "
+            + ("S⁻¹ is reported instead." if free is not None else f"nor does S ({second}).")
+        )
+        if free is None:
+            return CovarianceStep(None, f"failed: {why}", float("nan"), tuple(warnings), downhill)
+        status = f"S⁻¹ ({status} failed)"
+    return _carried(free, status, warnings, downhill, values, scales)
+
+
+def _carried(
+    free: np.ndarray,
+    status: str,
+    warnings: list[str],
+    downhill: np.ndarray | None,
+    values: Values,
+    scales: Scales,
+) -> CovarianceStep:
+    """Carry a covariance on the unconstrained scale to the natural one."""
+    jacobian = scales.jacobian(values)
     matrix = jacobian @ (0.5 * (free + free.T)) @ jacobian.T
     sd = np.sqrt(np.diag(free))
     eigenvalues = np.linalg.eigvalsh(free / np.outer(sd, sd))

@@ -19,12 +19,15 @@ from pkpd.language import Model, Problem, bind
 from pkpd.language.scales import Scales, Values, parameter_values
 from pkpd.parallel import Progress
 from pkpd.population.covariance import CovarianceStep
+from pkpd.population.importance import IMP
 from pkpd.population.methods import FOCEI, GradientMethod, NaivePooled
 from pkpd.population.objective import Evaluation, Objective, Point
 from pkpd.population.quasi_newton import Search
 from pkpd.population.recording import RecordedObjective
 from pkpd.population.residuals import residuals, shrinkage
 from pkpd.population.result import PopulationFit
+from pkpd.population.saem import SAEM
+from pkpd.population.sampled import SampledFit, sampled_fit
 from pkpd.population.search import find_optimum
 from pkpd.results import estimates_table
 from pkpd.simulation.prediction import individual_parameters
@@ -32,11 +35,13 @@ from pkpd.store import Store, fingerprint, open_store
 
 __all__ = ["evaluate", "fit"]
 
+Method = GradientMethod | SAEM | IMP
+
 
 def fit(
     model: Model,
     data: Dataset,
-    method: GradientMethod | Sequence[GradientMethod] | None = None,
+    method: Method | Sequence[Method] | None = None,
     *,
     seed: int = 0,
     start: Mapping[str, float] | pd.Series | None = None,
@@ -51,18 +56,20 @@ def fit(
         From :func:`pkpd.load_model` or :func:`pkpd.model`; its initial values are where the search starts.
     data : Dataset
         From :func:`pkpd.read_dataset`.
-    method : FO, FOCE, FOCEI, Laplace, AGQ, MAP or NaivePooled, optional
+    method : FO, FOCE, FOCEI, Laplace, AGQ, MAP, NaivePooled, SAEM or IMP, optional
         Settings of the method; FOCEI by default. A list is a chain: each starts where the one before ended, and the last
         one's result is returned.
     seed : int
-        Of the starting points of ``starts``; the methods themselves draw no random numbers.
+        Of the random numbers of SAEM and IMP, and of the starting points of ``starts``; the other methods draw none.
     start : mapping or Series, optional
         Natural parameters by name where the search starts (``other.parameter_estimates``), and the values of fixed ones; the
         model's initial values where not given. Effects of levels that the data do not have are left aside.
     progress : callable, optional
-        Called with (iteration, ofv); by default a line on a terminal, and nothing elsewhere.
+        Called with (iteration, ofv), by SAEM with -2 log-likelihood given the current draws; by default a line on a terminal, and
+        nothing elsewhere.
     store : Store or path, optional
         Where evaluations of the objective are kept as the fit goes on: when it is run again, it goes on to the same bits.
+        Not for SAEM and IMP, which have none.
 
     Returns
     -------
@@ -85,6 +92,8 @@ def fit(
     chosen, problem = _bound(model, data, method)
     scales = Scales(problem)
     begin = parameter_values(scales, problem, _present(start, model, scales))
+    if isinstance(chosen, (SAEM, IMP)):
+        return _by_sampling(problem, scales, chosen, begin, seed, progress, store, data)
     kept = open_store(store)
     key = "" if kept is None else fingerprint("fit", model, data, chosen, seed, scales.natural(begin))
     objective = RecordedObjective(problem, scales, chosen, kept, key)
@@ -108,10 +117,36 @@ def fit(
     return _result(objective, seed, search, step, data)
 
 
+def _by_sampling(
+    problem: Problem,
+    scales: Scales,
+    method: SAEM | IMP,
+    begin: Values,
+    seed: int,
+    progress: Callable[[int, float], None] | None,
+    store: Any,
+    data: Dataset,
+) -> PopulationFit:
+    if store is not None:
+        raise InputError(
+            "E_METHOD_STORE",
+            f"{method.kind} evaluates no objective that a store could keep.",
+            "Leave store out; the same seed gives the same bits.",
+        )
+    what = "OFV" if isinstance(method, IMP) else "-2LL given the draws"
+    with Progress(f"{method.kind} fit of {problem.model.name}") as line:
+
+        def report(iteration: int, value: float) -> None:
+            line.say(f"iteration {iteration}, {what} {value:.4f}")
+
+        ended = sampled_fit(problem, scales, method, begin, seed, progress or report)
+    return _result(ended.objective, seed, ended.search, ended.step, data, ended)
+
+
 def _chained(
     model: Model,
     data: Dataset,
-    methods: Sequence[GradientMethod],
+    methods: Sequence[Method],
     seed: int,
     start: Mapping[str, float] | pd.Series | None,
     progress: Callable[[int, float], None] | None,
@@ -151,7 +186,7 @@ def _present(
 
 def _bound(model: Model, data: Dataset, method: Any) -> tuple[Any, Problem]:
     method = method or FOCEI()
-    if not isinstance(method, GradientMethod) or type(method) is GradientMethod:
+    if not isinstance(method, (GradientMethod, SAEM, IMP)) or type(method) is GradientMethod:
         raise InputError("E_METHOD", f"method {method!r} is not an estimation method.", "Use pkpd.FOCEI(…).")
     for value, kind, source in (
         (model, Model, "pkpd.load_model(…)"),
@@ -172,7 +207,7 @@ def _bound(model: Model, data: Dataset, method: Any) -> tuple[Any, Problem]:
             "E_METHOD_LIKELIHOOD",
             f"{method.kind} takes Gaussian endpoints only, and {', '.join(direct)} of {model.name} is a "
             "likelihood of its own.",
-            "Use pkpd.Laplace() or pkpd.AGQ().",
+            "Use pkpd.Laplace(), pkpd.AGQ() or pkpd.SAEM().",
         )
     censored = int((problem.records.censored != 0).sum())
     if censored and method.kind == "FO" and method.blq != "M1":
@@ -184,8 +219,11 @@ def _bound(model: Model, data: Dataset, method: Any) -> tuple[Any, Problem]:
     return method, problem
 
 
-def _result(objective: Objective, seed: int, search: Search, step, data: Dataset) -> PopulationFit:
-    problem, scales, method = objective.problem, objective.scales, objective.method
+def _result(
+    objective: Objective, seed: int, search: Search, step, data: Dataset, sampled: SampledFit | None = None
+) -> PopulationFit:
+    problem, scales = objective.problem, objective.scales
+    method = objective.method if sampled is None else sampled.method
     point, model = search.point, problem.model
     values, names = point.values, scales.names
     ids = pd.Index(problem.subjects, name="ID")
@@ -204,8 +242,9 @@ def _result(objective: Objective, seed: int, search: Search, step, data: Dataset
     predicted, residual = residuals(problem, values, modes)
     eta_shrinkage, eps_shrinkage = shrinkage(problem, values, modes, residual["IWRES"].to_numpy())
     notes = [
-        *_censoring(objective),
+        *_censoring(problem, method),
         *step.warnings,
+        *(() if sampled is None else sampled.notes),
         *_notes(scales, values, eta_shrinkage),
         *_small_groups(problem, step),
     ]
@@ -236,10 +275,14 @@ def _result(objective: Objective, seed: int, search: Search, step, data: Dataset
         minimization_successful=search.converged,
         covariance_status=step.status,
         termination_cause=search.cause,
-        iterations=pd.DataFrame(list(search.history), columns=["iteration", "ofv", "gradient"]),
+        iterations=pd.DataFrame(list(search.history), columns=["iteration", "ofv", "gradient"])
+        if sampled is None
+        else sampled.iterations,
         warnings=tuple(notes),
         problem=problem,
         individual_estimates_covariance=_posterior(point.precision, ids, etas),
+        conditional_means=None if sampled is None else sampled.means,
+        conditional_sds=None if sampled is None else sampled.sds,
     )
 
 
@@ -262,14 +305,14 @@ def _modes(objective: Objective, point: Point) -> np.ndarray:
     return posthoc.at(point.values, None, gradient=False).etas
 
 
-def _censoring(objective: Objective) -> list[str]:
+def _censoring(problem: Problem, method: Method) -> list[str]:
     """Say how censored records entered."""
-    count, method = int((objective.problem.records.censored != 0).sum()), objective.method
+    count = int((problem.records.censored != 0).sum())
     if not count:
         return []
     if method.blq == "M1":
         return [f"W_CENSORED_LEFT_OUT: M1 leaves out {count} censored records."]
-    if method.kind in ("Laplace", "AGQ"):
+    if method.kind not in ("FO", "FOCE", "FOCEI"):
         return []
     return [
         f"W_CENSORED_FIRST_ORDER: {count} censored records enter by {method.blq}; {method.kind} takes their "
@@ -343,6 +386,12 @@ def evaluate(
     """
     if isinstance(method, NaivePooled) and isinstance(model, Model):
         model = model.without_random_effects()
+    if isinstance(method, (SAEM, IMP)):
+        raise InputError(
+            "E_METHOD",
+            f"{method.kind} has no objective with a gradient.",
+            "Evaluate by pkpd.FOCEI(…), or take pkpd.importance_sampling of a fit.",
+        )
     method, problem = _bound(model, data, method)
     scales = Scales(problem)
     values = parameter_values(scales, problem, parameters)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pkpd.errors import InputError
+from pkpd.language.binding import Problem
 from pkpd.language.solver import Solver
 from pkpd.population.observed import BLQ
 
@@ -19,6 +20,7 @@ __all__ = [
     "GradientMethod",
     "Laplace",
     "NaivePooled",
+    "mode_method",
     "require_gradient",
 ]
 
@@ -156,6 +158,11 @@ class AGQ(GradientMethod):
             raise InputError(
                 "E_METHOD", f"nodes={self.nodes!r} is not a number from 1 to 100.", "Use 7, say."
             )
+
+
+def mode_method(problem: Problem, blq: str) -> FOCEI | Laplace:
+    """The approximation by which methods that sample find conditional modes: one that takes the problem's endpoints."""
+    return Laplace(blq=blq) if any(o.likelihood for o in problem.model.observations) else FOCEI(blq=blq)
 
 
 @dataclass(frozen=True)

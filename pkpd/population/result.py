@@ -43,11 +43,13 @@ class PopulationFit:
     minimization_successful : bool
     covariance_status, termination_cause : str
     iterations : DataFrame
-        iteration, ofv, gradient (largest component on the optimiser's scale).
+        iteration, ofv, gradient (largest component on the optimiser's scale); of SAEM and IMP iteration and all parameters.
     warnings : tuple of str
     individual_estimates_covariance : DataFrame
         Covariance of each subject's etas given its data, by ID and eta: ``.loc[ID]`` is a matrix. The inverse of the Hessian that
         the method takes at the mode.
+    conditional_means, conditional_sds : DataFrame or None
+        Means and standard deviations of the etas given the records, by ID; of SAEM and IMP only.
     """
 
     model: Model
@@ -76,6 +78,8 @@ class PopulationFit:
     warnings: tuple[str, ...]
     problem: Problem = field(repr=False)
     individual_estimates_covariance: pd.DataFrame = field(default_factory=pd.DataFrame)
+    conditional_means: pd.DataFrame | None = None
+    conditional_sds: pd.DataFrame | None = None
 
     @property
     def parameter_estimates(self) -> pd.Series:

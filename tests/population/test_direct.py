@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,24 @@ def test_logistic_mixed_model(herds, method, run):
         assert -fit.ofv / 2 + ways == pytest.approx(peer["loglik"], abs=1e-4)
     assert fit.minus2ll == fit.ofv
     assert fit.residuals[["IWRES", "CWRES"]].isna().all(axis=None) and fit.predictions["IPRED"].isna().all()
+
+
+@pytest.mark.parametrize("method", [pkpd.SAEM(), pkpd.IMP(samples=500)], ids=["SAEM", "IMP"])
+def test_logistic_mixed_model_by_sampling(herds, method):
+    """The periods change within herds, so only the intercept has a closed form; a tenth of a standard error is 0.03."""
+    peer = json.loads((REFERENCE / "glmm.json").read_text())["cbpp_nAGQ25"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pkpd.PkpdWarning)
+        fit = pkpd.fit(logistic, herds, method)
+        quadrature = pkpd.fit(logistic, herds, pkpd.AGQ(nodes=25, covariance="R"))
+    est = fit.parameter_estimates
+    names = ["INTERCEPT", "PERIOD2", "PERIOD3", "PERIOD4"]
+    np.testing.assert_allclose(est[names], list(peer["fixef"].values()), atol=0.03)
+    assert math.sqrt(est["OMEGA(HERD,HERD)"]) == pytest.approx(peer["sd"], rel=0.04)
+    assert "mu-referenced thetas: INTERCEPT;" in fit.termination_cause
+    np.testing.assert_allclose(fit.standard_errors, quadrature.standard_errors, rtol=0.06)
+    found = pkpd.importance_sampling(fit, 3000)
+    assert abs(found.ofv - quadrature.ofv) < 4 * found.standard_error + 0.05
 
 
 def test_first_order_methods_refuse(herds):

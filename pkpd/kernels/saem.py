@@ -1,0 +1,178 @@
+"""Stochastic approximation EM: draws of the random effects, averaged sufficient statistics, maximisation.
+
+Kuhn & Lavielle, Comput Stat Data Anal 2005;49:1020-1038: at iteration k each chain moves given the current parameters, the
+sufficient statistics S of the complete-data likelihood follow S ← S + γ_k (S(φ) - S), and the parameters maximise the likelihood
+at S. What has no sufficient statistics follows Fisher's scoring with the same gains, whose fixed point is the same (Gu & Kong,
+Proc Natl Acad Sci 1998;95:7270-7274).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pkpd._jit import A1, A2, A3, I1, I2, MODEL, OBSERVED, SUBJECTS, i8, kernel, prange, void
+from pkpd.kernels.complete import add_score, minus2ll_given, work_arrays
+from pkpd.kernels.dense import cholesky
+from pkpd.kernels.likelihood import records_minus2ll
+from pkpd.kernels.maximisation import fill_means, invert_positive, maximise
+from pkpd.kernels.mcmc import adapt, counts_of_numbers, sweep
+from pkpd.kernels.random import SWEEP_NORMAL, SWEEP_UNIFORM, fill_normals, fill_uniforms
+from pkpd.kernels.status import OK
+
+_LEARN = 20  # iterations after which a subject's own moments serve as proposals
+_MEMORY = 0.05  # gain of these moments while the parameters still move
+
+
+@kernel(
+    void(i8, i8, i8, I1, A1, A1, A3, A2, A2, A2, A2, A3, A2, A2, A2, I2, A2, A2, I2, I2, I1, A2, I1, A1, A2, A1,
+         *MODEL, SUBJECTS, OBSERVED, A2, I1),
+    parallel=True,
+)  # fmt: skip
+def run_saem(
+    seed, begin, end, counts, gains, annealing,
+    phi, minus2ll, f_now, widths, centres, covers, first, second, curvature,
+    terms, shape, design, blocks, omega_index, moving, bounds, free_sigma, theta, omega, sigma,
+    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+    history, status,
+):  # fmt: skip
+    """Iterations ``begin`` to ``end`` - 1; everything that they hand on is in the arrays, so that a run may be cut anywhere.
+
+    Parameters
+    ----------
+    seed : int
+    counts : (4,) int array
+        How often each proposal is made per iteration (see :func:`pkpd.kernels.mcmc.sweep`).
+    gains, annealing : (K,) arrays
+        γ_k; and the least ratio of a variance to its last value, 0 after the annealing.
+    phi (N, L, E), minus2ll (N, L), f_now (L, O), widths (N, E + 1)
+        L chains per subject: φ, -2 log p(y | φ), predictions, widths of the random walks.
+    centres (N, E), covers (N, E, E)
+        Mean and covariance of each subject's φ over its chains so far, the recent past counting most.
+    first (N, E), second (E, E), curvature (M + S, M + S)
+        Averaged statistics: E φ, sum of E φφᵀ, curvature of the complete-data likelihood.
+    terms, shape, design, blocks, moving, bounds, free_sigma
+        See :mod:`pkpd.kernels.maximisation`.
+    omega_index : (V, 2) int array
+        Entries of Ω that are written to the history.
+    theta (T,), omega (E, E), sigma (S,)
+        In and out: the parameters.
+    history : (K, T + V + S) array
+        Parameters after each iteration.
+    status : (N,) int array
+        Why a subject's records have no likelihood where its chains are.
+    """
+    n, chains, ne = phi.shape
+    nt, columns = theta.shape[0], moving.shape[0] + sigma.shape[0]
+    mu, factor, precision = np.zeros((n, ne)), np.zeros((ne, ne)), np.zeros((ne, ne))
+    g_rows, h_rows = np.zeros((n, columns)), np.zeros((n, columns, columns))
+    s2_rows = np.zeros((n, ne, ne))
+    g, h, s1, s2 = np.zeros(columns), np.zeros((columns, columns)), np.zeros((n, ne)), np.zeros((ne, ne))
+    spread = np.zeros(ne)
+    derivatives = 1 if moving.shape[0] > 0 else 0
+    fill_means(theta, terms, shape, design, mu)
+    invert_positive(omega, factor, precision)
+    for k in range(begin, end):
+        for a in range(ne):
+            spread[a] = math.sqrt(omega[a, a])
+        for i in prange(n):
+            o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
+            p, dp, d2p, f, f_p, f_pp, fz, fez = work_arrays(
+                derivatives, o1 - o0, system.slots, subjects.change_value.shape[1], ne, nt
+            )
+            eta, trial, accepted, tried = np.zeros(ne), np.zeros(ne), np.zeros(ne + 1), np.zeros(ne + 1)
+            spare, centre, cover = np.zeros(ne), np.zeros(ne), np.zeros((ne, ne))
+            normal_count, uniform_count = counts_of_numbers(counts, ne)
+            normals, uniforms = np.zeros(normal_count), np.zeros(uniform_count)
+            learned = k >= _LEARN and cholesky(covers[i], cover)
+            for a in range(ne):
+                centre[a] = centres[i, a] - mu[i, a]
+            m_z, v_z = np.zeros(columns), np.zeros(columns)
+            for a in range(ne):
+                s1[i, a] = 0.0
+                for b in range(ne):
+                    s2_rows[i, a, b] = 0.0
+            g_rows[i] = 0.0
+            h_rows[i] = 0.0
+            for c in range(chains):
+                for a in range(ne):
+                    eta[a] = phi[i, c, a] - mu[i, a]
+                if derivatives == 1 or k == 0:
+                    status[i], minus2ll[i, c] = minus2ll_given(
+                        i, 0, eta, theta, sigma,
+                        solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+                        p, dp, d2p, f_now[c, o0:o1], f_p, f_pp, fz, fez,
+                    )  # fmt: skip
+                elif minus2ll[i, c] < np.inf:  # predictions depend on φ alone, which is where it was
+                    status[i], minus2ll[i, c] = records_minus2ll(
+                        o0, f_now[c, o0:o1], subjects.obs_endpoint[o0:o1], observed, sigma
+                    )
+                fill_normals(seed, SWEEP_NORMAL, i, k, c, normals)
+                fill_uniforms(seed, SWEEP_UNIFORM, i, k, c, uniforms)
+                minus2ll[i, c] = sweep(
+                    i, counts, normals, uniforms, eta, minus2ll[i, c], theta, sigma, factor, precision, widths[i],
+                    accepted, tried, learned, centre, cover, trial, spare, f_now[c, o0:o1],
+                    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+                    p, dp, d2p, f, f_p, f_pp, fz, fez,
+                )  # fmt: skip
+                for a in range(ne):
+                    phi[i, c, a] = mu[i, a] + eta[a]
+                    s1[i, a] += phi[i, c, a] / chains
+                    for b in range(a + 1):
+                        s2_rows[i, a, b] += phi[i, c, a] * phi[i, c, b] / chains
+                if not minus2ll[i, c] < np.inf:
+                    continue
+                status[i] = OK
+                if derivatives == 1:
+                    minus2ll_given(
+                        i, 1, eta, theta, sigma,
+                        solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+                        p, dp, d2p, f, f_p, f_pp, fz, fez,
+                    )  # fmt: skip
+                add_score(
+                    i, 1.0 / chains, ne, f_now[c, o0:o1], fz, subjects, observed, sigma, moving, m_z, v_z, g_rows[i],
+                    h_rows[i],
+                )  # fmt: skip
+            adapt(widths[i], accepted, tried, gains[k], spread)
+            memory = (
+                gains[k] / (1.0 + gains[k] / _MEMORY) if gains[k] < 1.0 else max(_MEMORY, 1.0 / (k + 1.0))
+            )
+            for a in range(ne):
+                centres[i, a] += memory * (s1[i, a] - centres[i, a])
+            for a in range(ne):
+                for b in range(a + 1):
+                    total = 0.0
+                    for c in range(chains):
+                        total += (phi[i, c, a] - centres[i, a]) * (phi[i, c, b] - centres[i, b]) / chains
+                    covers[i, a, b] += memory * (total - covers[i, a, b])
+                    covers[i, b, a] = covers[i, a, b]
+        s2[:, :] = 0.0
+        g[:] = 0.0
+        h[:, :] = 0.0
+        for i in range(n):
+            for a in range(ne):
+                first[i, a] += gains[k] * (s1[i, a] - first[i, a])
+                for b in range(a + 1):
+                    s2[a, b] += s2_rows[i, a, b]
+            for z in range(columns):
+                g[z] += g_rows[i, z]
+                for y in range(columns):
+                    h[z, y] += h_rows[i, z, y]
+        for a in range(ne):
+            for b in range(a + 1):
+                second[a, b] += gains[k] * (s2[a, b] - second[a, b])
+                second[b, a] = second[a, b]
+        for z in range(columns):
+            for y in range(columns):
+                curvature[z, y] += gains[k] * (h[z, y] - curvature[z, y])
+        maximise(
+            gains[k], annealing[k], g, curvature, first, second, terms, shape, design, blocks, moving, bounds, free_sigma,
+            theta, omega, sigma, mu, factor, precision,
+        )  # fmt: skip
+        for t in range(nt):
+            history[k, t] = theta[t]
+        for v in range(omega_index.shape[0]):
+            history[k, nt + v] = omega[omega_index[v, 0], omega_index[v, 1]]
+        for s in range(sigma.shape[0]):
+            history[k, nt + omega_index.shape[0] + s] = sigma[s]

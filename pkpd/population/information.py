@@ -1,0 +1,143 @@
+"""Observed information by Louis's formula, from weighted draws of the random effects.
+
+Louis, J R Stat Soc B 1982;44:226-233: with s and H the score and Hessian of the complete-data log-likelihood,
+
+    I = Σ_i { E[-H] - E[s sᵀ] + E[s] E[s]ᵀ },
+
+expectations over the posterior of subject i. The complete data are (y, φ), φ the individual parameters on their normal scale, so
+that mu-referenced thetas and Ω enter by the Gaussian density of φ alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.language import Problem
+from pkpd.language.scales import Scales, Values
+from pkpd.population.complete_data import CompleteData
+from pkpd.population.covariance import CovarianceStep, from_information
+from pkpd.population.importance import Weighted
+
+__all__ = ["louis"]
+
+_STEP = 1e-4  # on the unconstrained scale; central differences of exact scores err by its square
+
+
+def louis(
+    problem: Problem,
+    scales: Scales,
+    records,
+    complete: CompleteData,
+    values: Values,
+    weighted: Weighted,
+    seed: int,
+) -> CovarianceStep:
+    """Covariance of the estimates.
+
+    Parameters
+    ----------
+    problem : Problem
+    scales : Scales
+    records : Observed
+    complete : CompleteData
+    values : Values
+        The estimates.
+    weighted : Weighted
+        Draws at them.
+    seed : int
+        That of the draws.
+    """
+    x = scales.free_values(values)
+    if len(x) == 0:
+        return CovarianceStep(None, "every parameter is fixed", float("nan"), ())
+    n, ne, nt, ns = problem.n_subjects, problem.n_eta, len(values.theta), len(values.sigma)
+    columns, pairs = len(complete.moving) + ns, ne * (ne + 1) // 2
+
+    def scores(at: Values, full: int) -> tuple[np.ndarray, ...]:
+        from pkpd.kernels.importance import weighted_scores
+
+        size = nt + pairs + ns if full else 0
+        out = (
+            np.zeros((n, columns)), np.zeros((n, columns, columns)), np.zeros((n, size)), np.zeros((n, size, size)),
+            np.zeros((n, ns if full else 0, columns if full else 0)),
+        )  # fmt: skip
+        weighted_scores(
+            seed, weighted.replicate, full, weighted.log_weights, weighted.centres, weighted.covers, complete.moving,
+            complete.carriers, complete.slopes(at.theta), at.theta, np.linalg.inv(at.omega), at.sigma,
+            *problem.compiled, problem.subject_data, records, *out,
+        )  # fmt: skip
+        return out
+
+    _, _, score, square, sigma_curves = scores(values, 1)
+    to_free = _to_free(scales, values, ne)
+    score_free = score @ to_free
+    missing = to_free.T @ square.sum(axis=0) @ to_free - score_free.T @ score_free
+    # the records' part, in (moving thetas, sigmas)
+    part = np.zeros((columns, columns))
+    part[:, len(complete.moving) :] = sigma_curves.sum(axis=0).T
+    for k, t in enumerate(complete.moving):
+        j = int(np.flatnonzero(scales.free == t)[0])
+        sides, thetas = [], []
+        for step in (_STEP, -_STEP):
+            moved = x.copy()
+            moved[j] += step
+            at = scales.from_free(moved, values)
+            sides.append(-0.5 * scores(at, 0)[0].sum(axis=0))
+            thetas.append(at.theta[t])
+        part[:, k] = -(sides[0] - sides[1]) / (thetas[0] - thetas[1])
+    rows = [int(t) for t in complete.moving] + [nt + pairs + s for s in range(ns)]
+    selected = to_free[rows]
+    complete_information = selected.T @ (0.5 * (part + part.T)) @ selected
+    complete_information += _gaussian(scales, complete, values, weighted, x)
+    information = complete_information - missing
+    return from_information(
+        0.5 * (information + information.T),
+        score_free.T @ score_free,
+        values,
+        scales,
+        "observed information (Louis)",
+    )
+
+
+def _to_free(scales: Scales, values: Values, ne: int) -> np.ndarray:
+    """The map (thetas + pairs of Ω + sigmas, free) that carries a score to the unconstrained scale."""
+    nt, ns = len(values.theta), len(values.sigma)
+    pairs = [(a, b) for a in range(ne) for b in range(a + 1)]
+    size = nt + len(pairs) + ns
+    g_theta, g_omega, g_sigma = np.zeros((size, nt)), np.zeros((size, ne, ne)), np.zeros((size, ns))
+    g_theta[:nt] = np.eye(nt)
+    for k, (a, b) in enumerate(pairs):
+        g_omega[nt + k, a, b] = g_omega[nt + k, b, a] = 1.0
+    g_sigma[nt + len(pairs) :] = np.eye(ns)
+    return scales.free_gradient(values, g_theta, g_omega, g_sigma)
+
+
+def _gaussian(
+    scales: Scales, complete: CompleteData, values: Values, weighted: Weighted, x: np.ndarray
+) -> np.ndarray:
+    """Minus the Hessian of Σ E log p(φ; θ, Ω) on the unconstrained scale."""
+    n, ne = weighted.means.shape
+    first = complete.means(values.theta, ne) + weighted.means
+    within = weighted.covariances.sum(axis=0)
+
+    def gradient(point: np.ndarray) -> np.ndarray:
+        at = scales.from_free(point, values)
+        precision = np.linalg.inv(at.omega)
+        rest = first - complete.means(at.theta, ne)
+        turned, slopes = rest @ precision, complete.slopes(at.theta)
+        g_theta = np.zeros(len(at.theta))
+        for r in complete.referencing.references:
+            g_theta[r.theta] = slopes[:, r.theta] @ turned[:, r.eta]
+        scatter = within + rest.T @ rest
+        g_omega = 0.5 * (precision @ scatter @ precision - n * precision)
+        return scales.free_gradient(at, g_theta, g_omega, np.zeros(len(at.sigma)))
+
+    out = np.zeros((len(x), len(x)))
+    for j in range(len(x)):
+        sides = []
+        for step in (_STEP, -_STEP):
+            point = x.copy()
+            point[j] += step
+            sides.append(gradient(point))
+        out[:, j] = -(sides[0] - sides[1]) / (2 * _STEP)
+    return 0.5 * (out + out.T)

@@ -1,0 +1,227 @@
+"""SAEM: stochastic approximation of the expectation-maximisation algorithm (Kuhn & Lavielle 2005)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pkpd.errors import FitError, InputError
+from pkpd.language import Problem
+from pkpd.language.scales import Scales, Values
+from pkpd.language.solver import Solver
+from pkpd.population.complete_data import CompleteData, complete_data
+from pkpd.population.observed import BLQ, observed
+
+__all__ = ["SAEM", "Sampled", "check_sampling", "fit_saem", "not_finite"]
+
+_CHUNK = 50  # iterations between two calls of the progress function
+
+
+@dataclass(frozen=True)
+class SAEM:
+    """Stochastic approximation EM.
+
+    Parameters
+    ----------
+    iterations : (int, int)
+        With gain 1, exploring; and with gains 1/k, averaging.
+    chains : int
+        Markov chains per subject.
+    proposals : (int, int, int, int)
+        How often per iteration a chain tries: a draw of the prior; a walk in one component; a walk in all of them; a draw
+        of the posterior as learned so far.
+    annealing : float
+        In the first half of the exploration no variance falls below this times its last value; 0 switches it off.
+    likelihood : {"importance", "linearisation"}
+        How the objective is computed at the estimates: by importance sampling, or cheaply by FOCEI's approximation.
+    samples : int
+        Draws per subject of the importance sampling.
+    covariance : {"louis", "linearisation", None}
+        Covariance of the estimates: inverse of the observed information, by Louis's formula from the draws of the
+        importance sampling; R⁻¹ of FOCEI's approximation; or none.
+    blq : {"M3", "M4", "M1"}
+        How censored records enter.
+    solver : Solver
+        How the differential equations are solved.
+    """
+
+    iterations: tuple[int, int] = (300, 200)
+    chains: int = 3
+    proposals: tuple[int, int, int, int] = (1, 1, 1, 2)
+    annealing: float = 0.95
+    likelihood: str = "importance"
+    samples: int = 1000
+    covariance: str | None = "louis"
+    blq: str = "M3"
+    solver: Solver = field(default_factory=Solver)
+
+    @property
+    def kind(self) -> str:
+        """Name of the method."""
+        return "SAEM"
+
+    def __post_init__(self) -> None:
+        if len(self.iterations) != 2 or not (self.iterations[0] >= 1 and self.iterations[1] >= 1):
+            raise InputError(
+                "E_METHOD",
+                f"iterations={self.iterations!r} are not two positive numbers.",
+                "Write (300, 200).",
+            )
+        if len(self.proposals) != 4 or min(self.proposals) < 0 or sum(self.proposals[:3]) == 0:
+            raise InputError(
+                "E_METHOD",
+                f"proposals={self.proposals!r}: four counts are needed, one of the first three positive.",
+                "Write (1, 1, 1, 2).",
+            )
+        if self.chains < 1 or not 0 <= self.annealing < 1:
+            raise InputError("E_METHOD", "chains must be 1 or more, annealing in [0, 1).", "Correct them.")
+        check_sampling(self)
+
+
+def check_sampling(method) -> None:
+    """Check the settings that the sampling methods share.
+
+    Raises
+    ------
+    InputError
+        ``E_METHOD``.
+    """
+    for name, allowed in (
+        ("likelihood", ("importance", "linearisation")),
+        ("covariance", ("louis", "linearisation", None)),
+        ("blq", BLQ),
+    ):
+        if getattr(method, name, allowed[0]) not in allowed:
+            shown = ", ".join(repr(a) for a in allowed)
+            raise InputError(
+                "E_METHOD", f"{name}={getattr(method, name)!r} is unknown.", f"Use one of {shown}."
+            )
+    if method.samples < 100:
+        raise InputError("E_METHOD", f"samples={method.samples} are too few.", "Use 100 or more.")
+    if not isinstance(method.solver, Solver):
+        raise InputError("E_METHOD", f"solver={method.solver!r} is not a solver.", "Use pkpd.Solver(…).")
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Where a sampling method ended.
+
+    Attributes
+    ----------
+    values : Values
+    complete : CompleteData
+    centres (N, E), covers (N, E, E)
+        Posterior means and covariances of η, about.
+    converged : bool
+    cause : str
+    history : (K, parameters) array
+        Natural parameters after each iteration.
+    """
+
+    values: Values
+    complete: CompleteData
+    centres: np.ndarray
+    covers: np.ndarray
+    converged: bool
+    cause: str
+    history: np.ndarray
+
+
+def fit_saem(
+    problem: Problem,
+    scales: Scales,
+    method: SAEM,
+    start: Values,
+    seed: int,
+    progress: Callable[[int, float], None] | None = None,
+) -> Sampled:
+    """Estimate by SAEM.
+
+    Parameters
+    ----------
+    problem : Problem
+    scales : Scales
+    method : SAEM
+    start : Values
+        Where the search starts.
+    seed : int
+        The same seed gives the same bits, at any number of threads.
+    progress : callable, optional
+        Called with (iteration, -2 log-likelihood of the records given the current draws).
+
+    Raises
+    ------
+    FitError
+        ``E_FIT_SUBJECT`` where the records of a subject have no likelihood wherever its chains go.
+    """
+    from pkpd.kernels.saem import run_saem
+
+    complete = complete_data(problem, scales, start, "SAEM")
+    records = observed(problem, method.blq)
+    explore, average = method.iterations
+    count = explore + average
+    gains = np.ones(count)
+    gains[explore:] = 1.0 / np.arange(1.0, average + 1)
+    annealing = np.zeros(count)
+    annealing[: explore // 2] = method.annealing
+    n, ne, chains = problem.n_subjects, problem.n_eta, method.chains
+    theta, omega, sigma = start.theta.copy(), start.omega.copy(), start.sigma.copy()
+    spread = np.sqrt(np.diag(omega))
+    mu = complete.means(theta, ne)
+    phi = np.repeat(mu[:, None, :], chains, axis=1)
+    minus2ll, f_now = np.full((n, chains), math.inf), np.zeros((chains, len(problem.records.time)))
+    widths = np.hstack([np.tile(0.5 * spread, (n, 1)), np.ones((n, 1))])
+    centres, covers = np.zeros((n, ne)), np.zeros((n, ne, ne))
+    columns = len(complete.moving) + len(sigma)
+    moments = np.zeros((n, ne)), np.zeros((ne, ne)), np.zeros((columns, columns))
+    history, status = np.zeros((count, len(scales.names))), np.zeros(n, dtype=np.int64)
+    omega_index = np.array(scales.omega_index, dtype=np.int64).reshape(-1, 2)
+    arguments = (problem.compiled, problem.subject_data)
+    for begin in range(0, count, _CHUNK):
+        end = min(begin + _CHUNK, count)
+        run_saem(
+            seed, begin, end, np.array(method.proposals, dtype=np.int64), gains, annealing,
+            phi, minus2ll, f_now, widths, centres, covers, *moments,
+            *complete.maximisation[:4], omega_index, *complete.maximisation[4:], theta, omega, sigma,
+            *arguments[0], arguments[1], records, history, status,
+        )  # fmt: skip
+        if not np.all(np.isfinite(minus2ll)) or not np.all(np.isfinite(history[end - 1])):
+            raise not_finite(problem, ~np.isfinite(minus2ll).all(axis=1), status)
+        if progress is not None:
+            progress(end, float(math.fsum(minus2ll.mean(axis=1))))
+    values = Values(theta, omega, sigma)
+    still, cause = _settled(history, explore, scales)
+    cause = f"{explore} + {average} iterations of {chains} chains; {cause}"
+    return Sampled(values, complete, centres - complete.means(theta, ne), covers, still, cause, history)
+
+
+def not_finite(problem: Problem, bad: np.ndarray, status: np.ndarray) -> FitError:
+    """Say which subjects have no likelihood, and why."""
+    from pkpd.kernels.status import MESSAGES
+
+    rows = np.flatnonzero(bad)
+    code = int(status[rows[0]]) if len(rows) else 1
+    who = ", ".join(str(problem.subjects[i]) for i in rows[:8]) + (" …" if len(rows) > 8 else "")
+    return FitError(
+        "E_FIT_SUBJECT",
+        f"the likelihood cannot be computed for {len(rows)} of {problem.n_subjects} subjects (ID {who}): "
+        f"{MESSAGES.get(code) if code else MESSAGES[1]}.",
+        "Check those records, and the model's starting values.",
+    )
+
+
+def _settled(history: np.ndarray, explore: int, scales: Scales) -> tuple[bool, str]:
+    """Whether estimates still drift: their move over the second half of the averaging, in SDs of the exploration's noise."""
+    late = history[explore:][:, scales.free]
+    noise = history[explore // 2 : explore][:, scales.free].std(axis=0)
+    drift = np.abs(late[-1] - late[len(late) // 2])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(noise > 0, drift / noise, 0.0)
+    worst = int(np.argmax(ratio)) if len(ratio) else 0
+    if len(ratio) and ratio[worst] > 2.0:
+        name = scales.names[scales.free[worst]]
+        return False, f"{name} still moved at the end: allow more iterations"
+    return True, "estimates had settled"

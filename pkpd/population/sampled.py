@@ -1,0 +1,134 @@
+"""From where a sampling method ended to what a fit reports: likelihood, covariance, modes, posterior means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pkpd.language import Problem
+from pkpd.language.scales import Scales, Values
+from pkpd.population.covariance import CovarianceStep, covariance_step
+from pkpd.population.importance import IMP, Weighted, fit_importance, unreliable, weighted_draws
+from pkpd.population.information import louis
+from pkpd.population.methods import mode_method
+from pkpd.population.objective import Objective, Point
+from pkpd.population.quasi_newton import Search
+from pkpd.population.saem import SAEM, Sampled, fit_saem
+
+__all__ = ["SampledFit", "sampled_fit"]
+
+
+@dataclass(frozen=True)
+class SampledFit:
+    """What :func:`pkpd.fit` needs of a sampling method.
+
+    Attributes
+    ----------
+    method : SAEM or IMP
+    objective : Objective
+        Of the approximation that gives modes, and the likelihood by linearisation.
+    search : Search
+        ``search.point`` has the likelihood and the modes.
+    step : CovarianceStep
+    iterations : DataFrame
+        Natural parameters after each iteration.
+    notes : tuple of str
+    means, sds : DataFrame
+        Posterior means and standard deviations of the random effects by ID.
+    """
+
+    method: SAEM | IMP
+    objective: Objective
+    search: Search
+    step: CovarianceStep
+    iterations: pd.DataFrame
+    notes: tuple[str, ...]
+    means: pd.DataFrame
+    sds: pd.DataFrame
+
+
+def sampled_fit(
+    problem: Problem,
+    scales: Scales,
+    method: SAEM | IMP,
+    start: Values,
+    seed: int,
+    progress: Callable[[int, float], None] | None,
+) -> SampledFit:
+    """Estimate by SAEM or IMP and work out what is reported.
+
+    Raises
+    ------
+    InputError
+        ``E_METHOD_NO_ETA`` for a model without random effects.
+    FitError
+        ``E_FIT_SUBJECT``, ``E_MU_COLLINEAR``, ``E_FIT_DIVERGED``.
+    """
+    objective = Objective(problem, scales, mode_method(problem, method.blq))
+    if isinstance(method, SAEM):
+        ended = fit_saem(problem, scales, method, start, seed, progress)
+        samples = method.samples
+    else:
+        first = objective.at(start, gradient=False)
+        if not np.all(np.isfinite(first.individual)):
+            raise objective.explain(first)
+        ended = fit_importance(
+            problem, scales, method, start, seed, progress, centres=first.etas, covers=np.linalg.inv(first.precision)
+        )  # fmt: skip
+        samples = 10 * method.samples
+    values = ended.values
+    weighted = weighted_draws(problem, objective.observed, values, ended.centres, ended.covers, samples, seed)
+    mode = objective.at(values, weighted.means, gradient=False)
+    step = _covariance(method, objective, ended, weighted, mode, seed)
+    linear = getattr(method, "likelihood", "importance") == "linearisation"
+    individual = mode.individual if linear else weighted.individual
+    notes = [] if linear else unreliable(problem, weighted)
+    failed = np.flatnonzero(mode.status != 0)
+    if len(failed):
+        who = ", ".join(str(problem.subjects[i]) for i in failed[:8])
+        notes.append(f"W_MODE: no conditional mode was found for ID {who}; their posterior mean stands in.")
+    etas = np.where((mode.status == 0)[:, None], mode.etas, weighted.means)
+    point = Point(values, etas, individual, None, None, mode.precision, mode.status)
+    ids = pd.Index(problem.subjects, name="ID")
+    names = [e.name for e in problem.etas]
+    iterations = pd.DataFrame(ended.history, columns=scales.names)
+    iterations.insert(0, "iteration", np.arange(1, len(iterations) + 1))
+    return SampledFit(
+        method=method,
+        objective=objective,
+        search=Search(
+            scales.free_values(values),
+            point,
+            ended.converged,
+            f"{ended.cause}; {ended.complete.describe(scales)}",
+            (),
+        ),
+        step=step,
+        iterations=iterations,
+        notes=tuple(notes),
+        means=pd.DataFrame(weighted.means, index=ids, columns=names),
+        sds=pd.DataFrame(np.sqrt(np.einsum("iaa->ia", weighted.covariances)), index=ids, columns=names),
+    )
+
+
+def _covariance(
+    method: SAEM | IMP, objective: Objective, ended: Sampled, weighted: Weighted, mode: Point, seed: int
+) -> CovarianceStep:
+    problem, scales, values = objective.problem, objective.scales, ended.values
+    if method.covariance == "louis":
+        return louis(problem, scales, objective.observed, ended.complete, values, weighted, seed)
+    x = scales.free_values(values)
+    if method.covariance is None or not len(x):
+        return covariance_step(None if len(x) else "R", _unused, x, mode, scales)
+
+    def at(y: np.ndarray, etas: np.ndarray | None) -> Point:
+        return objective.at(scales.from_free(y, values), etas)
+
+    return covariance_step("R", at, x, at(x, mode.etas), scales)
+
+
+def _unused(x: np.ndarray, etas: np.ndarray | None) -> Point:
+    raise AssertionError("no covariance was asked for")
