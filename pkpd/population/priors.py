@@ -44,7 +44,7 @@ class LogNormal:
 class InverseWishart:
     """Prior of a block of OMEGA, as NONMEM's NWPRI has it.
 
-    Its density is proportional to |Ω|^-(df+p+1)/2 exp(-½ tr(df·M Ω⁻¹)), M the prior estimate of the p × p block and df its
+    Its density is proportional to det(Ω)^-(df+p+1)/2 exp(-½ tr(df·M Ω⁻¹)), M the prior estimate of the p × p block and df its
     degrees of freedom, roughly the number of subjects that it is worth.
 
     Parameters
