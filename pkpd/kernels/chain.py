@@ -5,7 +5,7 @@ from __future__ import annotations
 from pkpd._jit import kernel
 
 
-@kernel()
+@kernel(allocates=False)
 def read_output(order, n, k, endpoint, t, p, x, xp, xpp, output, g, dg, d2g, f, f_p, f_pp):
     """Evaluate output ``endpoint`` at time ``t`` and write row ``k`` of ``f`` (O,), ``f_p`` (O, P), ``f_pp`` (O, P, P).
 

@@ -1,9 +1,10 @@
 """Dosing events of one subject, in the order in which they take effect.
 
 A dose record gives one event (a bolus) or two (an infusion starts, an infusion ends); a steady-state dose first sets the
-state to that of the implied doses before it; a reset empties the system. The time of an event may depend on the model's
-parameters, but only linearly: record time + lag + factor·slot, where the slot is a bioavailability, a duration, or
-bioavailability over rate. Its derivative is therefore at most two numbers, which travel with the event.
+state to that of the implied doses before it; a reset empties the system; compartments are turned off and on. The time of an
+event may depend on the model's parameters, but only linearly: record time + lag + factor·slot, where the slot is a
+bioavailability, a duration, or bioavailability over rate. Its derivative is therefore at most two numbers, which travel with
+the event.
 
 Meaning of the records: NONMEM Users Guide Part VI (PREDPP), chapter V.
 """
@@ -18,9 +19,9 @@ from pkpd._jit import STEADY_SIGNATURE, kernel
 from pkpd.kernels.status import NO_STEADY_STATE
 
 # kinds of dose record
-DOSE, STEADY_RESET, STEADY_ADD, RESET_ONLY = 0, 1, 2, 3
+DOSE, STEADY_RESET, STEADY_ADD, RESET_ONLY, OFF, ON = 0, 1, 2, 3, 4, 5
 # kinds of event
-BOLUS, START, STOP, RESET, STEADY = 0, 1, 2, 3, 4
+BOLUS, START, STOP, RESET, STEADY, TURN_OFF, TURN_ON = 0, 1, 2, 3, 4, 5, 6
 # values of RATE that ask the model
 MODELLED_RATE, MODELLED_DURATION = -1.0, -2.0
 
@@ -88,7 +89,7 @@ def count_events(p, event_slots, dose_place, dose_amt, dose_rate, dose_kind, dos
     """Events that these dose records give."""
     count = 0
     for i in range(dose_rate.shape[0]):
-        if dose_kind[i] == RESET_ONLY:
+        if dose_kind[i] >= RESET_ONLY:
             count += 1
             continue
         if dose_kind[i] != DOSE:
@@ -129,8 +130,9 @@ def sorted_events(
     k = 0
     for i in range(dose_time.shape[0]):
         place = dose_place[i]
-        if dose_kind[i] == RESET_ONLY:
-            time[k], kind[k], dose[k] = dose_time[i], RESET, i
+        if dose_kind[i] >= RESET_ONLY:
+            time[k], dose[k] = dose_time[i], i
+            kind[k] = RESET if dose_kind[i] == RESET_ONLY else (TURN_OFF if dose_kind[i] == OFF else TURN_ON)
             k += 1
             continue
         lag_slot = event_slots[LAG, place]

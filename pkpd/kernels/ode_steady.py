@@ -18,12 +18,17 @@ from pkpd.kernels.events import (
     BIOAVAILABILITY,
     LAG,
     MOST_RUNNING,
+    START,
+    STOP,
     infusion_length,
     infusion_rate,
     whole_intervals,
 )
-from pkpd.kernels.ode_step import integrate, slope
+from pkpd.kernels.ode_advance import advance
+from pkpd.kernels.ode_step import STEPS, make_work, state_size
+from pkpd.kernels.samples import Samples
 from pkpd.kernels.status import INFUSION_NOT_POSITIVE, LAG_TOO_LONG, NO_STEADY_STATE, OK
+from pkpd.kernels.variation import jacobian_at, make_flow, rate_of_change, variations
 
 _CYCLES_FIRST = 3  # plain cycles from the empty system before Newton's method takes over
 _MOST_ITERATIONS = 60
@@ -37,24 +42,25 @@ _NEGATIVE = (
 def _lap(
     order, n, slots, forced, t, until, until_p, ends, length, length_slot, length_factor,
     running, speed, speed_slot, speed_factor, cmt,
-    p, rates, jacobian, hessian, output, table, settings, j, values, y,
+    p, rates, jacobian, hessian, output, system, flow, samples, work,
 ):  # fmt: skip
-    """Integrate ``y`` over a length ``until`` whose derivative is ``until_p``: total derivatives in and out.
+    """Integrate ``work.y`` over a length ``until`` whose derivative is ``until_p``: total derivatives in and out.
 
     ``running`` infusions of rate ``speed`` run into ``cmt``, one fewer after ``length`` if the infusion ``ends`` on the way.
     """
-    nothing, none, none_p, none_pp = np.zeros(0), np.zeros(0, np.int64), np.zeros((0, 0)), np.zeros((0, 0, 0))
-    r, rp = np.zeros(n), np.zeros((p.shape[0], n))
-    hp, dy = np.zeros(slots), np.zeros((1 + slots, n))
+    y, j, k, pace = work.y, work.j, work.k, work.pace
+    zero, one, nowhere = np.int64(0), np.int64(1), np.int64(-1)  # literals would have all compiled anew
+    hp = np.zeros(slots)
+    pace[STEPS] = 0.0
     for part in range(2 if ends else 1):
         h = until if not ends else (length if part == 0 else until - length)
-        r[cmt] = (running - part) * speed
+        flow.r[cmt] = (running - part) * speed
         if speed_slot >= 0:
-            rp[speed_slot, cmt] = (running - part) * speed_factor
+            flow.rp[cmt, speed_slot] = (running - part) * speed_factor
         if h > 0.0:
-            status, _, _ = integrate(
-                order, n, slots, forced, t, t + h, p, r, rp, rates, jacobian, hessian, output, table, settings,
-                nothing, none, 0, 0, 0, y, nothing, nothing, none_p, nothing, none_p, none_pp,
+            status, _ = advance(
+                order, forced, slots, STOP if part else START, nowhere, t, t + h,
+                p, rates, jacobian, hessian, output, system, flow, samples, zero, zero, work,
             )  # fmt: skip
             if status != OK:
                 return status
@@ -69,20 +75,33 @@ def _lap(
             moves = moves or hp[s] != 0.0
         if not moves:
             continue
-        slope(1, n, slots, True, t, y, p, r, rp, rates, jacobian, hessian, table, j, values, dy)
-        column = 1 + slots
-        for s in range(slots if order >= 2 else 0):
-            for q in range(s + 1):
-                for i in range(n):
-                    curve = 0.0
-                    for k in range(n):
-                        curve += j[i, k] * dy[0, k]
-                    y[column, i] += dy[1 + s, i] * hp[q] + dy[1 + q, i] * hp[s] + curve * hp[s] * hp[q]
-                column += 1
-        for s in range(slots):
-            for i in range(n):
-                y[1 + s, i] += dy[0, i] * hp[s]
+        rate_of_change(zero, n, slots, nowhere, t, y, p, flow, rates, k)
+        variations(
+            zero, one, n, slots, forced, t, y, p, flow, jacobian, hessian, system.table, j, work.values, k
+        )
+        at = n + n * slots
+        for i in range(n if order >= 2 else 0):
+            curve, row = 0.0, n + i * slots
+            for m in range(n):
+                curve += j[i, m] * k[0, m]
+            for s in range(slots):
+                for q in range(s + 1):
+                    y[at] += k[0, row + s] * hp[q] + k[0, row + q] * hp[s] + curve * hp[s] * hp[q]
+                    at += 1
+        for i in range(n):
+            for s in range(slots):
+                y[n + i * slots + s] += k[0, i] * hp[s]
     return OK
+
+
+@kernel()
+def _no_samples(slots, inputs):
+    """What the stepper is given where no output is read."""
+    nothing, none_p = np.zeros(0), np.zeros((0, slots))
+    return Samples(
+        nothing, np.zeros(0, np.int64), np.zeros((0, inputs)), nothing, none_p, np.zeros((0, slots, slots)),
+        nothing, none_p, np.zeros((0, slots, slots)), nothing, nothing, none_p,
+    )  # fmt: skip
 
 
 @kernel(STEADY_SIGNATURE)
@@ -95,7 +114,6 @@ def steady_ode(
     """
     n, structure, settings, event_slots = system.n, system.table, system.settings, system.event_slots
     slots = system.slots
-    first = slots if order >= 1 else 0
     constant = interval <= 0.0
     lag_slot, bio_slot = event_slots[LAG, place], event_slots[BIOAVAILABILITY, place]
     lag = p[lag_slot] if lag_slot >= 0 else 0.0
@@ -127,49 +145,58 @@ def steady_ode(
     bolus = 0.0
     if rate == 0.0:
         bolus = amount * (p[bio_slot] if bio_slot >= 0 else 1.0)
-    j, values = np.zeros((n, n + slots + 1)), np.zeros(structure.shape[0])
     inverse, gap = np.zeros((n, n)), np.zeros((n, n))
     no_length, until_p = np.zeros(max(n, slots)), np.zeros(slots)
-    r, rp = np.zeros(n), np.zeros((slots, n))
+    inputs = p.shape[0] - slots
+    flow = make_flow(n, slots, np.zeros(0), np.zeros((0, inputs)), np.zeros((0, inputs)))
+    flow.busy[0] = 1
+    samples = _no_samples(slots, inputs)
     if constant:
-        r[cmt] = speed
+        flow.r[cmt] = speed
         if speed_slot >= 0:
-            rp[speed_slot, cmt] = speed_factor
+            flow.rp[cmt, speed_slot] = speed_factor
     # the state with its derivatives to itself while it is searched for, then those to the slots
-    x, around, work = np.zeros(n), np.zeros((1 + n, n)), np.zeros((y.shape[0], n))
-    dy = np.zeros((max(1 + n, y.shape[0]), n))
+    columns, second = n + slots + 1 + inputs, structure.shape[0]
+    search = make_work(n + n * n, n, columns, second)
+    work = make_work(state_size(order, n, slots), n, columns, second)
+    x, step = np.zeros(n), np.zeros(n)
+    zero, nowhere = np.int64(0), np.int64(-1)  # literals would have all compiled anew
+    free, forced = np.bool_(False), np.bool_(True)
+    around = search.y
     newton, settled, nonnegative, span = False, False, True, 1.0
     ends = rate != 0.0 and not constant and length <= interval
     for iteration in range(_MOST_DOUBLINGS + _MOST_ITERATIONS):
         for i in range(n):
-            for c in range(1 + n):
-                around[c, i] = x[i] if c == 0 else (1.0 if c == 1 + i else 0.0)
+            around[i] = x[i]
+            for k in range(n):
+                around[n + i * n + k] = 1.0 if k == i else 0.0
         size = 1e-300
         for i in range(n):
             size = max(size, abs(x[i]))
         if newton and constant:
-            slope(1, n, 0, True, t, around, p, r, rp, rates, jacobian, hessian, structure, j, values, dy)
+            rate_of_change(zero, n, slots, nowhere, t, x, p, flow, rates, search.k)
+            jacobian_at(n, t, x, p, flow, jacobian, search.j)
             for i in range(n):
                 for k in range(n):
-                    gap[i, k] = -j[i, k]
-                around[0, i] = x[i] + dy[0, i]
+                    gap[i, k] = -search.j[i, k]
+                around[i] = x[i] + search.k[0, i]
         else:
-            around[0, cmt] += bolus
+            around[cmt] += bolus
             status = _lap(
-                1 if newton else 0, n, n, False, t, span if constant else interval, no_length, ends,
-                length, -1, 0.0, running, speed, -1, 0.0, cmt,
-                p, rates, jacobian, hessian, output, structure, settings, j, values, around,
+                1 if newton else 0, n, n, free, t, span if constant else interval, no_length, ends,
+                length, nowhere, 0.0, running, speed, nowhere, 0.0, cmt,
+                p, rates, jacobian, hessian, output, system, flow, samples, search,
             )  # fmt: skip
             if status != OK:
                 return status
             for i in range(n):
                 for k in range(n):
-                    gap[i, k] = (1.0 if i == k else 0.0) - around[1 + k, i]
+                    gap[i, k] = (1.0 if i == k else 0.0) - around[n + i * n + k]
         change = 0.0
         if not newton:
             for i in range(n):
-                change = max(change, abs(around[0, i] - x[i]))
-                x[i] = around[0, i]
+                change = max(change, abs(around[i] - x[i]))
+                x[i] = around[i]
                 size = max(size, abs(x[i]))
                 nonnegative = nonnegative and x[i] >= -1e-9 * size
             span *= 2.0
@@ -184,13 +211,12 @@ def steady_ode(
             return NO_STEADY_STATE
         before = size
         for i in range(n):
-            step = 0.0
+            step[i] = 0.0
             for k in range(n):
-                step += inverse[i, k] * (around[0, k] - x[k])
-            around[1, i] = step
+                step[i] += inverse[i, k] * (around[k] - x[k])
         for i in range(n):
-            x[i] += around[1, i]
-            change = max(change, abs(around[1, i]))
+            x[i] += step[i]
+            change = max(change, abs(step[i]))
             size = max(size, abs(x[i]))
         if not (math.isfinite(change) and change <= 1e6 * (before + amount)):
             return NO_STEADY_STATE
@@ -201,41 +227,68 @@ def steady_ode(
         settled = settled and not (nonnegative and x[i] < -_NEGATIVE * size)
     if not settled:
         return NO_STEADY_STATE
-    for c in range(y.shape[0]):
-        for i in range(n):
-            y[c, i] = x[i] if c == 0 else 0.0
     # one lap per order of derivatives, whose highest order starts from zero, and the way from the dose to the record
+    state, lapped, base, pairs = np.zeros(work.y.shape[0]), work.y, n + n * slots, slots * (slots + 1) // 2
+    for i in range(n):
+        state[i] = x[i]
     for lap in range(1, order + 2):
         if lap > order and (lag_slot < 0 or constant):
             break
         now = min(lap, order)
-        for c in range(y.shape[0]):
-            for i in range(n):
-                work[c, i] = y[c, i]
+        for c in range(state.shape[0]):
+            lapped[c] = state[c]
         if constant:
-            slope(now, n, slots, True, t, y, p, r, rp, rates, jacobian, hessian, structure, j, values, work)
+            rate_of_change(zero, n, slots, nowhere, t, state, p, flow, rates, work.k)
+            variations(
+                0,
+                now,
+                n,
+                slots,
+                True,
+                t,
+                state,
+                p,
+                flow,
+                jacobian,
+                hessian,
+                structure,
+                work.j,
+                work.values,
+                work.k,
+            )
+            for c in range(state.shape[0]):
+                lapped[c] = work.k[0, c]
         else:
             until = interval
             if lap > order:
                 until = interval - lag
                 until_p[lag_slot] = -1.0
-            work[0, cmt] += bolus
+            lapped[cmt] += bolus
             if now >= 1 and rate == 0.0 and bio_slot >= 0:
-                work[1 + bio_slot, cmt] += amount
+                lapped[n + cmt * slots + bio_slot] += amount
             status = _lap(
-                now, n, slots, True, t, until, until_p, length <= until and rate != 0.0, length, length_slot, length_factor,
+                now, n, slots, forced, t, until, until_p, length <= until and rate != 0.0, length, length_slot, length_factor,
                 running, speed, speed_slot, speed_factor, cmt,
-                p, rates, jacobian, hessian, output, structure, settings, j, values, work,
+                p, rates, jacobian, hessian, output, system, flow, samples, work,
             )  # fmt: skip
             if status != OK:
                 return status
-        low, high = (1, 1 + first) if lap == 1 else (1 + first, y.shape[0])
         if lap > order:
-            low, high = 0, y.shape[0]
-        for c in range(low, high):
-            for i in range(n):
-                y[c, i] = work[c, i] if lap > order else 0.0
-                if lap <= order:
-                    for k in range(n):
-                        y[c, i] += inverse[i, k] * work[c, k]
+            for c in range(state.shape[0]):
+                state[c] = lapped[c]
+            break
+        offset, width = (n, slots) if lap == 1 else (base, pairs)
+        for i in range(n):
+            for c in range(width):
+                total = 0.0
+                for k in range(n):
+                    total += inverse[i, k] * lapped[offset + k * width + c]
+                state[offset + i * width + c] = total
+    # a row per derivative for the caller
+    for i in range(n):
+        y[0, i] = state[i]
+        for s in range(slots if order >= 1 else 0):
+            y[1 + s, i] = state[n + i * slots + s]
+        for c in range(pairs if order >= 2 else 0):
+            y[1 + slots + c, i] = state[base + i * pairs + c]
     return OK

@@ -1,186 +1,215 @@
-"""Adaptive integration of the state and its sensitivities between two times, reading samples off the interpolant.
+"""Adaptive explicit integration between two times, reading samples off the interpolant.
 
-The state and its first and second derivatives are one array (columns, n): the state, one column per slot, one per pair of slots.
+The loop exists once, for the states alone and with their derivatives: steps depend on the states only.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pkpd._jit import kernel
-from pkpd.kernels.chain import read_output
+from pkpd.kernels.dormand_prince import (
+    ALL,
+    LAST,
+    STABILITY,
+    combine,
+    error_norm,
+    interpolant,
+    interpolate,
+    node,
+    shrink,
+)
+from pkpd.kernels.samples import record
 from pkpd.kernels.status import NOT_FINITE, OK, STEP_TOO_SMALL, TOO_MANY_STEPS
-from pkpd.kernels.tsitouras import C2, C3, C4, C5, combine, error_norm, interpolate
+from pkpd.kernels.variation import rate_of_change, variations
+
+# places in ``pace``: which stepper, steps taken so far, whether their count was begun anew, and per kind of beginning the first
+# step that suited last time
+MODE, STEPS, RETRIED, FIRST = 0, 1, 2, 3
+EXPLICIT, IMPLICIT = 0.0, 1.0
+# what began a segment besides the kinds of event
+SWITCH, CHANGE, RESUMED, KINDS = 8, 9, 10, 11
+# not a failure: the other stepper should go on
+CHANGE_STEPPER = -1
+
+_STIFF_STEPS = 15  # limited by stability, before the system counts as stiff (Hairer & Wanner II, IV.2)
+_CALM_STEPS = 6
+_MANY_STEPS = 100  # that the explicit method still has before it: below that another method gains nothing
 
 
-@kernel()
-def slope(order, n, slots, forced, t, y, p, r, rp, rates, jacobian, hessian, table, j, values, dy):
-    """Right-hand side of the state and of its sensitivities; fills ``dy`` (and ``j``, ``values``).
+class Work(NamedTuple):
+    """Work space of a subject, made once.
 
-    ``slots`` first-order columns follow the state; with ``forced`` they are derivatives to the parameters, else to the state
-    at the start. ``r`` (n,) and ``rp`` (P, n) are the rates of infusions and their derivatives.
+    ``y``, ``new``, ``point`` (size,), ``k`` (16, size), ``w`` (7, size), ``j`` (n, n+P+1+W), ``values`` (S,),
+    ``pace`` (FIRST + KINDS,).
     """
-    rates(t, y[0], p, dy[0])
-    for i in range(n):
-        dy[0, i] += r[i]
-    if order < 1:
-        return
-    jacobian(t, y[0], p, j)
-    for s in range(slots):
-        for i in range(n):
-            total = j[i, n + s] + rp[s, i] if forced else 0.0
-            for k in range(n):
-                total += j[i, k] * y[1 + s, k]
-            dy[1 + s, i] = total
-    if order < 2:
-        return
-    hessian(t, y[0], p, values)
-    column = 1 + slots
-    for s in range(slots):
-        for q in range(s + 1):
-            for i in range(n):
-                total = 0.0
-                for k in range(n):
-                    total += j[i, k] * y[column, k]
-                dy[column, i] = total
-            for row in range(table.shape[0]):
-                u, v = table[row, 1], table[row, 2]
-                us = y[1 + s, u] if u < n else (1.0 if u - n == s else 0.0)
-                vq = y[1 + q, v] if v < n else (1.0 if v - n == q else 0.0)
-                term = us * vq
-                if u != v:
-                    uq = y[1 + q, u] if u < n else (1.0 if u - n == q else 0.0)
-                    vs = y[1 + s, v] if v < n else (1.0 if v - n == s else 0.0)
-                    term += uq * vs
-                dy[column, table[row, 0]] += values[row] * term
-            column += 1
+
+    y: Any
+    new: Any
+    point: Any
+    k: Any
+    w: Any
+    j: Any
+    values: Any
+    pace: Any
 
 
 @kernel()
-def _first_step(n, y, dy, rtol, atol, span):
-    """Choose a first step from the size of state and slope (Hairer, Nørsett & Wanner I, II.4, first half)."""
+def make_work(size, n, columns, second):
+    """Work space for states of ``size``, a Jacobian of ``columns`` and ``second`` second derivatives."""
+    return Work(
+        np.zeros(size), np.zeros(size), np.zeros(size), np.zeros((ALL, size)), np.zeros((7, size)),
+        np.zeros((n, columns)), np.zeros(second), np.zeros(FIRST + KINDS),
+    )  # fmt: skip
+
+
+@kernel(allocates=False)
+def state_size(order, n, slots):
+    """Length of the flat array of states and derivatives."""
+    size = n
+    if order >= 1:
+        size += n * slots
+    if order >= 2:
+        size += n * (slots * (slots + 1) // 2)
+    return size
+
+
+@kernel(allocates=False)
+def first_step(n, slots, piece, t, edge, span, y, k, point, p, flow, rates, rtol, atol):
+    """First step from the size of the states and of their first two derivatives (Hairer, Nørsett & Wanner I, II.4).
+
+    Row 0 of ``k`` holds the slope; row 1 is overwritten.
+    """
     d0, d1 = 0.0, 0.0
     for i in range(n):
-        scale = atol + rtol * abs(y[0, i])
-        d0 += (y[0, i] / scale) ** 2
-        d1 += (dy[0, i] / scale) ** 2
-    if d1 == 0.0:
+        scale = atol + rtol * abs(y[i])
+        d0 += (y[i] / scale) ** 2
+        d1 += (k[0, i] / scale) ** 2
+    if not d1 > 0.0:
         return span
-    h = 0.01 * math.sqrt(d0 / d1) if d0 > 0.0 else 1e-6 * span
-    return min(max(h, 1e-6 * span), span)
+    h = min(max(0.01 * math.sqrt(d0 / d1), 1e-6 * span), span)
+    for i in range(n):
+        point[i] = y[i] + h * k[0, i]
+    rate_of_change(np.int64(1), n, slots, piece, min(t + h, edge), point, p, flow, rates, k)
+    d2 = 0.0
+    for i in range(n):
+        d2 += ((k[1, i] - k[0, i]) / (atol + rtol * abs(y[i]))) ** 2
+    largest = max(math.sqrt(d1 / n), math.sqrt(d2 / n) / h)
+    if not math.isfinite(largest):
+        return h
+    return min(100.0 * h, 1.0 / shrink(100.0 * largest), span)
 
 
-@kernel()
-def record(order, n, slots, done, endpoint, t, p, y, output, out, d_out, d2_out, f, f_p, f_pp):
-    """Write output row ``done`` from the columns of ``y``."""
-    first, second = (slots if order >= 1 else 0), (slots if order >= 2 else 0)
-    xp, xpp = np.zeros((n, first)), np.zeros((n, second, second))
-    for s in range(first):
-        for i in range(n):
-            xp[i, s] = y[1 + s, i]
-    column = 1 + first
-    for s in range(second):
-        for q in range(s + 1):
-            for i in range(n):
-                xpp[i, s, q] = y[column, i]
-            column += 1
-    read_output(order, n, done, endpoint, t, p, y[0], xp, xpp, output, out, d_out, d2_out, f, f_p, f_pp)
-    return math.isfinite(f[done])
-
-
-@kernel()
-def integrate(
-    order, n, slots, forced, t, stop, p, r, rp, rates, jacobian, hessian, output, table, settings,
-    obs_time, obs_endpoint, done, wanted, steps, y, out, d_out, d2_out, f, f_p, f_pp,
+@kernel(allocates=False)
+def explicit(
+    order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done, wanted, work,
 ):  # fmt: skip
-    """Advance ``y`` from ``t`` to ``stop`` in place, recording observations before ``stop``.
+    """Advance ``work.y`` from ``t`` to ``stop``, recording observations before ``stop``.
+
+    ``kind`` is what began the segment; ``piece`` the piece of the inputs where they move within it, else -1. It
+    hands over to the implicit method where stability keeps its steps short.
 
     Returns
     -------
-    status, done, steps : int
-        A status of :mod:`pkpd.kernels.status`, the number of observations recorded and of steps taken so far.
+    status, done, t : int, int, float
+        A status of :mod:`pkpd.kernels.status` or CHANGE_STEPPER, the observations recorded so far, and how far it came.
     """
-    rtol, atol, most = settings[0], settings[1], int(settings[2])
-    columns = y.shape[0]
-    new, seen = np.zeros((columns, n)), np.zeros((columns, n))
-    k = np.zeros((7, columns, n))
-    j, values = np.zeros((n, p.shape[0] + n + 1)), np.zeros(table.shape[0])
+    n, table, settings = system.n, system.table, system.settings
+    y, new, point, k, w, j, values, pace = work
+    rtol, atol, most = settings[0], settings[1], settings[2]
+    size = y.shape[0]
+    plain = (
+        piece < 0 and flow.busy[0] == 0
+    )  # nothing but the model's own function, which is worth a call less
     # on the near side of a switch in time at either end
     begin, edge = np.nextafter(t, stop), np.nextafter(stop, t)
-    slope(order, n, slots, forced, begin, y, p, r, rp, rates, jacobian, hessian, table, j, values, k[0])
-    h = _first_step(n, y, k[0], rtol, atol, stop - t)
-    smallest = 1e-14 * max(abs(t), abs(stop))
+    zero, last = np.int64(0), np.int64(LAST)  # a literal would have every function compiled anew
+    rate_of_change(zero, n, slots, piece, begin, y, p, flow, rates, k)
+    if order >= 1:
+        variations(zero, order, n, slots, forced, begin, y, p, flow, jacobian, hessian, table, j, values, k)
+    h = pace[FIRST + kind]
+    if h <= 0.0:
+        h = first_step(n, slots, piece, t, edge, stop - t, y, k, point, p, flow, rates, rtol, atol)
+    fresh, rejected, stiff, calm = True, False, 0, 0
     while t < stop:
-        steps += 1
-        if steps > most:
-            return TOO_MANY_STEPS, done, steps
+        pace[STEPS] += 1.0
+        if pace[STEPS] > most:
+            return TOO_MANY_STEPS, done, t
         ends = t + 1.0000001 * h >= stop
         step = stop - t if ends else h
-        for stage in range(2, 8):
-            combine(columns, n, y, step, k, stage, new)
-            c = (
-                C2
-                if stage == 2
-                else (C3 if stage == 3 else (C4 if stage == 4 else (C5 if stage == 5 else 1.0)))
-            )
-            slope(
-                order,
-                n,
-                slots,
-                forced,
-                min(t + c * step, edge),
-                new,
-                p,
-                r,
-                rp,
-                rates,
-                jacobian,
-                hessian,
-                table,
-                j,
-                values,
-                k[stage - 1],
-            )
+        for stage in range(1, LAST):
+            combine(size, y, step, k, stage, point)
+            now = min(t + node(stage) * step, edge)
+            if plain:
+                rates(now, point, p, k[stage])
+            else:
+                rate_of_change(stage, n, slots, piece, now, point, p, flow, rates, k)
+            if order >= 1:
+                variations(
+                    stage, order, n, slots, forced, now, point, p, flow, jacobian, hessian, table, j, values, k,
+                )  # fmt: skip
+        combine(size, y, step, k, last, new)
         error = error_norm(n, y, new, step, k, rtol, atol)
-        if not math.isfinite(error):
+        if not error <= 1.0:
+            rejected = True
             h = 0.1 * step
-            if h < smallest:
-                return NOT_FINITE, done, steps
-            continue
-        factor = 0.9 * error**-0.2 if error > 1e-10 else 5.0
-        if error > 1.0:
-            h = step * max(0.2, factor)
-            if h < smallest:
-                return STEP_TOO_SMALL, done, steps
+            if math.isfinite(error):
+                h = step * max(0.2, 0.9 / shrink(error))
+            if h < 1e-14 * max(abs(t), abs(stop)):
+                return (STEP_TOO_SMALL if math.isfinite(error) else NOT_FINITE), done, t
             continue
         end = stop if ends else t + step
-        while done < wanted and obs_time[done] < end:
-            interpolate(columns, n, y, step, k, (obs_time[done] - t) / step, seen)
-            if not record(
-                order,
-                n,
-                slots,
-                done,
-                obs_endpoint[done],
-                obs_time[done],
-                p,
-                seen,
-                output,
-                out,
-                d_out,
-                d2_out,
-                f,
-                f_p,
-                f_pp,
-            ):
-                return NOT_FINITE, done, steps
-            done += 1
-        t = end
-        for c in range(columns):
+        reads = done < wanted and samples.time[done] < end
+        if reads or not ends:
+            now = min(end, edge)
+            if plain:
+                rates(now, new, p, k[last])
+            else:
+                rate_of_change(last, n, slots, piece, now, new, p, flow, rates, k)
+            if order >= 1:
+                variations(
+                    last, order, n, slots, forced, now, new, p, flow, jacobian, hessian, table, j, values, k,
+                )  # fmt: skip
+        if not ends:
+            rise, run = 0.0, 0.0
             for i in range(n):
-                y[c, i] = new[c, i]
-                k[0, c, i] = k[6, c, i]
-        h = step * min(5.0, max(0.2, factor))
-    return OK, done, steps
+                rise += (k[LAST, i] - k[LAST - 1, i]) ** 2
+                run += (new[i] - point[i]) ** 2
+            if step * step * rise > STABILITY * STABILITY * run:
+                stiff, calm = stiff + 1, 0
+            else:
+                calm += 1
+                if calm == _CALM_STEPS:
+                    stiff = 0
+        if reads:
+            for stage in range(LAST + 1, ALL):
+                combine(size, y, step, k, stage, point)
+                now = min(t + node(stage) * step, edge)
+                if plain:
+                    rates(now, point, p, k[stage])
+                else:
+                    rate_of_change(stage, n, slots, piece, now, point, p, flow, rates, k)
+                if order >= 1:
+                    variations(
+                        stage, order, n, slots, forced, now, point, p, flow, jacobian, hessian, table, j, values, k,
+                    )  # fmt: skip
+            interpolant(size, y, new, step, k, w)
+            while done < wanted and samples.time[done] < end:
+                interpolate(size, y, w, (samples.time[done] - t) / step, point)
+                if not record(order, n, slots, done, samples.time[done], point, output, samples):
+                    return NOT_FINITE, done, t
+                done += 1
+        t = end
+        for i in range(size):
+            y[i] = new[i]
+            k[0, i] = k[LAST, i]
+        h = step * min(1.0 if rejected else 6.0, 0.9 / shrink(max(error, 1e-10)))
+        if fresh:
+            pace[FIRST + kind] = h
+        fresh, rejected = False, False
+        if stiff >= _STIFF_STEPS and stop - t > _MANY_STEPS * h:
+            return CHANGE_STEPPER, done, t
+    return OK, done, t

@@ -138,9 +138,12 @@ class Problem:
 
     @property
     def settings(self) -> np.ndarray:
-        """What the stepper reads: rtol, atol, most steps, then the times at which the rates switch."""
+        """What the stepper reads: rtol, atol, most steps, 1 for implicit steps only, then the times at which the rates switch."""
         solver = self.solver
-        return np.array([solver.rtol, solver.atol, float(solver.max_steps), *self.structure.switches])
+        implicit = float(solver.kind == "stiff")
+        return np.array(
+            [solver.rtol, solver.atol, float(solver.max_steps), implicit, *self.structure.switches]
+        )
 
     @property
     def compiled(self) -> tuple[Any, ...]:

@@ -138,7 +138,7 @@ def _stepper(structure: Structure, names: dict[Any, str]) -> list[str]:
     z = [*structure.states, *structure.slot_symbols]
     lines = ["def rates(t, x, p, dx):"]
     lines += _block([(f"dx[{i}]", e) for i, e in enumerate(structure.rates)], names, "    ", "a")
-    zt = [*z, structure.time]
+    zt = [*z, structure.time, *structure.inputs]
     first = [
         (f"j[{i}, {a}]", sympy.diff(e, zt[a]))
         for i, e in enumerate(structure.rates)

@@ -15,24 +15,27 @@ class Solver:
 
     Parameters
     ----------
-    kind : {"auto", "linear", "ode"}
-        ``"auto"`` takes the closed form where the system is linear and the adaptive stepper elsewhere; the others force
-        one of them (``"linear"`` refuses a system that is not).
+    kind : {"auto", "linear", "ode", "stiff"}
+        ``"auto"`` takes the closed form where the system is linear and adaptive steppers elsewhere; the others force one of
+        them (``"linear"`` refuses a system that is not). The steppers are an explicit one and, where a system is stiff or the
+        explicit one fails, an implicit one; ``"stiff"`` takes implicit steps only.
     rtol, atol : float
         Tolerances of the stepper on the states (``atol`` in the unit of the compartments).
     max_steps : int
-        Steps allowed per subject.
+        Steps allowed per subject; where the explicit stepper runs out of them the implicit one may try as many.
     """
 
     kind: str = "auto"
-    rtol: float = 1e-8
+    rtol: float = 1e-9
     atol: float = 1e-10
     max_steps: int = 100_000
 
     def __post_init__(self) -> None:
-        if self.kind not in ("auto", "linear", "ode"):
+        if self.kind not in ("auto", "linear", "ode", "stiff"):
             raise InputError(
-                "E_SOLVER", f"solver kind {self.kind!r} is unknown.", 'Use "auto", "linear" or "ode".'
+                "E_SOLVER",
+                f"solver kind {self.kind!r} is unknown.",
+                'Use "auto", "linear", "ode" or "stiff".',
             )
         if not (0 < self.rtol < 1 and self.atol > 0 and self.max_steps > 0):
             raise InputError(

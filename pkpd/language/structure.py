@@ -193,7 +193,7 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
     Parameters
     ----------
     model : Model
-    kind : {"auto", "linear", "ode"}
+    kind : {"auto", "linear", "ode", "stiff"}
         As in :class:`pkpd.Solver`.
     varying : Varying
         What varies within a subject.
@@ -217,7 +217,7 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
     slots = _Slots(dynamic, inputs)
     predictions = [o.prediction.xreplace(varying.definitions) for o in model.observations]
     constant = frozenset([*states, model.time]) if varying.stepwise else dynamic
-    rows = None if kind == "ode" else _linear_rows(right_hand_sides, states, constant)
+    rows = None if kind in ("ode", "stiff") else _linear_rows(right_hand_sides, states, constant)
     if kind == "linear" and rows is None:
         raise ModelError(
             "E_MODEL_NOT_LINEAR",

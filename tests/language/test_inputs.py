@@ -126,13 +126,14 @@ def test_generated_functions_read_the_inputs_behind_the_slots():
         0, np.array([2.0, 10.0]), eta, problem.covariates[0], p, np.zeros((0, 0)), np.zeros((0, 0, 0))
     )
     p[-1] = wt
-    x, dx, j = np.array([5.0, 7.0]), np.zeros(2), np.zeros((2, 2 + problem.n_slots + 1))
+    x, dx, j = np.array([5.0, 7.0]), np.zeros(2), np.zeros((2, 2 + problem.n_slots + 1 + 1))
     functions["rates"](0.0, x, p, dx)
     k = 2.0 * math.exp(0.3) * (wt / 70) ** 0.75 / (10.0 * wt / 70)
     np.testing.assert_allclose(dx, [-4.5, 4.5 - k * 7.0], rtol=1e-14)
     functions["jacobian"](0.0, x, p, j)
     np.testing.assert_allclose(j[:, :2], [[-0.9, 0.0], [0.9, -k]], rtol=1e-14)
-    np.testing.assert_allclose(j[1, 2:-1] @ p[: problem.n_slots], -k * 7.0, rtol=1e-14)
+    np.testing.assert_allclose(j[1, 2:-2] @ p[: problem.n_slots], -k * 7.0, rtol=1e-14)
+    np.testing.assert_allclose(j[1, -1], -k * 7.0 * -0.25 / wt, rtol=1e-13)  # k is as WT to the power -0.25
     g = np.zeros(1)
     functions["output"](0, 0, 0.0, x, p, g, np.zeros(0), np.zeros((0, 0)))
     np.testing.assert_allclose(g, 7.0 / (10.0 * wt / 70), rtol=1e-14)

@@ -1,0 +1,143 @@
+"""Right-hand side of the states and of their sensitivities, in one flat array.
+
+Layout of a state array (size,): the n states; then the first derivatives (n, P); then the second derivatives (n, P(P+1)/2),
+of which pair (s, q), q <= s, is number s(s+1)/2 + q. A block per state: a row of the Jacobian then works along memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pkpd._jit import kernel
+
+
+class Flow(NamedTuple):
+    """What drives a subject's system from outside.
+
+    Attributes
+    ----------
+    r (n,), rp (n, P) : arrays
+        Rates of running infusions and their derivatives.
+    off : (n,) int array
+        1 where a compartment is turned off.
+    busy : (1,) int array
+        1 while an infusion runs or a compartment is off.
+    time (C,), value (C, W), slope (C, W) : arrays
+        The subject's time-varying inputs in pieces, as in :class:`pkpd._jit.Subjects`.
+    """
+
+    r: Any
+    rp: Any
+    off: Any
+    busy: Any
+    time: Any
+    value: Any
+    slope: Any
+
+
+@kernel()
+def make_flow(n, slots, time, value, slope):
+    """Nothing running and nothing off."""
+    return Flow(
+        np.zeros(n), np.zeros((n, slots)), np.zeros(n, np.int64), np.zeros(1, np.int64), time, value, slope
+    )
+
+
+@kernel(allocates=False)
+def set_inputs(slots, piece, t, p, flow):
+    """Put the time-varying inputs of a piece at time ``t`` behind the parameter slots of ``p``."""
+    for w in range(flow.value.shape[1]):
+        p[slots + w] = flow.value[piece, w] + flow.slope[piece, w] * (t - flow.time[piece])
+
+
+@kernel(allocates=False)
+def rate_of_change(row, n, slots, piece, t, y, p, flow, rates, k):
+    """Fill the states' part of row ``row`` of ``k``; ``piece`` >= 0 where inputs move within the piece.
+
+    The innermost call: with nothing to add it is the model's own function and no more.
+    """
+    if piece >= 0:
+        set_inputs(slots, piece, t, p, flow)
+    rates(t, y, p, k[row])
+    if flow.busy[0]:
+        for i in range(n):
+            k[row, i] = 0.0 if flow.off[i] else k[row, i] + flow.r[i]
+
+
+@kernel(allocates=False)
+def jacobian_at(n, t, y, p, flow, jacobian, j):
+    """Fill ``j``; compartments that are turned off do not change."""
+    jacobian(t, y, p, j)
+    if flow.busy[0]:
+        for i in range(n):
+            if flow.off[i]:
+                j[i, :] = 0.0
+
+
+@kernel(allocates=False)
+def first_variation(row, n, slots, forced, y, flow, j, k):
+    """Fill the first derivatives' part of row ``row`` of ``k`` by ``j``.
+
+    With ``forced`` they are derivatives to the parameters, else to the state at the start (then ``slots`` = n).
+    """
+    for i in range(n):
+        at = n + i * slots
+        for s in range(slots):
+            k[row, at + s] = j[i, n + s] + flow.rp[i, s] if forced else 0.0
+        for m in range(n):
+            factor = j[i, m]
+            if factor != 0.0:
+                source = n + m * slots
+                for s in range(slots):
+                    k[row, at + s] += factor * y[source + s]
+
+
+@kernel(allocates=False)
+def second_variation(row, n, slots, t, y, p, flow, hessian, table, j, values, k):
+    """Fill the second derivatives' part of row ``row`` of ``k`` by ``j`` and the model's second derivatives."""
+    pairs = slots * (slots + 1) // 2
+    base = n + n * slots
+    for i in range(n):
+        at = base + i * pairs
+        for c in range(pairs):
+            k[row, at + c] = 0.0
+        for m in range(n):
+            factor = j[i, m]
+            if factor != 0.0:
+                source = base + m * pairs
+                for c in range(pairs):
+                    k[row, at + c] += factor * y[source + c]
+    hessian(t, y, p, values)
+    for line in range(table.shape[0]):
+        i, u, v, value = table[line, 0], table[line, 1], table[line, 2], values[line]
+        if value == 0.0 or flow.off[i]:
+            continue
+        at = base + i * pairs
+        if v >= n:  # two slots (u >= v)
+            k[row, at + (u - n) * (u - n + 1) // 2 + v - n] += value
+        elif u >= n:  # a slot and a state
+            a, state = u - n, n + v * slots
+            for s in range(slots):
+                pair = a * (a + 1) // 2 + s if s <= a else s * (s + 1) // 2 + a
+                k[row, at + pair] += value * y[state + s]
+            k[row, at + a * (a + 1) // 2 + a] += value * y[state + a]
+        else:
+            one, other, pair = n + u * slots, n + v * slots, 0
+            for s in range(slots):
+                for q in range(s + 1):
+                    term = y[one + s] * y[other + q]
+                    if u != v:
+                        term += y[one + q] * y[other + s]
+                    k[row, at + pair] += value * term
+                    pair += 1
+
+
+@kernel(allocates=False)
+def variations(row, order, n, slots, forced, t, y, p, flow, jacobian, hessian, table, j, values, k):
+    """Fill the derivatives' part of row ``row`` of ``k``; the inputs in ``p`` are those of :func:`rate_of_change`."""
+    jacobian_at(n, t, y, p, flow, jacobian, j)
+    first_variation(row, n, slots, forced, y, flow, j, k)
+    if order >= 2:
+        second_variation(row, n, slots, t, y, p, flow, hessian, table, j, values, k)
