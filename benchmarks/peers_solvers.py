@@ -1,0 +1,208 @@
+"""pkpd's solvers against other programs at equal achieved error: `python -m benchmarks.peers_solvers [case …]`.
+
+For each program the loosest tolerance is found at which every profile is right to 1e-6 of its maximum; then it is timed, on one
+thread. Peers that are not installed (numbalsoda, diffrax) are left out by name.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numba import cfunc, njit
+from scipy.integrate import solve_ivp
+
+from benchmarks.problems import CASES, Case, profiles, worst
+from pkpd._jit import set_threads
+from pkpd.language import Solver
+
+ERROR = 1e-6
+TOLERANCES = 10.0 ** -np.arange(3.0, 12.5, 0.5)
+SUBJECTS = 100
+
+# rtol -> profiles of the given parameters (subjects, times); how many subjects it is asked for
+Program = tuple[Callable[[float], Callable[[], np.ndarray]], int]
+
+
+def pkpd_program(case: Case, kind: str) -> Program:
+    def at(rtol: float) -> Callable[[], np.ndarray]:
+        return profiles(
+            case.problem(SUBJECTS, Solver(kind, rtol=rtol, atol=rtol * 1e-2)), case.parameters(SUBJECTS)
+        )
+
+    return at, SUBJECTS
+
+
+def between_doses(case: Case, p: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
+    """Sample times within each dosing interval, and its length."""
+    for k in range(case.count):
+        inside = case.times[(case.times > k * case.every) & (case.times <= (k + 1) * case.every)]
+        yield inside - k * case.every, case.every
+
+
+def scipy_program(case: Case) -> Program:
+    subjects = 2  # it is slow
+
+    def at(rtol: float) -> Callable[[], np.ndarray]:
+        def run() -> np.ndarray:
+            out = []
+            for p in case.parameters(SUBJECTS)[:subjects]:
+                x, rows = case.initial(p).astype(float), []
+                dx = np.zeros(len(x))
+
+                def rhs(t, y, p=p, dx=dx):
+                    case.rates(t, y, p, dx)
+                    return dx.copy()
+
+                for at, length in between_doses(case, p):
+                    x[0] += case.amount
+                    times = np.append(at, length)
+                    x = solve_ivp(
+                        rhs, (0, length), x, method="LSODA", t_eval=times, rtol=rtol, atol=rtol * 1e-2
+                    ).y
+                    rows += [case.seen(s, p) for s in x.T[:-1]]
+                    x = x[:, -1]
+                out.append(rows)
+            return np.array(out)
+
+        return run
+
+    return at, subjects
+
+
+def numbalsoda_program(case: Case, method: str) -> Program:
+    import numbalsoda
+    from numba import carray
+
+    rates, count, n = njit(case.rates), len(case.typical), len(case.initial(np.array(case.typical)))
+
+    @cfunc(numbalsoda.lsoda_sig)
+    def rhs(t, u, du, p):
+        rates(t, carray(u, (n,)), carray(p, (count,)), carray(du, (n,)))
+
+    solve, address = getattr(numbalsoda, method), rhs.address
+
+    def at(rtol: float) -> Callable[[], np.ndarray]:
+        @njit
+        def one(p, x, intervals, length, rtol):
+            out = np.zeros((intervals.shape[0], intervals.shape[1], n))
+            times = np.zeros(intervals.shape[1] + 2)
+            times[-1] = length
+            for k in range(intervals.shape[0]):
+                x[0] += case_amount
+                times[1:-1] = intervals[k]
+                y, _ = solve(address, x, times, p, rtol, rtol * 1e-2)
+                out[k] = y[1:-1]
+                x = y[-1].copy()
+            return out
+
+        case_amount = case.amount
+        intervals = np.array([t for t, _ in between_doses(case, np.array(case.typical))])
+
+        def run() -> np.ndarray:
+            out = []
+            for p in case.parameters(SUBJECTS):
+                states = one(p, case.initial(p).astype(float), intervals, case.every, rtol).reshape(-1, n)
+                out.append(case.seen(states.T, p))
+            return np.array(out)
+
+        return run
+
+    return at, SUBJECTS
+
+
+def diffrax_program(case: Case, method: str) -> Program:
+    import diffrax
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    intervals = jnp.array([t for t, _ in between_doses(case, np.array(case.typical))])
+    n = len(case.initial(np.array(case.typical)))
+
+    class Slots(list):
+        """What the right-hand sides above fill."""
+
+    def field(t, x, p):
+        dx = Slots([0.0] * n)
+        case.rates(t, x, p, dx)
+        return jnp.stack([jnp.asarray(v, dtype=float) for v in dx])
+
+    def at(rtol: float) -> Callable[[], np.ndarray]:
+        controller = diffrax.PIDController(rtol=rtol, atol=rtol * 1e-2)
+
+        def one(p, x0):
+            def interval(x, times):
+                save = diffrax.SaveAt(ts=jnp.append(times, case.every))
+                solution = diffrax.diffeqsolve(
+                    diffrax.ODETerm(field), getattr(diffrax, method)(), 0.0, case.every, None, x.at[0].add(case.amount), p,
+                    saveat=save, stepsize_controller=controller, max_steps=20_000,
+                ).ys  # fmt: skip
+                return solution[-1], solution[:-1]
+
+            return jax.lax.scan(interval, x0, intervals)[1].reshape(-1, n)
+
+        # one subject after another: a batch takes as many steps as the worst of it
+        every = jax.jit(lambda ps, xs: jax.lax.map(lambda a: one(*a), (ps, xs)))
+        parameters = case.parameters(SUBJECTS)
+        start = np.array([case.initial(p) for p in parameters], dtype=float)
+
+        def run() -> np.ndarray:
+            states = np.asarray(every(parameters, start))
+            return np.array([case.seen(s.T, p) for s, p in zip(states, parameters, strict=True)])
+
+        return run
+
+    return at, SUBJECTS
+
+
+def programs(name: str, case: Case) -> Iterator[tuple[str, Callable[[], Program]]]:
+    stiff = name.endswith("stiff")
+    yield "pkpd ode", lambda: pkpd_program(case, "ode")
+    yield "pkpd stiff", lambda: pkpd_program(case, "stiff")
+    if name.startswith("two"):
+        yield "pkpd closed form", lambda: pkpd_program(case, "linear")
+    for method in ("lsoda",) if stiff else ("lsoda", "dop853"):
+        yield f"numbalsoda {method}", lambda method=method: numbalsoda_program(case, method)
+    for method in ("Kvaerno5",) if stiff else ("Tsit5", "Dopri8"):
+        yield f"diffrax {method}", lambda method=method: diffrax_program(case, method)
+    yield "SciPy LSODA", lambda: scipy_program(case)
+
+
+def compare(name: str) -> None:
+    """Print a table of µs per profile and achieved errors."""
+    case = CASES[name]
+    kind = "linear" if name.startswith("two") else "stiff"
+    exact = profiles(
+        case.problem(SUBJECTS, Solver(kind, rtol=1e-12, atol=1e-13)), case.parameters(SUBJECTS)
+    )().copy()
+    print(f"\n| {name} | rtol | error | µs per profile | ratio |\n|---|---|---|---|---|")
+    ours = 0.0
+    for label, make in programs(name, case):
+        if importlib.util.find_spec(label.split()[0].lower()) is None:
+            print(f"| {label} | not installed | | | |")
+            continue
+        program, subjects = make()
+        for rtol in TOLERANCES:
+            run = program(rtol)
+            error = worst(run(), exact[:subjects])
+            if error <= ERROR:
+                break
+        took = []
+        for _ in range(3 if label.startswith("SciPy") else 7):
+            # time on the processor: other work on the machine is no matter of theirs
+            start = time.process_time()
+            run()
+            took.append(time.process_time() - start)
+        each = min(took) / subjects * 1e6
+        ours = ours or each
+        print(f"| {label} | {rtol:.0e} | {error:.1e} | {each:.0f} | {each / ours:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    set_threads(1)
+    for which in sys.argv[1:] or CASES:
+        compare(which)
