@@ -22,6 +22,7 @@ from pkpd.language import Model
 from pkpd.parallel import run
 from pkpd.population.covariate_models import Relation, candidate_relations, shared_estimates, with_relation
 from pkpd.population.fit import fit as refit
+from pkpd.population.methods import require_gradient
 from pkpd.population.resampling import bare
 from pkpd.population.result import PopulationFit
 from pkpd.store import Store, fingerprint, open_store, remembered
@@ -99,11 +100,12 @@ def stepwise(
     Raises
     ------
     InputError
-        ``E_RELATION``; ``E_ARGUMENT`` for levels that are no probabilities.
+        ``E_RELATION``; ``E_ARGUMENT`` for levels that are no probabilities; ``E_METHOD_NOISY`` if the method draws numbers.
     """
     for name, value in (("forward", forward), ("backward", backward)):
         if not 0 < value < 1:
             raise InputError("E_ARGUMENT", f"{name}={value!r}.", "Give a probability, e.g. 0.05.")
+    require_gradient(fit.method, "a stepwise search")
     candidates = candidate_relations(fit.model, fit.data, relations, centres or {})
     search = _Search(fit, executor, open_store(store))
     selected: list[Relation] = []

@@ -24,6 +24,7 @@ from pkpd.parallel import run, stream
 from pkpd.population.covariate_models import shared_estimates
 from pkpd.population.estimation_scale import whole
 from pkpd.population.fit import fit as refit
+from pkpd.population.methods import require_gradient
 from pkpd.population.resampling import bare, subject_strata, warn_failures
 from pkpd.population.result import PopulationFit
 from pkpd.results import result
@@ -121,12 +122,13 @@ def randomisation_test(
     ------
     InputError
         ``E_RANDOMISATION`` if the model does not have the covariate, it varies within a subject, or ``reduced`` is wanted;
-        ``E_STRATIFY``.
+        ``E_STRATIFY``; ``E_METHOD_NOISY`` if the method draws random numbers.
     FitError
         ``E_RANDOMISATION`` if no shuffled fit succeeded.
     """
     from scipy.special import chdtrc
 
+    require_gradient(fit.method, "a randomisation test")
     n = whole("n", n)
     data, method = fit.data, bare(fit.method)
     smaller = _reduced(fit.model, column, reduced)

@@ -97,8 +97,13 @@ def test_with_a_prior_of_a_quadratic_it_is_the_posterior_interval():
 
 
 def test_a_method_that_draws_has_no_profile(fit):
-    noisy = replace(fit, method="SAEM")
-    for call in (pkpd.profile, pkpd.sir):
+    noisy = replace(fit, method=pkpd.SAEM())
+    for call in (
+        pkpd.profile,
+        pkpd.sir,
+        lambda f: pkpd.stepwise(f, {"BASE": "TUMOR"}),
+        lambda f: pkpd.randomisation_test(f, "TUMOR"),
+    ):
         with pytest.raises(InputError, match="E_METHOD_NOISY"):
             call(noisy)
 
