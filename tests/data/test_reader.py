@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pkpd
-from pkpd.errors import InputError
+from pkpd.errors import InputError, PkpdError
+from tests.data.test_column_effects import oral
 
 PLAIN = (
     "ID,TIME,AMT,EVID,MDV,DV,CMT,WT,SEX\n"
@@ -342,3 +343,43 @@ def test_what_is_written_comes_back(tmp_path: Path, records: list) -> None:
         warnings.simplefilter("ignore", pkpd.PkpdWarning)
         data = pkpd.read_dataset(path)
     pd.testing.assert_frame_equal(data.frame[list(frame.columns)], frame, check_exact=True)
+
+
+RICH = [
+    ["ID", "TIME", "AMT", "EVID", "MDV", "DV", "CMT", "RATE", "II", "ADDL", "SS", "DVID", "CENS", "LLOQ", "WT"],
+    ["1", "0", "100", "1", "1", ".", "1", "0", "12", "3", "0", "1", "0", ".", "70"],
+    ["1", "1", "0", "0", "0", "5.5", "2", "0", "0", "0", "0", "1", "0", "0.1", "70"],
+    ["1", "30", "50", "4", "1", ".", "2", "25", "24", "0", "1", "1", "0", ".", "70"],
+    ["1", "31", "0", "0", "0", "0.1", "2", "0", "0", "0", "0", "1", "1", "0.1", "70"],
+    ["1", "40", "0", "3", "1", ".", ".", "0", "0", "0", "0", "1", "0", ".", "70"],
+    ["2", "0", "80", "1", "1", ".", "2", "40", "8", "2", "2", "1", "0", ".", "55.5"],
+    ["2", "2", "0", "0", "0", "3.25", "2", "0", "0", "0", "0", "1", "0", ".", "55.5"],
+    ["2", "2", "0", "2", "1", ".", ".", "0", "0", "0", "0", "1", "0", ".", "56"],
+    ["2", "4", "0", "0", "0", "2", "2", "0", "0", "0", "0", "1", "0", ".", "56"],
+]
+WRITTEN = st.one_of(
+    st.sampled_from([*ODD, "3", "4", "-2", "1e300", "1e-300", "99999", "100001", "0.5", "depot", "central"]),
+    st.floats(-100, 1e4).map(str),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 14), WRITTEN), min_size=0, max_size=3))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_read_is_predicted_or_refused(tmp_path: Path, changes: list) -> None:
+    """Cells of a table with every kind of record are overwritten; nothing may fall through reader, binder and solver."""
+    rows = [list(r) for r in RICH]
+    for i, j, text in changes:
+        rows[i][j] = text
+    path = tmp_path / "rich.csv"
+    path.write_text("\n".join(",".join(r) for r in rows), encoding="utf-8", errors="surrogatepass")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", pkpd.PkpdWarning)
+        try:
+            data = pkpd.read_dataset(path)
+            found = pkpd.predict(oral, data)
+        except PkpdError as error:
+            assert error.code.startswith("E_") and str(error)
+            return
+    assert len(found) == (data.frame["EVID"] == 0).sum()
+    assert np.isfinite(found["PRED"]).all()
