@@ -346,7 +346,23 @@ def test_what_is_written_comes_back(tmp_path: Path, records: list) -> None:
 
 
 RICH = [
-    ["ID", "TIME", "AMT", "EVID", "MDV", "DV", "CMT", "RATE", "II", "ADDL", "SS", "DVID", "CENS", "LLOQ", "WT"],
+    [
+        "ID",
+        "TIME",
+        "AMT",
+        "EVID",
+        "MDV",
+        "DV",
+        "CMT",
+        "RATE",
+        "II",
+        "ADDL",
+        "SS",
+        "DVID",
+        "CENS",
+        "LLOQ",
+        "WT",
+    ],
     ["1", "0", "100", "1", "1", ".", "1", "0", "12", "3", "0", "1", "0", ".", "70"],
     ["1", "1", "0", "0", "0", "5.5", "2", "0", "0", "0", "0", "1", "0", "0.1", "70"],
     ["1", "30", "50", "4", "1", ".", "2", "25", "24", "0", "1", "1", "0", ".", "70"],
