@@ -8,20 +8,24 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import sympy
 
 from pkpd.data import Dataset
 from pkpd.errors import ModelError
-from pkpd.language.columns import label_column, levels, number_column, occasion_levels
 from pkpd.language.declarations import Eta, Model, Theta
-from pkpd.language.direct import direct_inputs
 from pkpd.language.dose_inputs import absorbed_width, with_dose_inputs
-from pkpd.language.generate import model_source
-from pkpd.language.inputs import InputColumn, Inputs, read_inputs
+from pkpd.language.inputs import Inputs, read_inputs
 from pkpd.language.places import Places, find_places
 from pkpd.language.records import OFF, Doses, Records, read_doses, read_records
+from pkpd.language.resolution import (
+    absorbing_compartments,
+    dependent_compartments,
+    derive,
+    dose_symbols,
+    moving_definitions,
+    resolve,
+)
 from pkpd.language.solver import Solver
-from pkpd.language.structure import Structure, Varying, analyse
+from pkpd.language.structure import Structure
 
 __all__ = ["Doses", "Problem", "Records", "bind"]
 
@@ -165,7 +169,7 @@ class Problem:
 
         d, r, w = self.doses, self.records, self.inputs
         # what enters through an input function must not be given again
-        absorbed = np.isin(d.compartment, [i for i, _ in _absorbed(self.model)])
+        absorbed = np.isin(d.compartment, [i for i, _ in absorbing_compartments(self.model)])
         return Subjects(
             self.covariates, d.offsets, d.time, d.compartment, self.places.of_doses, np.where(absorbed, 0.0, d.amount),
             d.rate, d.row, d.kind, d.interval,
@@ -181,7 +185,7 @@ class Problem:
             ``E_DOSE_INPUTS`` for a dose whose event properties depend on inputs that no dose of the data had,
             ``E_INPUT_DOSE`` for one that an input function cannot take.
         """
-        absorbed = _absorbed(self.model)
+        absorbed = absorbing_compartments(self.model)
         base = self.inputs.without(absorbed_width(absorbed))
         at_doses, of_doses = base.at_doses, self.places.of_doses
         if doses is not self.doses:
@@ -232,13 +236,13 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     doses, dose_rows = read_doses(model, data)
     records, record_rows = read_records(model, data)
     _check_units(model, data, doses)
-    resolved = _resolved(model, data)
+    resolved = resolve(model, data)
     inputs = with_dose_inputs(
-        read_inputs(resolved.inputs, data, record_rows, dose_rows), doses, _absorbed(model)
+        read_inputs(resolved.inputs, data, record_rows, dose_rows), doses, absorbing_compartments(model)
     )
-    symbols = (*_dose_symbols(model), *(c.symbol for c in resolved.inputs))
-    moving = _moving(model, resolved.definitions, frozenset(symbols))
-    dependent = _dependent(model, moving, symbols)
+    symbols = (*dose_symbols(model), *(c.symbol for c in resolved.inputs))
+    moving = moving_definitions(model, resolved.definitions, frozenset(symbols))
+    dependent = dependent_compartments(model, moving, symbols)
     places = find_places(len(model.compartments), doses, inputs.at_doses, inputs.first, dependent)
     kind = "ode" if np.any(doses.kind == OFF) and solver.kind == "auto" else solver.kind
     if np.any(doses.kind == OFF) and kind == "linear":
@@ -252,7 +256,7 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     if key not in _DERIVED:
         while len(_DERIVED) >= _MOST_DERIVED:
             _DERIVED.pop(next(iter(_DERIVED)))
-        _DERIVED[key] = _derive(model, kind, resolved, symbols, moving, places)
+        _DERIVED[key] = derive(model, kind, resolved, symbols, moving, places)
     structure, source = _DERIVED[key]
     _check_steady(model, structure, doses)
     sigma = {s.name: i for i, s in enumerate(model.sigmas)}
@@ -287,143 +291,6 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     )
 
 
-@dataclass
-class _Resolved:
-    """Columns and levels of a model in one data set."""
-
-    thetas: list[Theta]
-    etas: list[Eta]
-    definitions: dict[Any, Any]
-    constant: list[np.ndarray]
-    symbols: list[Any]
-    inputs: list[InputColumn]
-    level_sizes: list[int]
-    occasions: list[np.ndarray]
-    levels: tuple[tuple[str, str], ...] = ()
-
-
-def _resolved(model: Model, data: Dataset) -> _Resolved:
-    """Split what the model reads into columns that are constant within the subject and time-varying inputs."""
-    parameters = {p.symbol: p.expression for p in model.parameters}
-    out = _Resolved(list(model.thetas), list(model.etas), parameters, [], [], [], [], [])
-    first = data.offsets[:-1]
-
-    def add(name: str, symbol: Any, values: np.ndarray, varies: bool, interpolation: str) -> None:
-        if varies:
-            out.inputs.append(InputColumn(name, symbol, values, interpolation))
-        else:
-            out.constant.append(values[first])
-            out.symbols.append(symbol)
-
-    for c in model.covariates:
-        column = number_column(c.name, data)
-        add(c.name, c.symbol, column.values, column.varies, c.interpolation)
-    indicators = {}
-    for factor in model.factors:
-        column = label_column(factor.name, data)
-        for level in levels(factor, column.values):
-            indicators[factor.name, level] = (column.values == level).astype(float), column.varies, factor
-    for effect in model.effects:
-        total: Any = sympy.Integer(0)
-        for (name, level), (values, varies, factor) in indicators.items():
-            if name == effect.factor:
-                theta, indicator = _level_theta(effect.parameter, name, level)
-                out.thetas.append(theta)
-                out.level_sizes.append(int(np.count_nonzero(np.add.reduceat(values, first))))
-                add(f"{name}={level}", indicator, values, varies, factor.interpolation)
-                total = total + theta.symbol * indicator
-        out.definitions[effect.symbol] = total
-    occasions: dict[tuple[str, str], tuple[Any, np.ndarray]] = {}
-    for column in {v.occasion: label_column(v.occasion, data) for v in model.iovs}.values():
-        for label in occasion_levels(column.values):
-            here = (column.values == label).astype(float)
-            symbol = sympy.Dummy(f"{column.name}={label}", real=True)
-            occasions[column.name, label] = symbol, np.maximum.reduceat(here, first) > 0
-            add(f"{column.name}={label}", symbol, here, column.varies, "nocb")
-    for v in model.iovs:
-        total = sympy.Integer(0)
-        for (name, label), (indicator, present) in occasions.items():
-            if name == v.occasion:
-                eta = Eta(f"{v.eta_name}[{label}]", sympy.Dummy(f"{v.eta_name}[{label}]", real=True))
-                out.etas.append(eta)
-                out.occasions.append(present)
-                total = total + eta.symbol * indicator
-        out.definitions[v.symbol] = total
-    out.levels = (*indicators, *occasions)
-    out.inputs.extend(direct_inputs(model, data))
-    return out
-
-
-def _moving(model: Model, definitions: dict[Any, Any], inputs: frozenset[Any]) -> dict[Any, Any]:
-    """Definitions that depend on inputs, written out down to them."""
-    moving: dict[Any, Any] = {}
-    parameters = [
-        p.symbol for p in model.parameters
-    ]  # in order: each is made of those before it, and of effects
-    for symbol in [*(s for s in definitions if s not in parameters), *parameters]:
-        e = definitions[symbol].xreplace(moving)
-        if e.free_symbols & inputs:
-            moving[symbol] = e
-    return moving
-
-
-def _absorbed(model: Model) -> list[tuple[int, int]]:
-    """Compartments whose doses enter through an input function, and how many of the latest are superposed."""
-    return [(i, c.input_doses) for i, c in enumerate(model.compartments) if c.input is not None]
-
-
-def _dose_symbols(model: Model) -> tuple[Any, ...]:
-    return tuple(sympy.Dummy(f"dose input {k}", real=True) for k in range(absorbed_width(_absorbed(model))))
-
-
-def _dependent(model: Model, moving: dict[Any, Any], inputs: tuple[Any, ...]) -> dict[int, tuple[int, ...]]:
-    """By compartment, the inputs that the lag, bioavailability, duration or rate of its doses depends on."""
-    out = {}
-    for i, c in enumerate(model.compartments):
-        if c.input is not None:
-            continue  # its doses are inputs themselves
-        given = [e.xreplace(moving) for e in (c.lag, c.bioavailability, c.duration, c.rate) if e is not None]
-        used = tuple(j for j, s in enumerate(inputs) if any(s in e.free_symbols for e in given))
-        if used:
-            out[i] = used
-    return out
-
-
-def _derive(
-    model: Model,
-    kind: str,
-    resolved: _Resolved,
-    inputs: tuple[Any, ...],
-    moving: dict[Any, Any],
-    places: Places,
-) -> tuple[Structure, str]:
-    """Structure and generated code."""
-
-    def at(where: str) -> dict[Any, Any]:
-        return {s: sympy.Dummy(f"{s.name} {where}", real=True) for s in inputs}
-
-    first = at("at the first record")
-    there = [at(f"at place {k}") for k in range(len(places.compartment))]
-    symbols, absorbed = iter(inputs), []
-    for i, count in _absorbed(model):
-        absorbed.append((i, tuple((next(symbols), next(symbols)) for _ in range(count))))
-    further = tuple(zip(places.compartment, there, strict=True))
-    # the time after a dose moves all the time
-    stepwise = not absorbed and all(c.interpolation != "linear" for c in resolved.inputs)
-    varying = Varying(inputs, moving, first, further, stepwise, tuple(absorbed))
-    structure = analyse(model, kind, varying)
-    individual = [p.symbol for p in model.parameters] + [p.expression for p in model.derived]
-    source = model_source(
-        structure,
-        {symbol: e.xreplace(first) for symbol, e in resolved.definitions.items()},
-        [e.xreplace(first) for e in individual],
-        [e.symbol for e in resolved.etas],
-        [t.symbol for t in resolved.thetas],
-        [*resolved.symbols, *first.values(), *(s for values in there for s in values.values())],
-    )
-    return structure, source
-
-
 def _check_units(model: Model, data: Dataset, doses: Doses) -> None:
     """Units that the data declare against those of the model: ng/mL read as mg/L is the classic silent error."""
     wanted_by = f"model {model.name}"
@@ -435,14 +302,6 @@ def _check_units(model: Model, data: Dataset, doses: Doses) -> None:
         len({o.unit for o in model.observations}) == 1
     ):  # one column cannot declare the units of several endpoints
         data.require_unit("DV", model.observations[0].unit, wanted_by)
-
-
-def _level_theta(parameter: str, factor: str, level: str) -> tuple[Theta, Any]:
-    name = f"{parameter}({factor}={level})"
-    label = f"effect of {factor} {level} on {parameter}"
-    return Theta(name, 0.0, "log ratio", label=label, symbol=sympy.Dummy(name, real=True)), sympy.Dummy(
-        f"{factor}={level}", real=True
-    )
 
 
 def _check_steady(model: Model, structure: Structure, doses: Doses) -> None:

@@ -162,18 +162,20 @@ def nonmem_text(
     des: list[str] = []
     for i, rate in enumerate(model.rates):
         des += writer.statement(f"DADT({i + 1})", rate)
+    body = ["$PRED", *(f"  {x}" for x in (*pk, *error))]  # equations in time alone
+    if model.compartments:
+        body = ["$SUBROUTINES ADVAN13 TOL=9", "$MODEL"]
+        for i, c in enumerate(model.compartments):
+            body.append(f"  COMP=({re.sub(r'[^A-Z0-9]', '', c.name.upper())[:20] or f'C{i + 1}'})")
+        for head, lines in (("$PK", pk), ("$DES", des), ("$ERROR", error)):
+            body += [head, *(f"  {x}" for x in lines)]
     blocks = [
         *[f"; {line}".rstrip() for line in model.doc.splitlines()],
         *comments,
         f"$PROBLEM {model.name}",
         f"$INPUT {' '.join(columns)}",
         f"$DATA {data} IGNORE=@",
-        "$SUBROUTINES ADVAN13 TOL=9",
-        "$MODEL",
-        *(f"  COMP=({re.sub(r'[^A-Z0-9]', '', c.name.upper())[:20] or f'C{i + 1}'})" for i, c in enumerate(model.compartments)),
-        "$PK", *(f"  {x}" for x in pk),
-        "$DES", *(f"  {x}" for x in des),
-        "$ERROR", *(f"  {x}" for x in error),
+        *body,
         *(f"$THETA {r}" for r in records),
         *omega,
         "$SIGMA 1 FIX",
@@ -187,8 +189,6 @@ def _check(model: Model, columns: Sequence[str], occasions: Sequence[int]) -> No
     def refuse(what: str, remedy: str) -> ModelError:
         return ModelError("E_EXPORT", f"model {model.name} cannot be written for NONMEM: {what}.", remedy)
 
-    if not model.compartments:
-        raise refuse("it has no compartment", "ADVAN13 needs one.")
     for c in model.compartments:
         if c.input is not None:
             raise refuse(

@@ -176,6 +176,21 @@ def test_every_shipped_model_is_written_or_refused_by_name():
                 assert model.name in write()
 
 
+def test_equations_in_time_alone_are_a_pred_block():
+    def define(m):
+        base = m.parameter("BASE", m.theta("BASE", 3.0) + m.eta("BASE", variance=1.0))
+        m.observe("y", base - 0.5 * m.time, additive=m.sigma("SD", 1.0))
+
+    text = pkpd.model(define).to_nonmem(["ID", "TIME", "DV"])
+    assert (
+        "$PRED\n  BASE = THETA(1) + ETA(1)\n  PRED_Y = BASE - 0.5*TIME\n  IPRED = PRED_Y\n"
+        in text.replace("BASE = ETA(1) + THETA(1)", "BASE = THETA(1) + ETA(1)").replace(
+            "-0.5*TIME + BASE", "BASE - 0.5*TIME"
+        )
+    )
+    assert "$DES" not in text and "$SUBROUTINES" not in text
+
+
 def test_what_has_no_counterpart_is_refused_by_name(everything):
     def with_input(m):
         gut = m.compartment("gut", input=pkpd.transit(3, mtt=m.theta("MTT", 1.0)))
