@@ -171,7 +171,7 @@ def test_joint_model_is_its_formula():
     check_gradient(joint, data, [{"CL": 1.4, "EFFECT": 0.1}], step=1e-2, noise=1e-5, method=pkpd.Laplace())
 
 
-def test_a_frailty_is_recovered():
+def test_a_weibull_hazard_is_recovered():
     data = pkpd.read_dataset(followed(n=400, seed=11, variance=0.0001))
     fit = pkpd.fit(
         event.fix("OMEGA(SCALE,SCALE)").replace(omega={"SCALE": 1e-4}), data, pkpd.Laplace(covariance="R")
