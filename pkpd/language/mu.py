@@ -130,7 +130,19 @@ def _expressions(problem: Problem) -> list[Any]:
             written_out[symbol] = e
     event = [e for c in model.compartments for e in c.event_expressions]
     driving = [*model.rates, *(o.prediction for o in model.observations), *event]
-    return [*kept, *(e.xreplace(effects).xreplace(written_out) for e in driving)]
+    whole = [*kept, *(e.xreplace(effects).xreplace(written_out) for e in driving)]
+    estimated = {t.symbol for t in problem.thetas} | etas | parameters
+    return [branch for e in whole for branch in _branches(e, estimated)]
+
+
+def _branches(e: Any, estimated: set[Any]) -> list[Any]:
+    """Branches of an expression, each an expression of its own where nothing that is estimated decides between them."""
+    if not e.has(sympy.Piecewise):
+        return [e]
+    folded = sympy.piecewise_fold(e)
+    if not isinstance(folded, sympy.Piecewise) or any(c.free_symbols & estimated for _, c in folded.args):
+        return [e]
+    return [branch for branch, _ in folded.args]
 
 
 def _reference(
@@ -169,7 +181,8 @@ def _ratio(e: Any, t: Any, eta: Any, barred: frozenset[Any]) -> Any:
     ratio = sympy.diff(e, t) / sympy.diff(e, eta)
     if ratio.free_symbols & barred:
         ratio = sympy.cancel(ratio)  # far quicker than simplify, and enough for what people write
-    return None if ratio.free_symbols & barred or ratio.has(sympy.Piecewise) else ratio
+    # a derivative of zero is that of a switch: the theta moves the model otherwise than through its derivative
+    return None if ratio == 0 or ratio.free_symbols & barred or ratio.has(sympy.Piecewise) else ratio
 
 
 def _separated(ratio: Any, position: int, theta: Theta, eta: int, problem: Problem) -> MuReference | None:

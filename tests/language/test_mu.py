@@ -69,6 +69,14 @@ CASES = {
         {"CL": "log"},
     ),
     "scaled eta": (lambda m: m.parameter("CL", tv(m) * exp(0.5 * eta(m))), {"CL": "log"}),
+    "branches": (
+        lambda m: m.parameter("CL", pkpd.where(m.covariate("WT") > 60, 2, 1) * tv(m) * exp(eta(m))),
+        {"CL": "log"},
+    ),
+    "a branch that a theta decides": (
+        lambda m: m.parameter("CL", pkpd.where(m.theta("CUT", 60.0) > m.covariate("WT"), 2, 1) * tv(m) * exp(eta(m))),
+        {"CL": "no random effect moves", "CUT": "no random effect moves"},
+    ),
     "no eta": (lambda m: tv(m), {"CL": "no random effect"}),
     "two thetas that do not separate": (
         lambda m: m.parameter("CL", (tv(m) + m.theta("SLOPE", 0.1) * m.covariate("WT")) * exp(eta(m))),
