@@ -25,7 +25,7 @@ from pkpd.kernels.events import (
     whole_intervals,
 )
 from pkpd.kernels.ode_advance import advance
-from pkpd.kernels.ode_step import STEPS, make_work, state_size
+from pkpd.kernels.ode_step import make_work, state_size
 from pkpd.kernels.samples import Samples
 from pkpd.kernels.status import INFUSION_NOT_POSITIVE, LAG_TOO_LONG, NO_STEADY_STATE, OK
 from pkpd.kernels.variation import jacobian_at, make_flow, rate_of_change, variations
@@ -51,7 +51,7 @@ def _lap(
     y, j, k, pace = work.y, work.j, work.k, work.pace
     zero, one, nowhere = np.int64(0), np.int64(1), np.int64(-1)  # literals would have all compiled anew
     hp = np.zeros(slots)
-    pace[STEPS] = 0.0
+    pace[:] = 0.0  # the number of laps depends on the order of derivatives: steps must not remember them
     for part in range(2 if ends else 1):
         h = until if not ends else (length if part == 0 else until - length)
         flow.r[cmt] = (running - part) * speed
