@@ -18,6 +18,7 @@ from pkpd.errors import FitError, InputError
 from pkpd.language import Model, Problem, Solver, bind
 from pkpd.language.scales import Scales, Values, parameter_values
 from pkpd.parallel import Progress, run
+from pkpd.simulation.categories import checked_categories
 from pkpd.simulation.parquet import write_parquet
 from pkpd.simulation.prediction import predictions
 from pkpd.simulation.regimen import Regimen
@@ -96,6 +97,7 @@ def simulate(
     replicates: int | None = None,
     residual_error: bool = True,
     covariates: pd.DataFrame | None = None,
+    categories: Mapping[str, Sequence[float]] | None = None,
     solver: Solver | None = None,
     executor: Executor | Callable[[], Executor] | None = None,
     path: str | os.PathLike[str] | None = None,
@@ -126,6 +128,9 @@ def simulate(
         Whether observations (column DV) are drawn.
     covariates : DataFrame, optional
         One row per subject; rows are drawn with replacement where ``n`` differs from their number.
+    categories : mapping of str to sequence of float, optional
+        The values that an endpoint with a likelihood of its own can take (``{"response": [0, 1]}``, of a count
+        ``range(200)``): its probabilities over them must add up to 1.
     solver : Solver, optional
     executor : Executor, or callable that makes one, optional
         Where tasks run: see :func:`pkpd.parallel.run`.
@@ -136,12 +141,13 @@ def simulate(
     Returns
     -------
     DataFrame
-        [REP,] ID, [ARM,] TIME, DVID, IPRED, [DV,] and the covariates that were given; or ``path``.
+        [REP,] ID, [ARM,] TIME, DVID, IPRED (NaN for likelihoods), [DV,] and the covariates that were given; or ``path``.
 
     Raises
     ------
     InputError
-        ``E_SIMULATE`` for arguments that contradict each other, ``E_UNCERTAINTY`` for draws that are no parameters.
+        ``E_SIMULATE`` for arguments that contradict each other, ``E_UNCERTAINTY`` for draws that are no parameters,
+        ``E_SIMULATE_LIKELIHOOD`` for endpoints with a likelihood of their own whose values are not known, and hazards.
     FitError
         ``E_PREDICTION`` if a subject cannot be computed, ``E_TASKS_FAILED`` if a worker was lost.
     """
@@ -168,6 +174,10 @@ def simulate(
         # levels of factors are those of the whole table, whoever is drawn from it
         problem = bind(model, carriers(covariates), solver)
         about = {"covariates": covariates, "arms": arms, "n": size, "grid": grid}
+    if residual_error:
+        about["categories"] = checked_categories(problem, categories)
+    elif categories is not None:
+        raise InputError("E_SIMULATE", "categories= have no effect without observations.", "Leave them out.")
     values = _values(problem, parameters, uncertainty, count, int(seed))
     trial = Trial(problem, values, int(seed), replicates is not None, residual_error, **about)
     chunks = _computed(trial, executor)

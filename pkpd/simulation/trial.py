@@ -9,6 +9,7 @@ import pandas as pd
 
 from pkpd.language import Problem
 from pkpd.language.scales import Values
+from pkpd.simulation.categories import draw_categories
 from pkpd.simulation.design import doses_for, records_at
 from pkpd.simulation.prediction import predictions, with_error
 from pkpd.simulation.regimen import Regimen
@@ -51,6 +52,8 @@ class Trial:
         Subjects of each arm.
     grid : (M,) array
         Sampling times.
+    categories : tuple of array or None
+        Values of endpoints that are likelihoods of their own.
     """
 
     problem: Problem
@@ -62,6 +65,7 @@ class Trial:
     arms: tuple[tuple[str | None, Regimen], ...] = ()
     n: int = 0
     grid: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    categories: tuple[np.ndarray | None, ...] = ()
 
     def tasks(self) -> list[Task]:
         """The tasks in the order of their rows."""
@@ -98,11 +102,18 @@ def simulate_task(trial: Trial, task: Task) -> tuple[pd.DataFrame, np.ndarray, n
     columns["ID"] = problem.subjects[owner]
     if trial.arms and trial.arms[task.arm][0] is not None:
         columns["ARM"] = trial.arms[task.arm][0]
-    columns |= {"TIME": problem.records.time, "DVID": problem.records.endpoint + 1, "IPRED": f}
+    # a likelihood is no prediction
+    direct = np.array([o.likelihood for o in problem.model.observations])[problem.records.endpoint]
+    ipred = np.where(direct, np.nan, f)
+    columns |= {"TIME": problem.records.time, "DVID": problem.records.endpoint + 1, "IPRED": ipred}
     if trial.residual_error:
         noise = np.zeros(len(f))
         draw_residuals(trial.seed, task.replicate, place, offsets, noise)
-        columns["DV"] = with_error(problem, values, f, noise)
+        observed = with_error(problem, values, f, noise)
+        if any(c is not None for c in trial.categories):
+            drawn = draw_categories(problem, values, etas, trial.categories, noise)
+            observed = np.where(np.isnan(drawn), observed, drawn)
+        columns["DV"] = observed
     if trial.covariates is not None:
         for name in trial.covariates.columns:
             columns[name] = trial.covariates[name].to_numpy()[rows[owner]]
