@@ -13,6 +13,7 @@ from pkpd.data import Dataset
 from pkpd.errors import ModelError
 from pkpd.language.declarations import Eta, Model, Theta
 from pkpd.language.dose_inputs import absorbed_width, with_dose_inputs
+from pkpd.language.handover import quick
 from pkpd.language.inputs import Inputs, read_inputs
 from pkpd.language.places import Places, find_places
 from pkpd.language.records import OFF, Doses, Records, read_doses, read_records
@@ -158,9 +159,8 @@ class Problem:
         numbers = System(
             len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings, s.affine
         )
-        return (
-            self.solve, f["parameters"], f["rates"], f["jacobian"], f["hessian"], f["output"], self.steady, numbers
-        )  # fmt: skip
+        given = (self.solve, f["parameters"], f["rates"], f["jacobian"], f["hessian"], f["output"], self.steady)
+        return (*(quick(function) for function in given), numbers)
 
     @property
     def subject_data(self) -> Any:
