@@ -159,7 +159,15 @@ class Problem:
         numbers = System(
             len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings, s.affine
         )
-        given = (self.solve, f["parameters"], f["rates"], f["jacobian"], f["hessian"], f["output"], self.steady)
+        given = (
+            self.solve,
+            f["parameters"],
+            f["rates"],
+            f["jacobian"],
+            f["hessian"],
+            f["output"],
+            self.steady,
+        )
         return (*(quick(function) for function in given), numbers)
 
     @property
