@@ -5,17 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from pkpd.data import read_dataset
 from pkpd.errors import InputError
-from pkpd.language import Model, load_model
-from pkpd.population import PopulationFit, fit
 from pkpd.response.columns import column_of, exposures_of, histologies_of, label_of, numbers_of, subjects_of
 from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_parametric_survival
+
+if TYPE_CHECKING:  # a plan or an assessment is read without SymPy
+    from pkpd.language import Model
+    from pkpd.population import PopulationFit
 
 __all__ = ["TumourSizeFit", "fit_tumour_size", "time_to_growth", "tumour_survival"]
 
@@ -192,6 +194,8 @@ def fit_tumour_size(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="W_NO_DOSES")  # the drug enters as exposure, not as doses
         data = read_dataset(table, histology="HISTOLOGY" if histology is not None else None)
+    from pkpd.population import fit
+
     population = fit(wanted, data, method=method, seed=seed)
     first = table.groupby("ID", sort=False).first()
     individual = _individual(name, population, first, driver, landmark)
@@ -282,6 +286,8 @@ def tumour_survival(
 
 
 def _model_of(model: str | Model, exposure: str | None) -> tuple[str, Model]:
+    from pkpd.language import load_model
+
     if isinstance(model, str):
         if model not in EFFECTS:
             raise InputError(
