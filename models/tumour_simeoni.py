@@ -8,7 +8,7 @@ from pkpd import exp
 def tumour_simeoni(m):
     """Tumour weight W = Z1 + Z2 + Z3 + Z4 under a constant concentration C (covariate CONC, ng/mL; 0 for controls).
 
-    dZ1/dt = LAMBDA0 Z1 / (1 + (LAMBDA0 W / LAMBDA1)^PSI)^(1/PSI) - K2 C Z1, then three stages with rate K1; PSI = 20.
+    dZ1/dt = LAMBDA0 Z1 / (1 + (LAMBDA0 W / LAMBDA1)^20)^(1/20) - K2 C Z1, then three stages with rate K1.
     Thetas are those of paclitaxel, experiment 1. Units: day, g, ng/mL. The tumour is eradicated above the threshold
     concentration LAMBDA0 / K2.
 
@@ -21,9 +21,6 @@ def tumour_simeoni(m):
     tvk2 = m.theta("K2", 6.29e-4, unit="mL/ng/day", lower=0, label="Potency")
     tvw0 = m.theta("W0", 0.1, unit="g", lower=0, label="Weight at the start")
 
-    # a symbol, not the number 20: a twentieth power of a sum would be multiplied out when the model is analysed
-    psi = m.theta("PSI", 20.0, fixed=True, label="Exponent of the switch from exponential to linear growth")
-
     conc = m.covariate("CONC", unit="ng/mL")
 
     lam0 = m.parameter("LAMBDA0", tvlam0 * exp(m.eta("LAMBDA0", variance=0.02)), unit="1/day")
@@ -34,7 +31,7 @@ def tumour_simeoni(m):
     z1 = m.compartment("growing", unit="g", initial=w0)
     z2, z3, z4 = (m.compartment(f"dying_{i}", unit="g") for i in (1, 2, 3))
     w = z1 + z2 + z3 + z4
-    m.ode(z1, lam0 * z1 / (1 + (lam0 * w / lam1) ** psi) ** (1 / psi) - k2 * conc * z1)
+    m.ode(z1, lam0 * z1 / (1 + (lam0 * w / lam1) ** 20) ** (1 / 20) - k2 * conc * z1)
     m.ode(z2, k2 * conc * z1 - k1 * z2)
     m.ode(z3, k1 * (z2 - z3))
     m.ode(z4, k1 * (z3 - z4))

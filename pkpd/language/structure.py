@@ -177,6 +177,8 @@ def _linear_rows(
         constant = rate.xreplace({s: sympy.Integer(0) for s in states})
         for j, e in enumerate([*entries, constant]):
             if e.free_symbols & dynamic:
+                if _moves(e, dynamic):
+                    return None
                 e = sympy.simplify(e)
                 if e.free_symbols & dynamic:
                     return None
@@ -185,6 +187,25 @@ def _linear_rows(
             if e != 0:
                 rows.append((i, j, e))
     return rows
+
+
+def _moves(e: Any, dynamic: frozenset[Any]) -> bool:
+    """Whether an expression takes different values at two states and times.
+
+    Cheap, while to simplify a high power of a sum may take for ever; where the values agree (or are no numbers) only algebra
+    can say.
+    """
+    symbols = sorted(e.free_symbols, key=lambda s: s.dummy_index)
+    still = {s: sympy.Float(0.4 + 0.03 * k) for k, s in enumerate(symbols) if s not in dynamic}
+    low, high = (
+        e.xreplace(
+            still | {s: sympy.Float(a + 0.07 * k) for k, s in enumerate(symbols) if s in dynamic}
+        ).evalf()
+        for a in (0.6, 1.3)
+    )
+    if not (low.is_Float or low.is_Integer) or not (high.is_Float or high.is_Integer):
+        return False
+    return bool(abs(low - high) > 1e-6 * (abs(low) + abs(high)))
 
 
 def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> Structure:

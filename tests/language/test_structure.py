@@ -157,3 +157,23 @@ def test_generated_functions_hold_values_and_both_orders_of_derivatives():
     untouched = np.full((5, 3), 7.0)
     functions["parameters"](0, at[2:3], at[:2], at[3:], p, untouched, d2p)
     assert np.all(untouched == 7.0)  # order 0 costs no derivatives
+
+
+def test_a_high_power_of_a_sum_is_seen_to_be_nonlinear_without_multiplying_it_out():
+    # simplified, its derivative has thousands of terms: that took minutes, values at two states take none
+    m = pkpd.load_model("tumour_simeoni")
+    assert not analyse(m).linear
+
+
+@pytest.mark.parametrize("factor", ["(a + b) - b", "a * (1 + b) / (1 + b)"])
+def test_nonlinear_writing_of_a_linear_rate_is_still_linear(factor):
+    @pkpd.model
+    def written(m):
+        """Two compartments."""
+        a, b = m.compartment("a"), m.compartment("b")
+        k = m.theta("K", 1.0, lower=0)
+        m.ode(a, -k * eval(factor, {"a": a, "b": b}))
+        m.ode(b, k * a)
+        m.observe("y", a + b, additive=m.sigma("ADD", 1.0))
+
+    assert analyse(written).linear
