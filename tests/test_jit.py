@@ -32,9 +32,10 @@ def run(code, cache, package=ROOT, **more):
 KERNEL = """
 import warnings
 warnings.simplefilter("error")
-from pkpd.kernels.divided import divided2
-value = divided2(-1.0, -2.0)
-print(value, sum(divided2.stats.cache_hits.values()), sum(divided2.stats.cache_misses.values()))
+import math
+from pkpd.kernels.divided import divided1
+value = divided1(-1.0, -2.0, math.exp(-1.0), math.exp(-2.0), 1.0)
+print(value, sum(divided1.stats.cache_hits.values()), sum(divided1.stats.cache_misses.values()))
 """
 GENERATED = """
 from pkpd._jit import compile_generated

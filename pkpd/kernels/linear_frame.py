@@ -140,7 +140,7 @@ def _pair(s, q):
 def _from_functions(order, p, rates, jacobian, hessian, system):
     """The frame of a system whose coefficients read time-varying inputs, the tail of ``p``."""
     n, slots, table = system.n, system.slots, system.table
-    x, right, j = np.zeros(n), np.zeros(n), np.zeros((n, n + slots + 1))
+    x, right, j = np.zeros(n), np.zeros(n), np.zeros((n, n + 1 + p.shape[0]))
     rates(0.0, x, p, right)
     jacobian(0.0, x, p, j)
     k = np.zeros((n, n))

@@ -103,6 +103,13 @@ def test_value_and_both_orders_of_derivatives_are_those_of_mpmath(problem):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-11 * np.abs(theirs).max())
 
 
+def test_the_stepper_finds_the_same(problem):
+    """Both solvers read the same pieces, doses and records; the stepper's tolerance is 1e-9."""
+    other = bind(pkpd.model(covariates), pkpd.read_dataset(frame()), Solver(kind="ode"))
+    for ours, theirs in zip(solve(problem, VALUES, 2), solve(other, VALUES, 2), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-8 * np.abs(theirs).max())
+
+
 def test_orders_agree_bit_by_bit(problem):
     results = [solve(problem, VALUES, order)[1] for order in range(3)]
     assert np.array_equal(results[0], results[1]) and np.array_equal(results[1], results[2])
