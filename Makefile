@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# matrices here are small: a second thread of the linear algebra only spins, and starves the other worker
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .PHONY: help demo test docs bench nightly clean
@@ -23,7 +25,7 @@ test: $(VENV)/installed-test
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo --no-cache > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
-	@$(BIN)/python -m pytest
+	@$(PYTEST) -n 2 --dist loadfile
 
 docs: $(VENV)/installed-test
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
@@ -33,8 +35,8 @@ bench: $(VENV)/installed-test
 	@$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
 
 nightly: $(VENV)/installed-test
-	@$(BIN)/python -m pytest -m nightly
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest
+	@$(PYTEST) -m nightly
+	@HYPOTHESIS_PROFILE=nightly $(PYTEST) -n 2 --dist loadfile
 
 clean:
 	@test ! -f $(VENV)/pyvenv.cfg || rm -rf $(VENV)

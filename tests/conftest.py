@@ -10,3 +10,11 @@ from hypothesis import settings
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("nightly", max_examples=500, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+def pytest_configure(config):
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        # the workers fill the processors: a kernel's second thread would wait for one at every call
+        from pkpd import _jit
+
+        _jit.set_threads(1)
