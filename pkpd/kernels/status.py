@@ -17,7 +17,8 @@ MESSAGES = {
     OK: "solved",
     NOT_FINITE: "the prediction is not finite at these parameters: check starting values and bounds",
     TOO_MANY_STEPS: "the ODE needs more steps than allowed: the system may be stiff, or a parameter out of range",
-    STEP_TOO_SMALL: "the ODE step became too small: the system is stiff or blows up at these parameters",
+    STEP_TOO_SMALL: "the ODE step became too small, with the implicit method too: the solution blows up or jumps at these "
+    "parameters; check starting values, bounds and divisions by amounts that reach 0",
     INNER_NOT_CONVERGED: "the empirical Bayes estimate did not converge: the subject's data and the model disagree",
     HESSIAN_NOT_POSITIVE: "the second derivative at the empirical Bayes estimate is not positive definite",
     VARIANCE_NOT_POSITIVE: "the residual variance is zero, e.g. a proportional error where the prediction is 0: "
