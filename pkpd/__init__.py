@@ -79,6 +79,7 @@ _WHERE = {
     "Normal": "pkpd.distributions",
     "HalfNormal": "pkpd.distributions",
     "CRP": "pkpd.distributions",
+    "BlockCount": "pkpd.distributions",
     "ParameterDistribution": "pkpd.distributions",
     "processes": "pkpd.parallel",
     "Store": "pkpd.store",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pkpd.distributions import CRP, HalfCauchy, HalfNormal, Normal
+from pkpd.distributions import CRP, BlockCount, HalfCauchy, HalfNormal, Normal
 from pkpd.errors import InputError
 from pkpd.results import from_json, to_json
 
@@ -44,9 +44,11 @@ def _partitions(items):
             yield [*partition[:i], [first, *partition[i]], *partition[i + 1 :]]
 
 
-@pytest.mark.parametrize("alpha", [0.3, 1.0, 4.0])
-def test_crp_sums_to_one_over_all_partitions(alpha):
-    total = sum(math.exp(CRP(alpha).logpdf([len(b) for b in p])) for p in _partitions(list(range(6))))
+@pytest.mark.parametrize(
+    "prior", [CRP(0.3), CRP(1.0), CRP(4.0), BlockCount(), BlockCount(1.0), BlockCount(-2.0)]
+)
+def test_priors_sum_to_one_over_all_partitions(prior):
+    total = sum(math.exp(prior.logpdf([len(b) for b in p])) for p in _partitions(list(range(6))))
     assert total == pytest.approx(1.0, abs=1e-12)
 
 
@@ -63,6 +65,8 @@ def test_crp_one_gives_one_block_probability_one_over_k():
         lambda: HalfCauchy(math.inf),
         lambda: CRP(0),
         lambda: CRP(1).logpdf([0, 2]),
+        lambda: BlockCount(float("nan")),
+        lambda: BlockCount(1).logpdf([]),
     ],
 )
 def test_impossible_parameters_are_refused(make):
@@ -70,6 +74,6 @@ def test_impossible_parameters_are_refused(make):
         make()
 
 
-@pytest.mark.parametrize("value", [Normal(1, 2), HalfNormal(0.2), HalfCauchy(3.0), CRP(2.0)])
+@pytest.mark.parametrize("value", [Normal(1, 2), HalfNormal(0.2), HalfCauchy(3.0), CRP(2.0), BlockCount(1.0)])
 def test_json_round_trip(value):
     assert from_json(to_json(value)) == value

@@ -5,6 +5,11 @@ from __future__ import annotations
 from pkpd.histology.binomial_hierarchical import BinomialHierarchical, binomial_hierarchical
 from pkpd.histology.cells import age_bands, biomarker_cells
 from pkpd.histology.cutoff import CommonCutoff, common_cutoff
+from pkpd.histology.divergence_borrowing import (
+    DivergenceBorrowing,
+    divergence_borrowing,
+    divergence_operating_characteristics,
+)
 from pkpd.histology.equivalence import Equivalence, equivalence
 from pkpd.histology.evidence import Contrast, DoseForecast, Evidence, ObservedDose
 from pkpd.histology.exnex import Exnex, exnex
@@ -29,6 +34,7 @@ from pkpd.histology.sample_size import (
     power_equivalent,
     power_response,
 )
+from pkpd.histology.sign_permutation import SignPermutation, sign_permutation
 from pkpd.histology.verdict import VERDICT_COLUMNS, Verdict, decide
 
 __all__ = [
@@ -36,6 +42,7 @@ __all__ = [
     "BinomialHierarchical",
     "CommonCutoff",
     "Contrast",
+    "DivergenceBorrowing",
     "DoseForecast",
     "Equivalence",
     "Evidence",
@@ -48,6 +55,7 @@ __all__ = [
     "Permutation",
     "Representativeness",
     "ResponsePower",
+    "SignPermutation",
     "Verdict",
     "age_bands",
     "binomial_hierarchical",
@@ -55,6 +63,8 @@ __all__ = [
     "common_cutoff",
     "decide",
     "detectable_differences",
+    "divergence_borrowing",
+    "divergence_operating_characteristics",
     "equivalence",
     "exnex",
     "exnex_operating_characteristics",
@@ -74,4 +84,5 @@ __all__ = [
     "power_equivalent",
     "power_response",
     "representativeness",
+    "sign_permutation",
 ]

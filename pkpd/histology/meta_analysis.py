@@ -14,7 +14,7 @@ from pkpd.errors import InputError, PkpdWarning
 from pkpd.histology.normal_hierarchical import read_estimates
 from pkpd.results import result
 
-__all__ = ["MetaAnalysis", "meta_analysis"]
+__all__ = ["MetaAnalysis", "estimator", "meta_analysis"]
 
 FEW = 5  # below this many histologies τ² and I² are hardly estimated
 
@@ -113,10 +113,7 @@ def meta_analysis(
     y, covariance, names = read_estimates(estimates, standard_errors, None)
     v = np.diag(covariance)
     k = y.size
-    if method not in _ESTIMATORS:
-        raise InputError(
-            "E_OPTION", f"method={method!r} is not supported.", f"Choose {', '.join(_ESTIMATORS)}."
-        )
+    tau2_of = estimator(method)
     if interval not in ("HK", "HK-untruncated", "z"):
         raise InputError(
             "E_OPTION", f"interval={interval!r} is not supported.", "Choose HK, HK-untruncated or z."
@@ -129,7 +126,7 @@ def meta_analysis(
             PkpdWarning,
             stacklevel=2,
         )
-    tau2 = _ESTIMATORS[method](y, v)
+    tau2 = tau2_of(y, v)
     w = 1 / (v + tau2)
     mu, se = float(w @ y / w.sum()), float(w.sum() ** -0.5)
     q = _q(y, v, 0.0)
@@ -173,6 +170,15 @@ def meta_analysis(
     )
 
 
+def estimator(method: str) -> Callable[[np.ndarray, np.ndarray], float]:
+    """τ² as a function of estimates and their variances, by the name of the method."""
+    if method not in _ESTIMATORS:
+        raise InputError(
+            "E_OPTION", f"method={method!r} is not supported.", f"Choose {', '.join(_ESTIMATORS)}."
+        )
+    return _ESTIMATORS[method]
+
+
 def _q(y: np.ndarray, v: np.ndarray, tau2: float) -> float:
     w = 1 / (v + tau2)
     return float(w @ (y - w @ y / w.sum()) ** 2)
@@ -214,7 +220,10 @@ def _reml(y: np.ndarray, v: np.ndarray) -> float:
     # the score may have several roots: take the best of all that a fine grid brackets, and the boundary
     top = 10 * float(v.max() + np.var(y))
     grid = np.concatenate([[0.0], np.geomspace(1e-10 * top, top, 200)])
-    values = np.array([score(t) for t in grid])
+    w = 1 / (v + grid[:, None])
+    total = w.sum(axis=1)
+    squares = (y - ((w @ y) / total)[:, None]) ** 2
+    values = -total + (w**2).sum(axis=1) / total + (w**2 * squares).sum(axis=1)
     candidates = [0.0]
     for i in np.flatnonzero((values[:-1] > 0) & (values[1:] <= 0)):
         candidates.append(float(brentq(score, grid[i], grid[i + 1], xtol=1e-300, rtol=1e-14, maxiter=500)))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pkpd.distributions import CRP
+from pkpd.distributions import CRP, BlockCount
 from pkpd.errors import InputError
 from pkpd.histology.permutation import read_responses
 from pkpd.results import result
@@ -85,7 +85,7 @@ class Partitions:
 def partitions(
     responders: Sequence[int] | np.ndarray | pd.Series,
     patients: Sequence[int] | np.ndarray | pd.Series,
-    prior: CRP | str = CRP(1.0),  # noqa: B008 (frozen value)
+    prior: CRP | BlockCount = CRP(1.0),  # noqa: B008 (frozen value)
     beta: tuple[float, float] = (0.5, 0.5),
 ) -> Partitions:
     """Average over all groupings of histologies with a common response rate per group.
@@ -94,9 +94,10 @@ def partitions(
     ----------
     responders, patients : sequence of int, shape (K,)
         Per histology, 2 ≤ K ≤ 15.
-    prior : CRP or "uniform"
-        Over partitions. CRP(1) gives P(one group) = 1/K. ``"uniform"`` gives each partition the same weight,
-        which is not neutral: P(one group) is 1 / 115 975 for ten histologies.
+    prior : CRP or BlockCount
+        Over partitions. CRP(1) gives P(one group) = 1/K. BlockCount(0) gives each partition the same weight,
+        which is not neutral: P(one group) is 1 / 115 975 for ten histologies; BlockCount(1) is the default of
+        bmabasket and favours groups still more.
     beta : tuple of float
         Beta(a, b) prior of each group's rate.
 
@@ -124,18 +125,19 @@ def partitions(
             f"Pool some, or use binomial_hierarchical; {MOST_HISTOLOGIES} are the most.",
         )
     a, b = (float(value) for value in beta)
-    if not (isinstance(prior, CRP) or prior == "uniform"):
-        raise InputError("E_PRIOR", f"prior {prior!r}.", "Use CRP(concentration) or 'uniform'.")
+    if not isinstance(prior, (CRP, BlockCount)):
+        raise InputError("E_PRIOR", f"prior {prior!r}.", "Use CRP(concentration) or BlockCount(weight).")
     if not (a > 0 and b > 0 and math.isfinite(a + b)):
         raise InputError("E_PRIOR", f"beta {beta!r}.", "Give two numbers above 0, e.g. (0.5, 0.5).")
     member = _members(k)
     size, total_r, total_n = member.sum(axis=0), r @ member, n @ member
-    log_prior = np.zeros(1 << k)
     if isinstance(prior, CRP):
         log_prior = math.log(prior.concentration) + gammaln(np.maximum(size, 1.0))
+    else:
+        log_prior = np.full(1 << k, prior.weight)
     log_group = log_prior + betaln(a + total_r, b + total_n - total_r) - betaln(a, b)
     log_sum, log_max, choice = _recursion(log_group, k)
-    prior_homogeneous = _prior_homogeneous(prior, k)
+    prior_homogeneous = math.exp(prior.logpdf([k]))
     everything = (1 << k) - 1
     complement = everything - np.arange(1 << k)
     probability = np.exp(log_group + log_sum[complement] - log_sum[everything])
@@ -162,15 +164,6 @@ def partitions(
         group_patients=total_n,
         beta=(a, b),
     )
-
-
-def _prior_homogeneous(prior: CRP | str, k: int) -> float:
-    if isinstance(prior, CRP):
-        return math.exp(prior.logpdf([k]))
-    bell = [1]
-    for size in range(k):
-        bell.append(sum(math.comb(size, j) * bell[j] for j in range(size + 1)))
-    return 1.0 / bell[k]
 
 
 def _members(k: int) -> np.ndarray:

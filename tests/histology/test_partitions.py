@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.special import betaln
 
-from pkpd.distributions import CRP
+from pkpd.distributions import CRP, BlockCount
 from pkpd.errors import InputError
 from pkpd.histology import partitions
 from pkpd.results import from_json, to_json
@@ -29,12 +29,30 @@ def test_agrees_with_enumeration_of_115_975_partitions():
 @pytest.mark.parametrize("name", [name for name in BASKETS if "uniform_partitions" in BASKETS[name]])
 def test_uniform_prior_agrees_with_enumeration(name):
     basket = BASKETS[name]
-    ours, theirs = partitions(basket["x"], basket["n"], prior="uniform"), basket["uniform_partitions"]
+    ours, theirs = partitions(basket["x"], basket["n"], prior=BlockCount()), basket["uniform_partitions"]
     np.testing.assert_allclose(ours.mean, theirs["mean"], atol=1e-12)
     np.testing.assert_allclose(ours.probability_above(basket["p0"]), theirs["p_gt_p0"], atol=1e-12)
     np.testing.assert_allclose(ours.pairwise, theirs["pep"], atol=1e-12)
     assert ours.probability_homogeneous == pytest.approx(theirs["p_homog"], rel=1e-10)
     assert ours.best == tuple(theirs["map"])
+
+
+def test_agrees_with_bmabasket():
+    # bmabasket 0.1.2 with its defaults: weight e per block, Beta(0.5, 0.5), P(rate > 0.15); prints six digits
+    ours = partitions(IMATINIB["x"], IMATINIB["n"], prior=BlockCount(1.0), beta=(0.5, 0.5))
+    theirs = [
+        0.507162,
+        0.127975,
+        0.378967,
+        0.781705,
+        0.852332,
+        0.352562,
+        0.708550,
+        0.609574,
+        0.424528,
+        0.556309,
+    ]
+    np.testing.assert_allclose(ours.probability_above(0.15), theirs, atol=5.1e-7)
 
 
 def set_partitions(items):
@@ -47,8 +65,9 @@ def set_partitions(items):
             yield [*partition[:i], [items[0], *partition[i]], *partition[i + 1 :]]
 
 
-def test_agrees_with_listing_every_partition():
-    r, n, (a, b), prior = np.array([1, 7, 2, 0]), np.array([9, 10, 12, 3]), (1.0, 2.0), CRP(2.5)
+@pytest.mark.parametrize("prior", [CRP(2.5), BlockCount(-0.7)])
+def test_agrees_with_listing_every_partition(prior):
+    r, n, (a, b) = np.array([1, 7, 2, 0]), np.array([9, 10, 12, 3]), (1.0, 2.0)
     weights, means, seconds, sizes = [], [], [], []
     for partition in set_partitions(list(range(4))):
         log_weight = prior.logpdf([len(block) for block in partition])
@@ -95,7 +114,7 @@ def test_json_round_trip():
         (lambda: partitions([1] * 16, [2] * 16), "E_HISTOLOGIES"),
         (lambda: partitions([1], [2]), "E_HISTOLOGIES"),
         (lambda: partitions([3, 1], [2, 2]), "E_RESPONDERS"),
-        (lambda: partitions([1, 1], [2, 2], prior="flat"), "E_PRIOR"),
+        (lambda: partitions([1, 1], [2, 2], prior="uniform"), "E_PRIOR"),
         (lambda: partitions([1, 1], [2, 2], beta=(0, 1)), "E_PRIOR"),
         (lambda: partitions([1, 1], [2, 2]).probability_above(0), "E_RATE"),
     ],

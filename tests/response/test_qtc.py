@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,7 @@ from pkpd.response import fit_qtc
 from pkpd.response.linear_mixed import fit_linear_mixed
 from pkpd.results import from_json, to_json
 
-REFERENCE = os.environ.get("PKPD_REFERENCE")
-needs_reference = pytest.mark.skipif(REFERENCE is None, reason="PKPD_REFERENCE is not set")
+REFERENCE = Path(__file__).parents[1] / "reference"
 
 
 def ecgs(seed=0, n=40, slope=0.05, sd=(5.0, 0.02, 6.0)):
@@ -44,9 +42,8 @@ def fit(frame, **options):
     return fit_qtc(frame, "DQTC", "CONC", time="TIME", baseline="BASE", **options)
 
 
-@needs_reference
 def test_orthodont_is_that_of_nlme_and_lme4():
-    values = json.loads((Path(REFERENCE) / "expected" / "lmm_orthodont.json").read_text())
+    values = json.loads((REFERENCE / "orthodont.json").read_text())
     frame = pd.DataFrame(values["Orthodont"])
     age, female = frame["age"].to_numpy() - 11.0, (frame["Sex"] == "Female").to_numpy(dtype=float)
     x = np.column_stack([np.ones(len(frame)), age, female, age * female])

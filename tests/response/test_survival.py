@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +16,11 @@ from pkpd.response.survival_distributions import gompertz as gompertz_likelihood
 from pkpd.results import from_json, to_json
 from tests.response.differences import assert_exact_derivatives
 
-REFERENCE = os.environ.get("PKPD_REFERENCE")
-needs_reference = pytest.mark.skipif(REFERENCE is None, reason="PKPD_REFERENCE is not set")
-
-
-def expected(name):
-    return json.loads((Path(REFERENCE) / "expected" / name).read_text())
+R = json.loads((Path(__file__).parents[1] / "reference" / "survival.json").read_text())
 
 
 def lung():
-    return pd.DataFrame(expected("survival.json")["lung"])
+    return pd.DataFrame(R["lung"])
 
 
 def times(seed=0, n=240):
@@ -41,10 +35,9 @@ def times(seed=0, n=240):
     )  # fmt: skip
 
 
-@needs_reference
 @pytest.mark.parametrize("ties", ["efron", "breslow"])
 def test_cox_of_lung_is_that_of_coxph(ties):
-    theirs = expected("survival.json")["cox"][f"lung_{ties}"]
+    theirs = R["cox"][f"lung_{ties}"]
     frame = lung().dropna(subset=["ph.ecog"])
     fit = fit_cox(frame, "time", "status01", "age", slopes="common", covariates=["sex", "ph.ecog"], ties=ties)
     np.testing.assert_allclose(fit.coefficients, theirs["coef"], atol=1e-10)
@@ -52,9 +45,8 @@ def test_cox_of_lung_is_that_of_coxph(ties):
     assert [fit.null_log_likelihood, fit.log_likelihood] == pytest.approx(theirs["loglik"], abs=1e-9)
 
 
-@needs_reference
 def test_stratified_cox_is_that_of_coxph():
-    theirs = expected("survival.json")["cox"]["lung_strata_ecog"]
+    theirs = R["cox"]["lung_strata_ecog"]
     frame = lung().dropna(subset=["ph.ecog"])
     fit = fit_cox(frame, "time", "status01", "age", "ph.ecog", slopes="common", covariates=["sex"])
     np.testing.assert_allclose(fit.coefficients, list(theirs["coef"].values()), atol=1e-10)
@@ -63,11 +55,9 @@ def test_stratified_cox_is_that_of_coxph():
     assert fit.histologies == ("0", "1", "2", "3")
 
 
-@needs_reference
 def test_cox_with_a_regressor_that_changes_is_that_of_coxph():
-    values = expected("survival.json")
-    theirs = values["cox"]["heart_tv"]
-    frame = pd.DataFrame(values["heart"]).rename(columns={"id": "ID"})
+    theirs = R["cox"]["heart_tv"]
+    frame = pd.DataFrame(R["heart"]).rename(columns={"id": "ID"})
     covariates = {"age": None, "year": None, "surgery": None, "transplant": "0"}
     fit = fit_cox(frame, "stop", "event", None, slopes="none", start="start", covariates=covariates)
     np.testing.assert_allclose(fit.coefficients, list(theirs["coef"].values()), atol=1e-10)
@@ -146,10 +136,9 @@ def test_hazard_ratio_is_one_at_the_reference():
     )
 
 
-@needs_reference
 @pytest.mark.parametrize("distribution", ["weibull", "exponential", "lognormal", "loglogistic"])
 def test_parametric_survival_of_lung_is_that_of_survreg(distribution):
-    theirs = expected("survival.json")["survreg"][f"lung_{distribution}"]
+    theirs = R["survreg"][f"lung_{distribution}"]
     fit = fit_parametric_survival(
         lung(), "time", "status01", "age", slopes="common", covariates=["sex"], distribution=distribution
     )
@@ -163,9 +152,8 @@ def test_parametric_survival_of_lung_is_that_of_survreg(distribution):
     assert fit.log_likelihood == pytest.approx(theirs["loglik"][1], abs=1e-8)
 
 
-@needs_reference
 def test_gompertz_of_lung_is_that_of_flexsurv():
-    theirs = expected("flexsurv_lung.json")["lung_gompertz"]
+    theirs = R["gompertz"]
     fit = fit_parametric_survival(
         lung(), "time", "status01", "age", slopes="common", covariates=["sex"], distribution="gompertz"
     )
