@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError
+from pkpd.statements import Statement
 
 __all__ = ["TABLE_COLUMNS", "estimates_table", "from_json", "result", "to_json"]
 
@@ -85,6 +86,13 @@ def estimates_table(
 
 
 def _encode(value: Any) -> Any:
+    if isinstance(value, Statement):
+        return {
+            "__class__": "Statement",
+            "text": str(value),
+            "key": value.key,
+            "values": _encode(value.values),
+        }
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (bool, np.bool_)):
@@ -112,7 +120,7 @@ def _encode(value: Any) -> Any:
         return {
             "__class__": "Series",
             "name": value.name,
-            "dtype": _dtype(value.dtype),
+            "dtype": "Statement" if _holds_statements(value) else _dtype(value.dtype),
             "index": _encode(value.index),
             "values": [_encode(_missing(v)) for v in value.tolist()],
         }
@@ -141,6 +149,10 @@ def _dtype(dtype: Any) -> str:
     return "object" if str(dtype) in ("str", "string", "category") else str(dtype)
 
 
+def _holds_statements(column: pd.Series) -> bool:
+    return column.dtype == object and any(isinstance(v, Statement) for v in column)
+
+
 def _missing(value: Any) -> Any:
     return None if value is pd.NA or value is pd.NaT else value
 
@@ -155,6 +167,8 @@ def _decode(value: Any) -> Any:
         return {k: _decode(v) for k, v in value.items()}
     if kind == "float":
         return float(value["value"])
+    if kind == "Statement":
+        return Statement(value["text"], value["key"], _decode(value["values"]))
     if kind == "tuple":
         return tuple(_decode(v) for v in value["values"])
     if kind == "ndarray":
@@ -181,7 +195,10 @@ def _decode(value: Any) -> Any:
 
 
 def _restored(dtype: str) -> Any:
-    # text columns come back as pandas' own default for text, whatever its version calls it
+    # text columns come back as pandas' own default for text, whatever its version calls it, which would forget
+    # what a statement was made of
+    if dtype == "Statement":
+        return object
     return pd.Series(["a"]).dtype if dtype == "object" else dtype
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pkpd.histology.evidence import Evidence
 from pkpd.histology.margins import Margins
 from pkpd.histology.sentence import percent
+from pkpd.statements import say
 
 __all__ = ["Judgement", "Probabilities", "Ruling", "rule_on"]
 
@@ -150,23 +151,34 @@ def _row_2(j: Judgement) -> Ruling | None:
                 "insufficient data",
                 "2b",
                 failed=("ae_acceptable",),
-                reasons=("no studied dose is acceptable",),
+                reasons=(say("nothing_acceptable", "no studied dose is acceptable"),),
             )
         limit = acceptable[-1]
         if limit < reference or (options and limit < min(options)[0]):
             options.append((limit, "2b", "safety"))
         elif not options:
-            j.reasons.append("its own exposure at the reference dose keeps adverse events within the margin")
+            j.reasons.append(
+                say(
+                    "own_exposure_safe",
+                    "its own exposure at the reference dose keeps adverse events within the margin",
+                )
+            )
     if not options:
         return None
     dose, rule, matches = min(options)
     if dose == reference:
-        j.reasons.append("the safety limit leaves no dose above the reference dose")
+        j.reasons.append(say("safety_caps", "the safety limit leaves no dose above the reference dose"))
         return None
     reasons: tuple[str, ...] = ()
     if rule == "2b":
         cost = j.evidence.forecast(reference).response - j.evidence.forecast(dose).response
-        reasons = (f"efficacy cost {100 * cost:.0f} percentage points of response",)
+        reasons = (
+            say(
+                "efficacy_cost",
+                "efficacy cost {points} percentage points of response",
+                points=f"{100 * cost:.0f}",
+            ),
+        )
     return Ruling("adjust dose", rule, dose, matches, reasons=reasons)
 
 
@@ -177,27 +189,37 @@ def _exposure_match(j: Judgement) -> float | None:
     reference, ratio = j.margins.reference_dose, math.exp(j.evidence.log_ratio)
     doses = j.doses()
     if not doses:
-        j.reasons.append("every candidate dose lies beyond the limit of extrapolation")
+        j.reasons.append(say("all_beyond", "every candidate dose lies beyond the limit of extrapolation"))
         return None
     dose = min(doses, key=lambda d: abs(math.log(d * ratio / reference)))
     low, high = j.margins.bounds
     if not low <= ratio * dose / reference <= high:
-        j.reasons.append("no candidate dose brings the exposure within the bounds")
+        j.reasons.append(say("none_matches", "no candidate dose brings the exposure within the bounds"))
         return None
     delta = j.margins.delta_safety_of(j.evidence.histology)
     p_excess = j.evidence.forecast(dose).ae_difference.above(delta)
     if dose > reference and j.shown(p_excess):
         j.reasons.append(
-            f"the exposure-matched dose {dose:g} is refused: the probability that adverse events at it "
-            "exceed the "
-            f"reference by more than {100 * delta:.0f} percentage points is {percent(p_excess)}"
+            say(
+                "match_refused",
+                "the exposure-matched dose {dose} is refused: the probability that adverse events at it exceed the "
+                "reference by more than {margin} percentage points is {probability}",
+                dose=f"{dose:g}",
+                margin=f"{100 * delta:.0f}",
+                probability=percent(p_excess),
+            )
         )
         return None
     if dose > reference and not j.kept(1 - p_excess):
         j.reasons.append(
-            f"the safety of dose {dose:g} is not shown: the probability that adverse events stay within "
-            f"{100 * delta:.0f} percentage points of the reference is {100 * (1 - p_excess):.0f} %, so "
-            "monitor them"
+            say(
+                "safety_not_shown",
+                "the safety of dose {dose} is not shown: the probability that adverse events stay within "
+                "{margin} percentage points of the reference is {probability} %, so monitor them",
+                dose=f"{dose:g}",
+                margin=f"{100 * delta:.0f}",
+                probability=f"{100 * (1 - p_excess):.0f}",
+            )
         )
     return dose
 
@@ -223,5 +245,10 @@ def _row_4(j: Judgement) -> Ruling:
     }
     failed = tuple(name for name, passed in conditions.items() if not passed)
     if j.shown(1 - p.response_below_p0) and j.effect_doses() and j.evidence.evidence_class != "EC1":
-        j.reasons.append("a higher dose may restore the response, but doses were not randomised")
+        j.reasons.append(
+            say(
+                "higher_not_randomised",
+                "a higher dose may restore the response, but doses were not randomised",
+            )
+        )
     return Ruling("insufficient data", "4", j.margins.reference_dose, "reference dose", failed)

@@ -20,13 +20,18 @@ from pkpd.response.columns import column_of, exposures_of, histologies_of, subje
 from pkpd.response.estimates import normal_quantile
 from pkpd.response.logistic import LogisticFit, fit_logistic
 from pkpd.results import result
+from pkpd.statements import Statement, joined, say
 
 __all__ = ["ExposureCheck", "evidence_class", "exposure_check"]
 
 EVIDENCE = {
-    "EC1": "randomised doses",
-    "EC2": "several doses, not randomised",
-    "EC3": "one dose",
+    "EC1": say("randomised_doses", "randomised doses"),
+    "EC2": say("several_doses", "several doses, not randomised"),
+    "EC3": say("one_dose", "one dose"),
+}
+_MARKS = {
+    "W_STEADY_STATE_CONFOUNDED": say("mark_steady_state", "steady state confounded"),
+    "W_CLEARANCE_CONFOUNDED": say("mark_clearance", "clearance confounded"),
 }
 APART = 1.5  # steady-state slope over first-cycle slope from which on the two disagree
 ALPHA = 0.05
@@ -118,7 +123,6 @@ def exposure_check(
     doses = exposures_of(frame, dose, ids, positive=True)
     early = exposures_of(frame, first, ids, positive=True)
     column_of(frame, response)
-    known = EVIDENCE[evidence_class(doses, randomised)]
     kind = evidence_class(doses, randomised)
     names = covariates if isinstance(covariates, Mapping) else dict.fromkeys(covariates)
     if histology is not None:
@@ -159,7 +163,7 @@ def exposure_check(
         own = table[table["source"] == "dose"].iloc[0]
         effect = bool(own["p_value"] < ALPHA)
     return ExposureCheck(
-        table, p_discordant, kind, effect, _statement(kind, known, effect, several, warnings), warnings
+        table, p_discordant, kind, effect, _statement(kind, effect, several, warnings), warnings
     )
 
 
@@ -185,31 +189,62 @@ def _warnings(table: pd.DataFrame, p_discordant: float, response: str) -> tuple[
     excludes = by["lower"]["steady state"] > 1 or by["upper"]["steady state"] < 1
     if excludes and (abs(steady) > APART * abs(first) or first * steady < 0):
         out.append(
-            f"W_STEADY_STATE_CONFOUNDED: {response}: odds ratio per doubling {by['odds_ratio']['steady state']:.2f} with "
-            f"steady-state exposure, {by['odds_ratio']['first cycle']:.2f} with first-cycle exposure; exposure at steady "
-            "state may be a consequence of response. Remedy: judge on first-cycle exposure."
+            say(
+                "steady_state_confounded",
+                "W_STEADY_STATE_CONFOUNDED: {response}: odds ratio per doubling {steady} with steady-state exposure, "
+                "{first} with first-cycle exposure; exposure at steady state may be a consequence of response. Remedy: "
+                "judge on first-cycle exposure.",
+                response=response,
+                steady=f"{by['odds_ratio']['steady state']:.2f}",
+                first=f"{by['odds_ratio']['first cycle']:.2f}",
+            )
         )
     if p_discordant < ALPHA:
         out.append(
-            f"W_CLEARANCE_CONFOUNDED: {response}: a doubling of exposure by clearance has odds ratio "
-            f"{by['odds_ratio']['clearance']:.2f}, by dose {by['odds_ratio']['dose']:.2f} (p = {p_discordant:.3f} for one "
-            "slope); baseline clearance predicts the outcome by itself. Remedy: rely on the dose contrast."
+            say(
+                "clearance_confounded",
+                "W_CLEARANCE_CONFOUNDED: {response}: a doubling of exposure by clearance has odds ratio {clearance}, by "
+                "dose {dose} (p = {p} for one slope); baseline clearance predicts the outcome by itself. Remedy: rely on "
+                "the dose contrast.",
+                response=response,
+                clearance=f"{by['odds_ratio']['clearance']:.2f}",
+                dose=f"{by['odds_ratio']['dose']:.2f}",
+                p=f"{p_discordant:.3f}",
+            )
         )
     return tuple(out)
 
 
-def _statement(kind: str, known: str, effect: bool, several: bool, warnings: tuple[str, ...]) -> str:
-    begin = f"Evidence class {kind} ({known})"
+def _statement(kind: str, effect: bool, several: bool, warnings: tuple[str, ...]) -> Statement:
+    known = EVIDENCE[kind]
     if kind == "EC1" and effect:
-        end = "the randomised dose contrast shows an effect of the dose; slopes on exposure describe its size"
+        end = say(
+            "dose_effect",
+            "the randomised dose contrast shows an effect of the dose; slopes on exposure describe its size",
+        )
     elif kind == "EC1" and several:
-        end = (
+        end = say(
+            "no_dose_effect",
             "the randomised dose contrast shows no effect of the dose, so the relation with exposure is an "
-            "association and not shown to be causal"
+            "association and not shown to be causal",
         )
     elif kind == "EC1":
-        end = "doses do not differ within histologies, so the relation with exposure is an association"
+        end = say(
+            "doses_do_not_differ",
+            "doses do not differ within histologies, so the relation with exposure is an association",
+        )
     else:
-        end = "exposure was not randomised, so the relation with exposure is an association and may be confounded"
-    marks = ", ".join(w.split(":")[0].removeprefix("W_").replace("_", " ").lower() for w in warnings)
-    return f"{begin}: {end}" + (f" (signs of confounding: {marks})." if marks else ".")
+        end = say(
+            "not_randomised",
+            "exposure was not randomised, so the relation with exposure is an association and may be confounded",
+        )
+    found = [w.split(":")[0] for w in warnings]
+    marks = joined([_MARKS[code] for code in found], ", ")
+    return say(
+        "evidence",
+        "Evidence class {kind} ({known}): {end}{marks}.",
+        kind=kind,
+        known=known,
+        end=end,
+        marks=say("signs", " (signs of confounding: {marks})", marks=marks) if marks else "",
+    )

@@ -21,6 +21,7 @@ from pkpd.response.observed import events_per_histology
 from pkpd.response.profile import profile_interval
 from pkpd.response.regressors import Regressors, design_of, read_regressors
 from pkpd.results import result
+from pkpd.statements import joined, say
 
 __all__ = ["LogisticFit", "fit_logistic"]
 
@@ -378,28 +379,30 @@ def fit_logistic(
 
 def _choose(firth, x, y, counts, regressors, records) -> tuple[bool, str]:
     if firth is True:
-        return True, "asked for"
+        return True, say("asked_for", "asked for")
     few = counts[(counts["events"] < FEW) | (counts["n"] - counts["events"] < FEW)]
     if firth == "auto" and len(few):
-        return True, f"fewer than {FEW} events or non-events in {', '.join(few['histology'])}"
+        return True, say(
+            "few_events",
+            "fewer than {few} events or non-events in {histologies}",
+            few=f"{FEW}",
+            histologies=joined(few["histology"], ", "),
+        )
     free = maximise(x, y, firth=False, max_iterations=60)
     # a finite maximum reached well inside is proof enough; only doubtful cases need the linear programme
-    if free.converged and np.abs(np.einsum("ij,j->i", x, free.coefficients)).max() < 15:
-        return (
-            False,
-            "asked for" if firth is False else f"at least {FEW} events and non-events, no separation",
-        )
-    direction = recession_direction(x, y)
+    inside = free.converged and np.abs(np.einsum("ij,j->i", x, free.coefficients)).max() < 15
+    direction = None if inside else recession_direction(x, y)
     if direction is None:
-        return (
-            False,
-            "asked for" if firth is False else f"at least {FEW} events and non-events, no separation",
+        if firth is False:
+            return False, say("asked_for", "asked for")
+        return False, say(
+            "no_separation", "at least {few} events and non-events, no separation", few=f"{FEW}"
         )
     infinite = [n for n, d in zip(regressors.names, direction, strict=True) if abs(d) > 1e-7]
     rising = np.abs(np.einsum("ij,j->i", x / np.abs(x).max(axis=0), direction)) > 1e-7
     where = [k for k in regressors.histologies if (rising & (records["histology"] == k).to_numpy()).any()]
     if firth == "auto":
-        return True, f"the data separate in {', '.join(where)}"
+        return True, say("separated", "the data separate in {histologies}", histologies=joined(where, ", "))
     raise FitError(
         "E_SEPARATION",
         f"the endpoint is separated in histology {', '.join(where)}:"

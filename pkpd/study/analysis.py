@@ -11,6 +11,7 @@ import pandas as pd
 
 from pkpd.data import Dataset
 from pkpd.study.assessment import Assessment, ExposureResult
+from pkpd.study.assumptions import assumptions
 from pkpd.study.confounding import confounding, sources_of_exposure
 from pkpd.study.environment import versions
 from pkpd.study.exposures import exposure_result, planned_regimen, subject_exposures
@@ -22,7 +23,7 @@ from pkpd.study.pharmacokinetics import (
     shrinkage_per_histology,
 )
 from pkpd.study.plan import Plan, read_plan
-from pkpd.study.responses import endpoint_result, evaluable, fit_endpoint, flat_histologies, histology_test
+from pkpd.study.responses import endpoint_result, fit_endpoint, histology_test
 from pkpd.study.sensitivity import influence_tables, pooled_response, refit_verdicts, with_findings
 from pkpd.study.subjects import counts_per_dose, read_data, subject_table
 from pkpd.study.survival import survival_result
@@ -114,7 +115,7 @@ def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Asse
         exposure=exposure,
         endpoints=tuple(endpoints),
         exchangeability=exchangeable,
-        assumptions=_assumptions(plan, frame, fits, exchangeable),
+        assumptions=assumptions(plan, frame, fits, exchangeable),
         provenance=_provenance(plan, data),
         survival=tuple(survival),
         confounding=confounding(plan, frame),
@@ -168,44 +169,6 @@ def _exposure(
     )
     exposures = subject_exposures(plan, fit, subjects)
     return exposure_result(plan, data, between, exposures), between
-
-
-def _assumptions(
-    plan: Plan, frame: pd.DataFrame, fits: dict[str, Any], exchangeable: dict[str, Any]
-) -> tuple[str, ...]:
-    every = f"{plan.dosing.interval:g} {(plan.data.units or {}).get('TIME', '')}".strip()
-    planned = f"{plan.dosing.reference:g} {plan.dosing.unit}".strip()
-    lines = [
-        f"Histologies are compared under {planned} every {every}; the "
-        "ratio of exposures is that of typical subjects (random effects zero), averaged over each "
-        "histology's own covariates.",
-        f"{plan.exposure.metric} enters the exposure-response as each subject's empirical Bayes estimate, "
-        "from the fit that contains the histology effect.",
-        "Exposure at another dose is exposure at the reference dose in proportion to the dose.",
-        "Standard errors of the population PK fit are those of the R matrix: the sandwich estimate is too small for "
-        "histologies with few subjects.",
-        "Doses were randomised within histologies, so exposure-response may be read as an effect of the dose."
-        if plan.dosing.randomised
-        else "Doses were not randomised, so exposure-response may carry confounding.",
-        f"No-effect bounds {plan.exposure.bounds[0]:g}-{plan.exposure.bounds[1]:g}: {plan.exposure.source}.",
-        f"Margins of {100 * plan.margins.efficacy:g} (efficacy) and {100 * plan.margins.safety:g} (safety) "
-        f"percentage points: {plan.margins.source}.",
-        f"Response rate below which the drug is not worth giving: {plan.p0.source}.",
-        f"Exchangeability between histologies: {exchangeable['prior']}.",
-    ]
-    for endpoint in plan.endpoints:
-        missing = int(frame[endpoint.name].isna().sum())
-        if missing:
-            lines.append(f"{endpoint.label}: {missing} subjects without an outcome are left out.")
-        if not endpoint.binary:
-            continue
-        lines.append(f"{endpoint.label}: {fits[endpoint.name].firth_reason}.")
-        flat = flat_histologies(plan, evaluable(frame, endpoint))
-        if flat:
-            lines.append(
-                f"{endpoint.label}: no exposure-response in {', '.join(flat)}, where all exposures are equal."
-            )
-    return tuple(line.replace("..", ".") for line in lines)
 
 
 def _provenance(plan: Plan, data: Dataset) -> dict[str, Any]:

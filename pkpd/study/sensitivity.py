@@ -13,6 +13,7 @@ import pandas as pd
 from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError
 from pkpd.histology import Evidence, Margins, decide, leave_one_out, meta_analysis
+from pkpd.statements import joined, say
 from pkpd.study.assessment import ExposureResult
 from pkpd.study.exposures import planned_regimen
 from pkpd.study.plan import Plan
@@ -111,12 +112,29 @@ def with_findings(evidence: Mapping[str, Evidence], refits: pd.DataFrame) -> dic
         prior, left = (mine[mine["analysis"] == a] for a in ("prior", "left out"))
         out[histology] = dataclasses.replace(
             known,
-            prior_sensitive="; ".join(
-                f"with {r['change']} times its scale it would be {r['verdict']}"
-                for r in prior.to_dict("records")
+            prior_sensitive=joined(
+                [
+                    say(
+                        "with_prior_scale",
+                        "with {change} times its scale it would be {verdict}",
+                        change=r["change"],
+                        verdict=say(f"verdict_{r['verdict']}", r["verdict"]),
+                    )
+                    for r in prior.to_dict("records")
+                ],
+                "; ",
             ),
-            dominated_by="; ".join(
-                f"without {r['change']} it would be {r['verdict']}" for r in left.to_dict("records")
+            dominated_by=joined(
+                [
+                    say(
+                        "without_histology",
+                        "without {change} it would be {verdict}",
+                        change=r["change"],
+                        verdict=say(f"verdict_{r['verdict']}", r["verdict"]),
+                    )
+                    for r in left.to_dict("records")
+                ],
+                "; ",
             ),
         )
     return out

@@ -12,15 +12,22 @@ from pkpd.errors import FitError, InputError
 from pkpd.response import fit_cox, kaplan_meier, median_survival
 from pkpd.response.estimates import normal_quantile
 from pkpd.response.likelihood_ratio import chi2_p_value
+from pkpd.statements import joined, say
 from pkpd.study.assessment import SurvivalResult
 from pkpd.study.plan import Plan
 from pkpd.study.sections import EndpointPlan
 
 __all__ = ["survival_result"]
 
-REFUSED = (
+REFUSED = say(
+    "times_not_compared",
     "Histologies are not compared: without a control arm or natural-history data a difference in the time to an event "
-    "between tumour types measures prognosis, not the drug"
+    "between tumour types measures prognosis, not the drug.",
+)
+STEADY_STATE = say(
+    "times_at_steady_state",
+    "Exposure at steady state may follow from response where clearance changes with it; the sources of exposure of "
+    "the binary endpoints show whether.",
 )
 
 
@@ -38,7 +45,7 @@ def survival_result(plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan) -> 
     except InputError as error:
         return SurvivalResult(
             endpoint.name, endpoint.label, endpoint.kind, endpoint.shape, metric, pd.DataFrame(), pd.DataFrame(), {},
-            f"Not analysed: {error.message}",
+            say("not_analysed", "Not analysed: {message}", message=error.message),
         )  # fmt: skip
     rows = [
         _within(str(h), own.reset_index(drop=True), endpoint, event, metric, curves)
@@ -48,12 +55,7 @@ def survival_result(plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan) -> 
     test = _slopes(
         known[known["histology"].isin(table.loc[table["se"].notna(), "histology"])], endpoint, event, metric
     )
-    note = f"{REFUSED}."
-    if metric.endswith("SS"):
-        note += (
-            " Exposure at steady state may follow from response where clearance changes with it; the sources of exposure of "
-            "the binary endpoints show whether."
-        )
+    note = joined([REFUSED, STEADY_STATE]) if metric.endswith("SS") else REFUSED
     return SurvivalResult(
         endpoint.name, endpoint.label, endpoint.kind, endpoint.shape, metric, table, curves, test, note
     )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pkpd.distributions import HalfNormal, Normal
 from pkpd.histology import VERDICT_COLUMNS, Evidence, Margins, decide, gather, normal_hierarchical
+from pkpd.statements import Statement, joined, say
 from pkpd.study.assessment import EndpointResult, ExposureResult, PkResult
 from pkpd.study.plan import Plan
 from pkpd.study.subjects import response_rates
@@ -99,7 +100,10 @@ def planned_evidence(
 def verdict_frame(evidence: Mapping[str, Evidence], margins: Margins) -> pd.DataFrame:
     """One row per histology, columns of the decision table."""
     rows = [decide(known, margins).row() for known in evidence.values()]
-    return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+    # pandas' own column of text would forget what the sentences were made of
+    frame["sentence"] = pd.Series([row["sentence"] for row in rows], index=frame.index, dtype=object)
+    return frame
 
 
 def exchangeability(plan: Plan, between: Any, exposure: ExposureResult) -> dict[str, Any]:
@@ -122,27 +126,52 @@ def exchangeability(plan: Plan, between: Any, exposure: ExposureResult) -> dict[
             "p_above": float(fit.tau_probability_above(threshold)),
         },
         "table": fit.table,
-        "prior": f"tau ~ {tau}, mu ~ {mu}, log exposure relative to the reference histology",
+        "prior": say(
+            "exchangeability_prior",
+            "tau ~ {tau}, mu ~ {mu}, log exposure relative to the reference histology",
+            tau=f"{tau}",
+            mu=f"{mu}",
+        ),
     }
 
 
 def global_statement(
     plan: Plan, pk: PkResult, endpoints: tuple[EndpointResult, ...], exchangeable: Mapping[str, Any]
-) -> str:
+) -> Statement:
     """Say in one sentence each what the global tests and P(τ > τ₀) say about heterogeneity."""
     test, tau = pk.likelihood_ratio, exchangeable["tau"]
-    tested = ", ".join(plan.model.tested)
-    found = "differs" if test["p_value"] < 0.05 else "was not shown to differ"
-    ratio = f"likelihood ratio {test['statistic']:.1f} on {test['df']} df, {_p(test['p_value'])}"
     parts = [
-        f"{tested} {found} between histologies ({ratio}); the between-histology SD of log "
-        f"{plan.exposure.metric} is {tau['mean']:.2f}, P(SD > {tau['threshold']:.2f}) = {tau['p_above']:.2f}."
+        say(
+            "exposure_differs" if test["p_value"] < 0.05 else "exposure_not_shown",
+            "{tested} differs between histologies (likelihood ratio {statistic} on {df} df, {p});"
+            if test["p_value"] < 0.05
+            else "{tested} was not shown to differ between histologies (likelihood ratio {statistic} on {df} df, {p});",
+            tested=joined(plan.model.tested, ", "),
+            statistic=f"{test['statistic']:.1f}",
+            df=f"{test['df']}",
+            p=_p(test["p_value"]),
+        ),
+        say(
+            "heterogeneity",
+            "the between-histology SD of log {metric} is {sd}, P(SD > {threshold}) = {p}.",
+            metric=plan.exposure.metric,
+            sd=f"{tau['mean']:.2f}",
+            threshold=f"{tau['threshold']:.2f}",
+            p=f"{tau['p_above']:.2f}",
+        ),
     ]
     for endpoint in endpoints:
         slope, level = endpoint.interaction, endpoint.intercepts
-        differ = f"slopes {_p(slope['p_bootstrap'])}, level at equal exposure {_p(level['p_bootstrap'])}"
-        parts.append(f"{endpoint.label}, tests of a difference between histologies: {differ}.")
-    return " ".join(parts)
+        parts.append(
+            say(
+                "response_differs",
+                "{label}, tests of a difference between histologies: slopes {slopes}, level at equal exposure {level}.",
+                label=endpoint.label,
+                slopes=_p(slope["p_bootstrap"]),
+                level=_p(level["p_bootstrap"]),
+            )
+        )
+    return joined(parts)
 
 
 def _p(value: float) -> str:
