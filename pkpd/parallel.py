@@ -334,11 +334,21 @@ class Progress:
         text = f"{self._done}/{self._total}" if self._total else str(self._done)
         if self._failed:
             text += f", {self._failed} failed"
-        now = time.monotonic()
-        if self._total and self._done > self._first:
-            left = (now - self._start) / (self._done - self._first) * (self._total - self._done)
-            text += f", {left:.0f} s left"
-        self.say(text, last=self._done == self._total)
+        self.say(text + self._left(), last=self._done == self._total)
+
+    def reach(self, done: int, text: str) -> None:
+        """Show a state in which ``done`` have ended; the first call says how many were there at the start."""
+        if self._done == 0:
+            self._first, self._start = done, time.monotonic()
+        self._done = done
+        self.say(text + self._left())
+
+    def _left(self) -> str:
+        """Time that the rest will take at the speed so far."""
+        if not self._total or self._done <= self._first:
+            return ""
+        each = (time.monotonic() - self._start) / (self._done - self._first)
+        return f", {each * (self._total - self._done):.0f} s left"
 
     def say(self, text: str, *, last: bool = False) -> None:
         """Show a state, at most ten times a second."""

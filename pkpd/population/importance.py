@@ -12,6 +12,7 @@ from pkpd.errors import FitError, InputError
 from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
 from pkpd.language.solver import Solver
+from pkpd.population.checkpoint import Checkpoint
 from pkpd.population.complete_data import complete_data
 from pkpd.population.observed import observed
 from pkpd.population.pareto import pareto_k
@@ -187,6 +188,7 @@ def fit_importance(
     *,
     centres: np.ndarray,
     covers: np.ndarray,
+    checkpoint: Checkpoint | None = None,
 ) -> Sampled:
     """Estimate by Monte-Carlo EM.
 
@@ -201,6 +203,13 @@ def fit_importance(
         Called with (iteration, ofv).
     centres (N, E), covers (N, E, E)
         Where the posteriors are at the start, about.
+    checkpoint : Checkpoint, optional
+        From where the iterations go on, and where their state is kept.
+
+    Returns
+    -------
+    Sampled
+        Also after Ctrl-C, once there has been an iteration.
 
     Raises
     ------
@@ -211,21 +220,28 @@ def fit_importance(
 
     complete = complete_data(problem, scales, start, "IMP")
     records = observed(problem, method.blq)
-    theta, omega, sigma = start.theta.copy(), start.omega.copy(), start.sigma.copy()
-    n, ne, columns = problem.n_subjects, problem.n_eta, len(complete.moving) + len(sigma)
+    checkpoint = checkpoint or Checkpoint()
+    n, ne, columns = problem.n_subjects, problem.n_eta, len(complete.moving) + len(start.sigma)
     g_rows, h_rows = np.zeros((n, columns)), np.zeros((n, columns, columns))
     none, no_curves = (np.zeros((n, 0)), np.zeros((n, 0, 0))), np.zeros((n, 0, 0))
-    history: list[np.ndarray] = []
-    cause, converged = f"no convergence within {method.max_iterations} iterations", False
-    for k in range(method.max_iterations):
-        values = Values(theta.copy(), omega.copy(), sigma.copy())
+    state = checkpoint.load() or {
+        "theta": start.theta,
+        "omega": start.omega,
+        "sigma": start.sigma,
+        "centres": np.ascontiguousarray(centres),
+        "covers": np.ascontiguousarray(covers),
+        "history": np.zeros((0, len(scales.names))),
+    }
+
+    def step(k: int) -> tuple[dict[str, np.ndarray], float]:
+        theta, omega, sigma = (state[name].copy() for name in ("theta", "omega", "sigma"))
         weighted = weighted_draws(
-            problem, records, values, centres, covers, method.samples, seed, replicate=k + 1, pilot=k == 0
-        )
-        precision = np.linalg.inv(omega)
+            problem, records, Values(state["theta"], state["omega"], state["sigma"]), state["centres"], state["covers"],
+            method.samples, seed, replicate=k + 1, pilot=k == 0,
+        )  # fmt: skip
         weighted_scores(
             seed, weighted.replicate, 0, weighted.log_weights, weighted.centres, weighted.covers, complete.moving,
-            complete.carriers, complete.slopes(theta), theta, precision, sigma,
+            complete.carriers, complete.slopes(theta), theta, np.linalg.inv(omega), sigma,
             *problem.compiled, problem.subject_data, records, g_rows, h_rows, *none, no_curves,
         )  # fmt: skip
         before = complete.means(theta, ne)
@@ -234,22 +250,46 @@ def fit_importance(
         )
         centres, covers = moved(weighted)
         centres = np.ascontiguousarray(centres + before - complete.means(theta, ne))
-        history.append(scales.natural(Values(theta, omega, sigma)))
-        if not np.all(np.isfinite(history[-1])):
+        row = scales.natural(Values(theta, omega, sigma))
+        if not np.all(np.isfinite(row)):
             raise FitError(
                 "E_FIT_DIVERGED", f"iteration {k} left the range of numbers.", "Start elsewhere, or use SAEM."
             )
-        if progress is not None:
-            progress(k + 1, weighted.minus2ll)
-        if _converged(np.array(history)[:, scales.free], method.tolerance, n):
-            converged, cause = True, f"converged after {k + 1} iterations"
-            break
-    mean = np.mean(history[-_WINDOW:], axis=0)
-    values = scales.values(mean)  # an average of positive definite matrices is one
-    shift = complete.means(theta, ne) - complete.means(values.theta, ne)
+        history = np.vstack([state["history"], row])
+        after = {"theta": theta, "omega": omega, "sigma": sigma, "centres": centres, "covers": covers}
+        return {**after, "history": history}, weighted.minus2ll
+
+    converged = interrupted = False
+    try:
+        while (
+            not (converged := _converged(state["history"][:, scales.free], method.tolerance, n))
+            and len(state["history"]) < method.max_iterations
+        ):
+            state, minus2ll = step(len(state["history"]))
+            checkpoint.save(state)
+            if progress is not None:
+                progress(len(state["history"]), minus2ll)
+        checkpoint.save(state, now=True)
+    except KeyboardInterrupt:
+        if not len(state["history"]):
+            raise
+        checkpoint.save(state, now=True)
+        interrupted = True
+    history = state["history"]
+    values = scales.values(
+        np.mean(history[-_WINDOW:], axis=0)
+    )  # an average of positive definite matrices is one
+    shift = complete.means(state["theta"], ne) - complete.means(values.theta, ne)
+    if interrupted:
+        cause = f"interrupted after {len(history)} iterations"
+    elif converged:
+        cause = f"converged after {len(history)} iterations"
+    else:
+        cause = f"no convergence within {method.max_iterations} iterations"
     return Sampled(
-        values, complete, np.ascontiguousarray(centres + shift), covers, converged, cause, np.array(history)
-    )
+        values, complete, np.ascontiguousarray(state["centres"] + shift), state["covers"], converged and not interrupted,
+        cause, history, interrupted,
+    )  # fmt: skip
 
 
 def _converged(history: np.ndarray, tolerance: float, subjects: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,12 +13,14 @@ from pkpd.errors import FitError, InputError
 from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
 from pkpd.language.solver import Solver
+from pkpd.population.checkpoint import Checkpoint
 from pkpd.population.complete_data import CompleteData, complete_data
 from pkpd.population.observed import BLQ, observed
 
 __all__ = ["SAEM", "Sampled", "check_sampling", "fit_saem", "not_finite"]
 
-_CHUNK = 50  # iterations between two calls of the progress function
+_CHUNK = 50  # iterations at most between two calls of the progress function
+_SECONDS = 0.5  # that they should take at most: a kernel does not see Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ class Sampled:
     cause : str
     history : (K, parameters) array
         Natural parameters after each iteration.
+    interrupted : bool
+        Whether Ctrl-C ended it.
     """
 
     values: Values
@@ -128,6 +133,7 @@ class Sampled:
     converged: bool
     cause: str
     history: np.ndarray
+    interrupted: bool = False
 
 
 def fit_saem(
@@ -137,6 +143,7 @@ def fit_saem(
     start: Values,
     seed: int,
     progress: Callable[[int, float], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Sampled:
     """Estimate by SAEM.
 
@@ -151,6 +158,13 @@ def fit_saem(
         The same seed gives the same bits, at any number of threads.
     progress : callable, optional
         Called with (iteration, -2 log-likelihood of the records given the current draws).
+    checkpoint : Checkpoint, optional
+        From where the iterations go on, and where their state is kept.
+
+    Returns
+    -------
+    Sampled
+        Also after Ctrl-C, once there has been an iteration.
 
     Raises
     ------
@@ -159,6 +173,7 @@ def fit_saem(
     """
     from pkpd.kernels.saem import run_saem
 
+    checkpoint = checkpoint or Checkpoint()
     complete = complete_data(problem, scales, start, "SAEM")
     records = observed(problem, method.blq)
     explore, average = method.iterations
@@ -167,35 +182,79 @@ def fit_saem(
     gains[explore:] = 1.0 / np.arange(1.0, average + 1)
     annealing = np.zeros(count)
     annealing[: explore // 2] = method.annealing
-    n, ne, chains = problem.n_subjects, problem.n_eta, method.chains
-    theta, omega, sigma = start.theta.copy(), start.omega.copy(), start.sigma.copy()
-    spread = np.sqrt(np.diag(omega))
-    mu = complete.means(theta, ne)
-    phi = np.repeat(mu[:, None, :], chains, axis=1)
-    minus2ll, f_now = np.full((n, chains), math.inf), np.zeros((chains, len(problem.records.time)))
-    widths = np.hstack([np.tile(0.5 * spread, (n, 1)), np.ones((n, 1))])
-    centres, covers = np.zeros((n, ne)), np.zeros((n, ne, ne))
-    columns = len(complete.moving) + len(sigma)
-    moments = np.zeros((n, ne)), np.zeros((ne, ne)), np.zeros((columns, columns))
-    history, status = np.zeros((count, len(scales.names))), np.zeros(n, dtype=np.int64)
+    state = checkpoint.load() or _begun(problem, scales, method, start, complete)
+    theta, history, minus2ll, status = (state[k] for k in ("theta", "history", "minus2ll", "status"))
     omega_index = np.array(scales.omega_index, dtype=np.int64).reshape(-1, 2)
-    arguments = (problem.compiled, problem.subject_data)
-    for begin in range(0, count, _CHUNK):
-        end = min(begin + _CHUNK, count)
-        run_saem(
-            seed, begin, end, np.array(method.proposals, dtype=np.int64), gains, annealing,
-            phi, minus2ll, f_now, widths, centres, covers, *moments,
-            *complete.maximisation[:4], omega_index, *complete.maximisation[4:], theta, omega, sigma,
-            *arguments[0], arguments[1], records, history, status,
-        )  # fmt: skip
-        if not np.all(np.isfinite(minus2ll)) or not np.all(np.isfinite(history[end - 1])):
-            raise not_finite(problem, ~np.isfinite(minus2ll).all(axis=1), status)
-        if progress is not None:
-            progress(end, float(math.fsum(minus2ll.mean(axis=1))))
-    values = Values(theta, omega, sigma)
-    still, cause = _settled(history, explore, scales)
-    cause = f"{explore} + {average} iterations of {chains} chains; {cause}"
-    return Sampled(values, complete, centres - complete.means(theta, ne), covers, still, cause, history)
+    chunk, interrupted = 1, False
+    try:
+        while (begin := _finished(history)) < count:
+            since = time.monotonic()
+            done = min(begin + chunk, begin - begin % _CHUNK + _CHUNK, count)
+            run_saem(
+                seed, begin, done, np.array(method.proposals, dtype=np.int64), gains, annealing,
+                *(state[k] for k in _CHAINS),
+                *complete.maximisation[:4], omega_index, *complete.maximisation[4:], theta, state["omega"], state["sigma"],
+                *problem.compiled, problem.subject_data, records, history, status,
+            )  # fmt: skip
+            # chains that start where there is no likelihood may still find some
+            lost = (done % _CHUNK == 0 or done == count) and not np.all(np.isfinite(minus2ll))
+            if lost or not np.all(np.isfinite(history[done - 1])):
+                raise not_finite(problem, ~np.isfinite(minus2ll).all(axis=1), status)
+            checkpoint.save(state, now=done == count)
+            if progress is not None:
+                progress(done, float(math.fsum(minus2ll.mean(axis=1))))
+            # no faster than twofold: one iteration is no measure of the next fifty
+            room = _SECONDS / max(time.monotonic() - since, 1e-9)
+            chunk = max(1, min(_CHUNK, 2 * chunk, int(chunk * room)))
+    except KeyboardInterrupt:
+        if _finished(history) == 0:
+            raise
+        checkpoint.save(state, now=True)
+        interrupted = True
+    values = Values(theta, state["omega"], state["sigma"])
+    centres = state["centres"] - complete.means(theta, problem.n_eta)
+    if interrupted:
+        history = history[: _finished(history)]
+        still, cause = False, f"interrupted after {len(history)} of {count} iterations"
+    else:
+        still, settled = _settled(history, explore, scales)
+        cause = f"{explore} + {average} iterations of {method.chains} chains; {settled}"
+    return Sampled(values, complete, centres, state["covers"], still, cause, history, interrupted)
+
+
+# what the iterations hand on beside the parameters, in the order of the kernel
+_CHAINS = ("phi", "minus2ll", "f_now", "widths", "centres", "covers", "first", "second", "curvature")
+
+
+def _begun(
+    problem: Problem, scales: Scales, method: SAEM, start: Values, complete: CompleteData
+) -> dict[str, np.ndarray]:
+    """State before the first iteration; rows of ``history`` are NaN until their iteration has ended."""
+    n, ne, chains = problem.n_subjects, problem.n_eta, method.chains
+    spread = np.sqrt(np.diag(start.omega))
+    columns = len(complete.moving) + len(start.sigma)
+    return {
+        "theta": start.theta.copy(),
+        "omega": start.omega.copy(),
+        "sigma": start.sigma.copy(),
+        "phi": np.repeat(complete.means(start.theta, ne)[:, None, :], chains, axis=1),
+        "minus2ll": np.full((n, chains), math.inf),
+        "f_now": np.zeros((chains, len(problem.records.time))),
+        "widths": np.hstack([np.tile(0.5 * spread, (n, 1)), np.ones((n, 1))]),
+        "centres": np.zeros((n, ne)),
+        "covers": np.zeros((n, ne, ne)),
+        "first": np.zeros((n, ne)),
+        "second": np.zeros((ne, ne)),
+        "curvature": np.zeros((columns, columns)),
+        "history": np.full((sum(method.iterations), len(scales.names)), math.nan),
+        "status": np.zeros(n, dtype=np.int64),
+    }
+
+
+def _finished(history: np.ndarray) -> int:
+    """Number of iterations that have ended."""
+    open_rows = np.isnan(history).all(axis=1)
+    return int(np.argmax(open_rows)) if open_rows.any() else len(history)
 
 
 def not_finite(problem: Problem, bad: np.ndarray, status: np.ndarray) -> FitError:

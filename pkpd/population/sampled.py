@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
+from pkpd.population.checkpoint import Checkpoint
 from pkpd.population.covariance import CovarianceStep, covariance_step
 from pkpd.population.importance import IMP, Weighted, fit_importance, unreliable, weighted_draws
 from pkpd.population.information import louis
@@ -38,6 +40,8 @@ class SampledFit:
     notes : tuple of str
     means, sds : DataFrame
         Posterior means and standard deviations of the random effects by ID.
+    interrupted : bool
+        Whether Ctrl-C ended it: parameters are the last ones, the likelihood is by linearisation, and there is no covariance.
     """
 
     method: SAEM | IMP
@@ -48,6 +52,7 @@ class SampledFit:
     notes: tuple[str, ...]
     means: pd.DataFrame
     sds: pd.DataFrame
+    interrupted: bool = False
 
 
 def sampled_fit(
@@ -57,8 +62,9 @@ def sampled_fit(
     start: Values,
     seed: int,
     progress: Callable[[int, float], None] | None,
+    checkpoint: Checkpoint,
 ) -> SampledFit:
-    """Estimate by SAEM or IMP and work out what is reported.
+    """Estimate by SAEM or IMP and work out what is reported; Ctrl-C gives what there is so far.
 
     Raises
     ------
@@ -69,17 +75,39 @@ def sampled_fit(
     """
     objective = Objective(problem, scales, mode_method(problem, method.blq))
     if isinstance(method, SAEM):
-        ended = fit_saem(problem, scales, method, start, seed, progress)
+        ended = fit_saem(problem, scales, method, start, seed, progress, checkpoint)
         samples = method.samples
     else:
         first = objective.at(start, gradient=False)
         if not np.all(np.isfinite(first.individual)):
             raise objective.explain(first)
         ended = fit_importance(
-            problem, scales, method, start, seed, progress, centres=first.etas, covers=np.linalg.inv(first.precision)
+            problem, scales, method, start, seed, progress, centres=first.etas, covers=np.linalg.inv(first.precision),
+            checkpoint=checkpoint,
         )  # fmt: skip
         samples = 10 * method.samples
-    values = ended.values
+    if ended.interrupted:
+        return _stopped(method, objective, ended)
+    try:
+        return _reported(method, objective, ended, samples, seed)
+    except KeyboardInterrupt:
+        cause = f"{ended.cause}; interrupted before the covariance step"
+        return _stopped(method, objective, replace(ended, cause=cause, converged=False))
+
+
+def _stopped(method: SAEM | IMP, objective: Objective, ended: Sampled) -> SampledFit:
+    """Report what an interrupted run has."""
+    point = objective.at(ended.values, ended.centres, gradient=False)
+    step = CovarianceStep(None, "not reached: interrupted", math.nan, ())
+    variances = np.einsum("iaa->ia", ended.covers)
+    return _table(method, objective, ended, point, step, (), ended.centres, variances, interrupted=True)
+
+
+def _reported(
+    method: SAEM | IMP, objective: Objective, ended: Sampled, samples: int, seed: int
+) -> SampledFit:
+    """Likelihood by importance sampling, covariance and modes at the estimates."""
+    problem, values = objective.problem, ended.values
     weighted = weighted_draws(problem, objective.observed, values, ended.centres, ended.covers, samples, seed)
     mode = objective.at(values, weighted.means, gradient=False)
     step = _covariance(method, objective, ended, weighted, mode, seed)
@@ -92,6 +120,23 @@ def sampled_fit(
         notes.append(f"W_MODE: no conditional mode was found for ID {who}; their posterior mean stands in.")
     etas = np.where((mode.status == 0)[:, None], mode.etas, weighted.means)
     point = Point(values, etas, individual, None, None, mode.precision, mode.status)
+    variances = np.einsum("iaa->ia", weighted.covariances)
+    return _table(method, objective, ended, point, step, tuple(notes), weighted.means, variances)
+
+
+def _table(
+    method: SAEM | IMP,
+    objective: Objective,
+    ended: Sampled,
+    point: Point,
+    step: CovarianceStep,
+    notes: tuple[str, ...],
+    means: np.ndarray,
+    variances: np.ndarray,
+    *,
+    interrupted: bool = False,
+) -> SampledFit:
+    problem, scales = objective.problem, objective.scales
     ids = pd.Index(problem.subjects, name="ID")
     names = [e.name for e in problem.etas]
     iterations = pd.DataFrame(ended.history, columns=scales.names)
@@ -100,7 +145,7 @@ def sampled_fit(
         method=method,
         objective=objective,
         search=Search(
-            scales.free_values(values),
+            scales.free_values(ended.values),
             point,
             ended.converged,
             f"{ended.cause}; {ended.complete.describe(scales)}",
@@ -108,9 +153,10 @@ def sampled_fit(
         ),
         step=step,
         iterations=iterations,
-        notes=tuple(notes),
-        means=pd.DataFrame(weighted.means, index=ids, columns=names),
-        sds=pd.DataFrame(np.sqrt(np.einsum("iaa->ia", weighted.covariances)), index=ids, columns=names),
+        notes=notes,
+        means=pd.DataFrame(means, index=ids, columns=names),
+        sds=pd.DataFrame(np.sqrt(variances), index=ids, columns=names),
+        interrupted=interrupted,
     )
 
 
