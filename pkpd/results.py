@@ -9,11 +9,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from pkpd.appearance import as_frame, as_html, as_text
 from pkpd.errors import InputError
 from pkpd.statements import Statement
 
@@ -23,12 +26,73 @@ TABLE_COLUMNS = ("estimate", "se", "rse_percent", "lower", "upper", "unit", "sca
 
 T = TypeVar("T")
 _RESULTS: dict[str, type] = {}
+# where results are declared, those that load quickly first
+_PACKAGES = (
+    *(
+        "distributions",
+        "study",
+        "data",
+        "histology",
+        "response",
+        "noncompartmental",
+        "simulation",
+        "language",
+    ),
+    *("population", "exposure", "study.scenarios", "study.characteristics"),
+)
 
 
 def result(cls: type[T]) -> type[T]:
-    """Register a frozen dataclass for the JSON round trip (class decorator)."""
+    """Register a frozen dataclass for the JSON round trip, and give it what every result has (class decorator).
+
+    That is ``to_json()``, ``from_json(text)``, ``to_frame()``, ``_repr_html_()`` and, where it holds tables, a readable
+    ``repr``, unless the class has its own. A class with parts that are made from the others leaves them out of
+    ``_stored(self)``, a mapping, and makes them again in the class method ``_restored(fields)``.
+    """
+    known = _RESULTS.setdefault(cls.__name__, cls)
+    assert known.__module__ == cls.__module__, f"two results are called {cls.__name__}"
     _RESULTS[cls.__name__] = cls
+    for name, function in _OFFERED.items():
+        if name not in vars(cls):
+            setattr(cls, name, function)
+    if hasattr(cls.__repr__, "__wrapped__") and any("pd." in str(t) for t in _types(cls)):
+        cls.__repr__ = as_text  # type: ignore[method-assign]
     return cls
+
+
+def _types(cls: type) -> list[Any]:
+    return [f.type for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+
+
+def _own_json(self: Any, *, indent: int | None = 1) -> str:
+    """All that the result holds, as JSON text; ``from_json`` of its class restores an equal value."""
+    return to_json(self, indent=indent)
+
+
+def _own_from_json(cls: type[T], text: str) -> T:
+    """Restore a result that ``to_json`` wrote.
+
+    Raises
+    ------
+    InputError
+        ``E_JSON`` if the text is not JSON, ``E_JSON_CLASS`` if it holds another class.
+    """
+    value = from_json(text)
+    if not isinstance(value, cls):
+        raise InputError(
+            "E_JSON_CLASS",
+            f"the JSON holds a {type(value).__name__}, not a {cls.__name__}.",
+            f"Give what {cls.__name__}.to_json() wrote.",
+        )
+    return value
+
+
+_OFFERED: dict[str, Any] = {
+    "to_json": _own_json,
+    "from_json": classmethod(_own_from_json),
+    "to_frame": as_frame,
+    "_repr_html_": as_html,
+}
 
 
 def estimates_table(
@@ -112,17 +176,24 @@ def _encode(value: Any) -> Any:
     if isinstance(value, pd.DataFrame):
         return {
             "__class__": "DataFrame",
-            "columns": [str(c) for c in value.columns],
+            "columns": _encode(value.columns.tolist()),
+            "heading": value.columns.name,
             "index": _encode(value.index),
-            "values": [_encode(value[c]) for c in value.columns],
+            "dtypes": [_dtype(d) for d in value.dtypes],
+            "values": [[_encode(_missing(v)) for v in value.iloc[:, i]] for i in range(value.shape[1])],
         }
     if isinstance(value, pd.Series):
         return {
             "__class__": "Series",
             "name": value.name,
-            "dtype": "Statement" if _holds_statements(value) else _dtype(value.dtype),
+            "dtype": _dtype(value.dtype),
             "index": _encode(value.index),
             "values": [_encode(_missing(v)) for v in value.tolist()],
+        }
+    if isinstance(value, pd.MultiIndex):
+        return {
+            "__class__": "MultiIndex",
+            "levels": [_encode(value.get_level_values(i)) for i in range(value.nlevels)],
         }
     if isinstance(value, pd.Index):
         return {
@@ -135,22 +206,23 @@ def _encode(value: Any) -> Any:
         return {"__class__": "tuple", "values": [_encode(v) for v in value]}
     if isinstance(value, list):
         return [_encode(v) for v in value]
-    if isinstance(value, dict):
-        return {str(k): _encode(v) for k, v in value.items()}
-    if dataclasses.is_dataclass(value) and type(value).__name__ in _RESULTS:
-        fields = {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"__class__": type(value).__name__, **fields}
+    if isinstance(value, Mapping):
+        if all(isinstance(k, str) for k in value):
+            return {k: _encode(v) for k, v in value.items()}
+        pairs = [[_encode(k), _encode(v)] for k, v in value.items()]
+        return {"__class__": "mapping", "pairs": pairs}
+    if _RESULTS.get(type(value).__name__) is type(value):
+        stored = getattr(value, "_stored", None)
+        names = [f.name for f in dataclasses.fields(_RESULTS[type(value).__name__])]
+        fields = stored() if stored else {name: getattr(value, name) for name in names}
+        return {"__class__": type(value).__name__, **{k: _encode(v) for k, v in fields.items()}}
     raise TypeError(
         f"{type(value).__name__} is not registered for JSON; decorate it with pkpd.results.result"
     )
 
 
 def _dtype(dtype: Any) -> str:
-    return "object" if str(dtype) in ("str", "string", "category") else str(dtype)
-
-
-def _holds_statements(column: pd.Series) -> bool:
-    return column.dtype == object and any(isinstance(v, Statement) for v in column)
+    return "text" if str(dtype) in ("str", "string", "category") else str(dtype)
 
 
 def _missing(value: Any) -> Any:
@@ -182,24 +254,48 @@ def _decode(value: Any) -> Any:
         return pd.Series(
             data, index=_decode(value["index"]), name=value["name"], dtype=_restored(value["dtype"])
         )
+    if kind == "MultiIndex":
+        return pd.MultiIndex.from_arrays([_decode(v) for v in value["levels"]])
+    if kind == "mapping":
+        return {_decode(k): _decode(v) for k, v in value["pairs"]}
     if kind == "DataFrame":
-        columns = {c: _decode(v) for c, v in zip(value["columns"], value["values"], strict=True)}
-        return pd.DataFrame(columns, index=_decode(value["index"]))
+        index, columns = _decode(value["index"]), pd.Index(_decode(value["columns"]), name=value["heading"])
+        if not len(columns):
+            return pd.DataFrame(index=index)
+        parts = [
+            pd.Series([_decode(v) for v in values], index=index, dtype=_restored(dtype))
+            for values, dtype in zip(value["values"], value["dtypes"], strict=True)
+        ]
+        return pd.concat(parts, axis=1).set_axis(columns, axis=1)
+    _learn(kind)
     if kind not in _RESULTS:
         raise InputError(
             "E_JSON_CLASS",
             f"the JSON holds a {kind!r}, which this version of pkpd does not know.",
             "Read it with the version that wrote it, or run the analysis again.",
         )
-    return _RESULTS[kind](**{k: _decode(v) for k, v in value.items() if k != "__class__"})
+    fields = {k: _decode(v) for k, v in value.items() if k != "__class__"}
+    try:
+        return getattr(_RESULTS[kind], "_restored", _RESULTS[kind])(**fields)
+    except TypeError as error:
+        raise InputError(
+            "E_JSON_CLASS",
+            f"the JSON holds a {kind!r} with other fields than this version of pkpd gives it ({error}).",
+            "Read it with the version that wrote it, or run the analysis again.",
+        ) from error
+
+
+def _learn(kind: str) -> None:
+    """Load the packages until one of them has registered the class."""
+    for package in _PACKAGES:
+        if kind in _RESULTS:
+            return
+        import_module(f"pkpd.{package}")
 
 
 def _restored(dtype: str) -> Any:
-    # text columns come back as pandas' own default for text, whatever its version calls it, which would forget
-    # what a statement was made of
-    if dtype == "Statement":
-        return object
-    return pd.Series(["a"]).dtype if dtype == "object" else dtype
+    # text columns come back as pandas' own default for text, whatever its version calls it
+    return pd.Series(["a"]).dtype if dtype == "text" else dtype
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:

@@ -6,11 +6,14 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
+import pandas as pd
 import sympy
 
 from pkpd.errors import ModelError
+from pkpd.results import result
 
 __all__ = [
     "Compartment", "Covariate", "Effect", "Eta", "Factor", "Iov", "Model", "Observation", "OmegaBlock", "Parameter", "Sigma",
@@ -165,6 +168,7 @@ class Observation:
     last: Any = None
 
 
+@result
 @dataclass(frozen=True)
 class Model:
     """A population model as a value: nothing in it changes, edits return a new one.
@@ -380,6 +384,27 @@ class Model:
         from pkpd.language.nlmixr2 import nlmixr2_text
 
         return nlmixr2_text(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the thetas: initial value, bounds, unit, whether fixed; index parameter."""
+        table = pd.DataFrame([{k: v for k, v in vars(t).items() if k != "symbol"} for t in self.thetas])
+        return table.set_index("name").rename_axis(index="parameter")
+
+    def _repr_html_(self) -> str:
+        """Name, docstring and equations, which a notebook typesets."""
+        lines = "".join(f"$${line}$$" for line in self.equations())
+        return f"<p><b>{escape(self.name)}</b>: {escape(self.doc)}</p>{lines}"
+
+    def _stored(self) -> dict[str, Any]:
+        from pkpd.language.stored import model_fields
+
+        return model_fields(self)
+
+    @classmethod
+    def _restored(cls, **fields: Any) -> Model:
+        from pkpd.language.stored import restored_model
+
+        return restored_model(**fields)
 
     def fingerprint(self) -> str:
         """SHA-256 of everything that the model says (not of its docstring)."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pkpd.errors import InputError
+from pkpd.results import result
 
 __all__ = ["Solver"]
 
 
+@result
 @dataclass(frozen=True)
 class Solver:
     """How the model's differential equations are solved.

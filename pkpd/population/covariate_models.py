@@ -14,10 +14,12 @@ from pkpd.errors import InputError
 from pkpd.language import Model
 from pkpd.language.columns import label_column, number_column
 from pkpd.language.declarations import Covariate, Theta
+from pkpd.results import result
 
 __all__ = ["Relation", "candidate_relations", "shared_estimates", "with_relation"]
 
 
+@result
 @dataclass(frozen=True)
 class Relation:
     """One candidate.

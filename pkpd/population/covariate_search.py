@@ -25,11 +25,13 @@ from pkpd.population.fit import fit as refit
 from pkpd.population.methods import require_gradient
 from pkpd.population.resampling import bare
 from pkpd.population.result import PopulationFit
+from pkpd.results import result
 from pkpd.store import Store, fingerprint, open_store, remembered
 
 __all__ = ["Stepwise", "stepwise"]
 
 
+@result
 @dataclass(frozen=True, repr=False)
 class Stepwise:
     """Outcome of :func:`pkpd.stepwise`.

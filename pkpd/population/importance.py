@@ -17,6 +17,7 @@ from pkpd.population.complete_data import complete_data
 from pkpd.population.observed import observed
 from pkpd.population.pareto import pareto_k
 from pkpd.population.saem import Sampled, check_sampling, not_finite
+from pkpd.results import result
 
 __all__ = ["IMP", "Weighted", "fit_importance", "unreliable", "weighted_draws"]
 
@@ -138,6 +139,7 @@ def moved(weighted: Weighted) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(centres), np.ascontiguousarray(covers)
 
 
+@result
 @dataclass(frozen=True)
 class IMP:
     """Monte-Carlo EM whose expectations are taken by importance sampling.

@@ -10,6 +10,7 @@ from pkpd.errors import InputError
 from pkpd.language.binding import Problem
 from pkpd.language.solver import Solver
 from pkpd.population.observed import BLQ
+from pkpd.results import result
 
 __all__ = [
     "AGQ",
@@ -94,6 +95,7 @@ def require_gradient(method: Any, wanted_by: str) -> None:
         )
 
 
+@result
 @dataclass(frozen=True)
 class FO(GradientMethod):
     """First-order approximation about the typical subject; refuses censored records except by M1.
@@ -105,6 +107,7 @@ class FO(GradientMethod):
     """
 
 
+@result
 @dataclass(frozen=True)
 class FOCE(GradientMethod):
     """First-order conditional estimation without interaction: the residual variance is that of the typical subject.
@@ -116,6 +119,7 @@ class FOCE(GradientMethod):
     """
 
 
+@result
 @dataclass(frozen=True)
 class FOCEI(GradientMethod):
     """First-order conditional estimation with interaction, with exact gradients.
@@ -127,6 +131,7 @@ class FOCEI(GradientMethod):
     """
 
 
+@result
 @dataclass(frozen=True)
 class Laplace(GradientMethod):
     """Laplace's approximation with the exact Hessian: for any likelihood, censored and categorical data among them.
@@ -138,6 +143,7 @@ class Laplace(GradientMethod):
     """
 
 
+@result
 @dataclass(frozen=True)
 class AGQ(GradientMethod):
     """Adaptive Gauss-Hermite quadrature about each subject's mode; one node is Laplace's approximation.
@@ -165,6 +171,7 @@ def mode_method(problem: Problem, blq: str) -> FOCEI | Laplace:
     return Laplace(blq=blq) if any(o.likelihood for o in problem.model.observations) else FOCEI(blq=blq)
 
 
+@result
 @dataclass(frozen=True)
 class MAP(GradientMethod):
     """Maximum a posteriori: an approximation to the likelihood with priors on thetas and OMEGA.
@@ -206,6 +213,7 @@ class MAP(GradientMethod):
             raise InputError("E_METHOD", "MAP has no priors.", "Give priors={…}, or use FOCEI().")
 
 
+@result
 @dataclass(frozen=True)
 class NaivePooled(GradientMethod):
     """All records as if of one subject: the model without its random effects, by maximum likelihood.

@@ -16,6 +16,7 @@ from pkpd.language.scales import Scales, Values
 from pkpd.population.methods import AGQ, FOCEI, MAP, GradientMethod
 from pkpd.population.observed import log_jacobian, measured_count, observed
 from pkpd.population.priors import Priors
+from pkpd.results import result
 
 __all__ = ["Evaluation", "Objective", "Point"]
 
@@ -71,6 +72,7 @@ class Point:
         return total if self.prior_gradient is None else total + self.prior_gradient
 
 
+@result
 @dataclass(frozen=True)
 class Evaluation:
     """The objective at given parameters, as :func:`pkpd.evaluate` returns it.

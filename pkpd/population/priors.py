@@ -12,10 +12,12 @@ import numpy as np
 from pkpd.distributions import Normal
 from pkpd.errors import InputError
 from pkpd.language.scales import Scales, Values
+from pkpd.results import result
 
 __all__ = ["InverseWishart", "LogNormal", "Priors"]
 
 
+@result
 @dataclass(frozen=True)
 class LogNormal:
     """Prior of a positive theta: its logarithm is normal with mean log(median) and standard deviation sd.
@@ -40,6 +42,7 @@ class LogNormal:
                 )
 
 
+@result
 @dataclass(frozen=True)
 class InverseWishart:
     """Prior of a block of OMEGA, as NONMEM's NWPRI has it.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pkpd.data import Dataset
-from pkpd.language import Model, Problem
+from pkpd.language import Model, Problem, bind
+from pkpd.results import result
 
 __all__ = ["PopulationFit"]
 
 
+@result
 @dataclass(frozen=True, repr=False)
 class PopulationFit:
     """Estimates, uncertainty and individual results of :func:`pkpd.fit`.
@@ -95,6 +97,14 @@ class PopulationFit:
     def relative_standard_errors(self) -> pd.Series:
         """Standard error over estimate, as a fraction."""
         return self.parameters["rse_percent"] / 100
+
+    def _stored(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "problem"}
+
+    @classmethod
+    def _restored(cls, **stored: Any) -> PopulationFit:
+        problem = bind(stored["model"], stored["data"], stored["method"].solver)
+        return cls(problem=problem, **stored)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the parameter table."""

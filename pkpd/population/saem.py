@@ -16,6 +16,7 @@ from pkpd.language.solver import Solver
 from pkpd.population.checkpoint import Checkpoint
 from pkpd.population.complete_data import CompleteData, complete_data
 from pkpd.population.observed import BLQ, observed
+from pkpd.results import result
 
 __all__ = ["SAEM", "Sampled", "check_sampling", "fit_saem", "not_finite"]
 
@@ -23,6 +24,7 @@ _CHUNK = 50  # iterations at most between two calls of the progress function
 _SECONDS = 0.5  # that they should take at most: a kernel does not see Ctrl-C
 
 
+@result
 @dataclass(frozen=True)
 class SAEM:
     """Stochastic approximation EM.

@@ -14,6 +14,7 @@ from pkpd.data import read_dataset
 from pkpd.errors import InputError
 from pkpd.response.columns import column_of, exposures_of, histologies_of, label_of, numbers_of, subjects_of
 from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_parametric_survival
+from pkpd.results import result
 
 if TYPE_CHECKING:  # a plan or an assessment is read without SymPy
     from pkpd.language import Model
@@ -30,6 +31,7 @@ EFFECTS = {
 }
 
 
+@result
 @dataclass(frozen=True)
 class TumourSizeFit:
     """A population fit of tumour size with what follows from it per patient and per histology.

@@ -10,10 +10,12 @@ from numbers import Real
 import numpy as np
 
 from pkpd.errors import InputError
+from pkpd.results import result
 
 __all__ = ["Dose", "Regimen", "dose"]
 
 
+@result
 @dataclass(frozen=True)
 class Dose:
     """One amount given at several times; see :func:`dose` for the fields.
@@ -29,6 +31,7 @@ class Dose:
     interval: float = 0.0
 
 
+@result
 @dataclass(frozen=True)
 class Regimen:
     """Doses of one subject; regimens add: ``pkpd.dose(400) + pkpd.dose(200, every=24, times=…)``."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pkpd.results import from_json, result, to_json
+from pkpd.results import result
 
 __all__ = ["Assessment", "EndpointResult", "ExposureResult", "PkResult", "SurvivalResult"]
 
@@ -225,12 +225,3 @@ class Assessment:
     survival: tuple[SurvivalResult, ...] = ()
     confounding: dict = field(default_factory=dict)
     sensitivity: dict = field(default_factory=dict)
-
-    def to_json(self) -> str:
-        """All numbers as JSON text; :meth:`from_json` restores an equal value."""
-        return to_json(self, indent=1)
-
-    @staticmethod
-    def from_json(text: str) -> Assessment:
-        """Restore an assessment that :meth:`to_json` wrote."""
-        return from_json(text)

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from pkpd.errors import InputError
+from pkpd.results import to_json
 from pkpd.study.assessment import Assessment
 
 __all__ = ["prepare_folder", "write_tables"]
@@ -46,7 +47,7 @@ def write_tables(assessment: Assessment, folder: Path) -> list[Path]:
         The files written.
     """
     texts = {
-        "assessment.json": assessment.to_json(),
+        "assessment.json": to_json(assessment, indent=1),
         "verdicts.csv": assessment.verdicts.to_csv(index=False),
         "parameters.csv": assessment.pk.parameters.to_csv(),
     }
