@@ -2,6 +2,7 @@
 
 numba asks a function for the result of its compilation, and the linker for two addresses, whenever it is an argument: about 0.05
 ms per function and call, more than a small problem needs to be evaluated. Here the function and its library remember the answers.
+These are parts of numba that another version may name otherwise: where one is missing, everything works and is only slower.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ def quick(function: Any) -> Any:
     """Let ``function``, compiled with one explicit signature, remember its address; returns it."""
     if len(function.signatures) == 1 and "get_compile_result" not in vars(function):
         result = function.overloads[function.signatures[0]]
-        result.library.get_pointer_to_function = cache(result.library.get_pointer_to_function)
-        # there is one signature, and a caller's types have been checked against it by now
-        function.get_compile_result = lambda _signature: result
+        asks = getattr(result.library, "get_pointer_to_function", None)
+        if asks is not None and hasattr(function, "get_compile_result"):
+            result.library.get_pointer_to_function = cache(asks)
+            # there is one signature, and a caller's types have been checked against it by now
+            function.get_compile_result = lambda _signature: result
     return function

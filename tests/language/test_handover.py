@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 
 import pkpd
 from pkpd.language import bind
@@ -24,3 +25,10 @@ def test_they_still_travel_to_other_processes():
     problem = bind(pkpd.load_model("theophylline"), pkpd.load_dataset("theophylline"))
     output = problem.compiled[5]
     assert pickle.loads(pickle.dumps(output)) is not None
+
+
+def test_another_numba_is_only_slower():
+    result = SimpleNamespace(library=SimpleNamespace())
+    function = SimpleNamespace(signatures=["f"], overloads={"f": result})
+    assert quick(function) is function
+    assert not vars(result.library) and set(vars(function)) == {"signatures", "overloads"}
