@@ -11,9 +11,12 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from pkpd.commands import assessing
+from pkpd.commands.answers import OK
+
 __all__ = ["main"]
 
-OK, FAILED, BAD_INPUT, REGRESSION, INTERRUPTED = 0, 1, 2, 3, 130
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def _count(n: int, what: str) -> str:
@@ -43,8 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = options.run(options)
             sys.stdout.flush()
             return code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        if not getattr(stop, "said", False):
+            print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of our output has left (`pkpd models | head`); Python would complain once more at exit
@@ -85,37 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pkpd {_version()}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
-    assess = verbs.add_parser("assess", help="run an analysis plan: a verdict per histology and a report")
-    assess.add_argument("plan", metavar="PLAN", help="the plan, a TOML file")
-    assess.add_argument(
-        "--output", metavar="DIR", required=True, help="folder for the report, the tables and all numbers"
-    )
-    assess.add_argument(
-        "--threads", metavar="N", type=_threads, help="threads to use (the numbers do not depend on it)"
-    )
-    assess.add_argument("--language", choices=["en"], default="en", help="language of the report")
-    assess.set_defaults(run=_assess)
+    assessing.register(verbs)
 
     check = verbs.add_parser("check", help="check a data set, or a plan (.toml), and list what is wrong")
     check.add_argument("file", metavar="FILE", help="CSV in NONMEM convention, or an analysis plan")
     check.add_argument("--json", action="store_true", help="findings as JSON")
     check.set_defaults(run=_check)
-
-    qualify = verbs.add_parser(
-        "qualify", help="make reference fits and verdicts again and compare (exit code 3 if a number moved)"
-    )
-    qualify.add_argument(
-        "folder",
-        metavar="DIR",
-        nargs="?",
-        help="folder with qualify.toml; without it, the installation is qualified",
-    )
-    qualify.add_argument(
-        "--record", action="store_true", help="write what comes out as the references of DIR"
-    )
-    qualify.add_argument("--output", metavar="DIR", help="folder for the page, the JUnit XML and the JSON")
-    qualify.add_argument("--json", action="store_true", help="the comparison as JSON")
-    qualify.set_defaults(run=_qualify)
 
     for name, run, what in (
         ("models", _models, "list the shipped models"),
@@ -133,37 +112,6 @@ def _version() -> str:
         return importlib.metadata.version("pkpd")
     except importlib.metadata.PackageNotFoundError:
         return "(not installed)"
-
-
-def _threads(value: str) -> int:
-    number = int(value) if value.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{value!r}: a whole number from 1 upwards")
-    return number
-
-
-def _assess(options: argparse.Namespace) -> int:
-    if options.threads is not None:
-        # read by numba when it is first imported, which no module above has done
-        os.environ["NUMBA_NUM_THREADS"] = str(options.threads)
-    from pkpd.study.console import ProgressLine, verdict_table
-    from pkpd.study.files import prepare_folder, write_tables
-    from pkpd.study.plan import read_plan
-
-    plan = read_plan(options.plan)
-    folder = prepare_folder(options.output)
-    report = folder / "report.html"
-    with ProgressLine(sys.stderr) as progress:
-        from pkpd.report import write_report
-        from pkpd.study.analysis import assess
-
-        assessment = assess(plan, progress=progress)
-        progress("writing the report", "")
-        write_tables(assessment, folder)
-        write_report(assessment, report, language=options.language)
-    print(verdict_table(assessment))
-    print(f"\nReport: {report}")
-    return OK
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -188,34 +136,6 @@ def _check(options: argparse.Namespace) -> int:
         errors = sum(f.is_error for f in findings)
         print(f"{options.file}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
     return BAD_INPUT if any(f.is_error for f in findings) else OK
-
-
-def _qualify(options: argparse.Namespace) -> int:
-    from pkpd.results import to_json
-    from pkpd.study.console import ProgressLine
-    from pkpd.study.files import prepare_folder
-    from pkpd.study.qualification import qualify, record
-
-    with ProgressLine(sys.stderr) as progress:
-        if options.record:
-            from pkpd.errors import InputError
-
-            if options.folder is None:
-                raise InputError(
-                    "E_QUALIFY_FOLDER",
-                    "the references of an installation are not recorded.",
-                    "Give the folder of your own checks.",
-                )
-            print(f"recorded {record(options.folder, progress=progress)}")
-            return OK
-        folder = prepare_folder(options.output) if options.output else None
-        found = qualify(options.folder, progress=progress)
-    if folder is not None:
-        from pkpd.report.qualification_page import write_qualification
-
-        write_qualification(found, folder)
-    print(to_json(found, indent=1) if options.json else found)
-    return OK if found.passed else REGRESSION
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from pkpd.appearance import as_frame, as_html, as_text
 from pkpd.errors import InputError
 from pkpd.statements import Statement
 
-__all__ = ["TABLE_COLUMNS", "estimates_table", "from_json", "result", "to_json"]
+__all__ = ["TABLE_COLUMNS", "estimates_table", "from_json", "restored", "result", "to_json"]
 
 TABLE_COLUMNS = ("estimate", "se", "rse_percent", "lower", "upper", "unit", "scale", "fixed")
 
@@ -69,8 +69,8 @@ def _own_json(self: Any, *, indent: int | None = 1) -> str:
     return to_json(self, indent=indent)
 
 
-def _own_from_json(cls: type[T], text: str) -> T:
-    """Restore a result that ``to_json`` wrote.
+def restored(cls: type[T], text: str) -> T:
+    """Restore a result of a class that ``to_json`` wrote: what ``from_json`` of the class does.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _own_from_json(cls: type[T], text: str) -> T:
 
 _OFFERED: dict[str, Any] = {
     "to_json": _own_json,
-    "from_json": classmethod(_own_from_json),
+    "from_json": classmethod(restored),
     "to_frame": as_frame,
     "_repr_html_": as_html,
 }

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import pkpd
@@ -40,7 +41,7 @@ def finished(monkeypatch):
     """The road itself replaced by a finished assessment: what the command does around it is tested."""
     calls = []
 
-    def assess(plan, *, progress=None):
+    def assess(plan, *, progress=None, store=None):
         calls.append(plan)
         progress("reading the data", "")
         return assessment()
@@ -65,18 +66,19 @@ def one_error(capsys, code: str) -> str:
 def test_assess_writes_every_file_and_prints_the_verdicts_and_the_report(plan, finished, tmp_path, capsys):
     out = tmp_path / "new" / "out"
     assert run("assess", str(plan), "--output", str(out)) == 0
-    assert sorted(f.name for f in out.iterdir()) == [
-        "assessment.json",
-        "parameters.csv",
-        "report.html",
-        "verdicts.csv",
-    ]
+    shown = sorted(f.name for f in out.iterdir() if not f.name.startswith("."))
+    assert shown == ["assessment.json", "report.html", "tables"]
     restored = Assessment.from_json((out / "assessment.json").read_text(encoding="utf-8"))
     assert restored.verdicts.equals(assessment().verdicts)
     assert (
-        (out / "verdicts.csv").read_text().splitlines()[0].startswith("histology,n,n_response,verdict,dose")
+        (out / "tables/verdicts.csv")
+        .read_text()
+        .splitlines()[0]
+        .startswith("histology,n,n_response,verdict,dose")
     )
-    assert "CL,5.8" in (out / "parameters.csv").read_text()
+    parquet = pd.read_parquet(out / "tables/verdicts.parquet")
+    assert parquet["verdict"].tolist() == assessment().verdicts["verdict"].tolist()
+    assert "CL,5.8" in (out / "tables/pk.parameters.csv").read_text()
     printed, err = capsys.readouterr()
     assert "adjust dose" in printed
     assert printed.rstrip().endswith(str(out / "report.html"))
@@ -111,14 +113,21 @@ def test_a_full_disk_leaves_no_half_written_file(plan, finished, tmp_path, capsy
         self.touch()
         raise OSError(28, "No space left on device", str(self))
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert run("assess", str(plan), "--output", str(tmp_path / "out")) == 1
-    assert "No space left on device" in one_error(capsys, "E_FILE")
-    assert list((tmp_path / "out").iterdir()) == []
+    err = one_error(capsys, "E_OUTPUT_WRITE")
+    assert "No space left on device" in err
+    left = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+    assert left == []
+    (kept,) = tmp_path.glob("pkpd-assessment-*.json")
+    assert f"All numbers are safe in {kept}" in err
+    assert kept.read_text(encoding="utf-8") == assessment().to_json()
+    assert f"pkpd report {kept}" in err
 
 
 def test_a_failed_fit_exits_with_1(plan, finished, monkeypatch, tmp_path, capsys):
-    def assess(plan, *, progress=None):
+    def assess(plan, *, progress=None, store=None):
         raise FitError("E_FIT", "no subject could be integrated.", "Check the doses.")
 
     monkeypatch.setattr(pkpd.study.analysis, "assess", assess)
@@ -127,7 +136,7 @@ def test_a_failed_fit_exits_with_1(plan, finished, monkeypatch, tmp_path, capsys
 
 
 def test_a_fault_of_the_program_is_one_line_too(plan, finished, monkeypatch, tmp_path, capsys):
-    def assess(plan, *, progress=None):
+    def assess(plan, *, progress=None, store=None):
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr(pkpd.study.analysis, "assess", assess)
@@ -141,7 +150,7 @@ def test_warnings_are_one_line_each(plan, finished, monkeypatch, tmp_path, capsy
 
     from pkpd.errors import PkpdWarning
 
-    def assess(plan, *, progress=None):
+    def assess(plan, *, progress=None, store=None):
         warnings.warn("W_SHRINKAGE_HIGH: 40 %", PkpdWarning, stacklevel=1)
         return assessment()
 
@@ -182,7 +191,7 @@ def test_threads_reach_numba_before_it_is_imported(plan, tmp_path):
 def test_interrupting_says_so_and_exits_with_130(plan, tmp_path):
     code = (
         "import time, sys, pkpd.study.analysis as a\n"
-        "def assess(plan, *, progress=None):\n    print('running', flush=True); time.sleep(60)\n"
+        "def assess(plan, *, progress=None, store=None):\n    print('running', flush=True); time.sleep(60)\n"
         "a.assess = assess\n"
         "from pkpd import cli\n"
         f"sys.exit(cli.main(['assess', {str(plan)!r}, '--output', {str(tmp_path / 'out')!r}]))"
@@ -196,7 +205,8 @@ def test_interrupting_says_so_and_exits_with_130(plan, tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err == "interrupted\n"
+    assert err.startswith("interrupted; the same command goes on")
+    assert err.count("\n") == 1
 
 
 def test_output_into_a_closed_pipe_is_no_error():

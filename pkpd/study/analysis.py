@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pkpd.data import Dataset
+from pkpd.store import Store
 from pkpd.study.assessment import Assessment, ExposureResult
 from pkpd.study.assumptions import assumptions
 from pkpd.study.confounding import confounding, sources_of_exposure
@@ -25,6 +26,7 @@ from pkpd.study.pharmacokinetics import (
 from pkpd.study.plan import Plan, read_plan
 from pkpd.study.responses import endpoint_result, fit_endpoint, histology_test
 from pkpd.study.sensitivity import influence_tables, pooled_response, refit_verdicts, with_findings
+from pkpd.study.stages import fitted, keeping
 from pkpd.study.subjects import counts_per_dose, read_data, subject_table
 from pkpd.study.survival import survival_result
 from pkpd.study.verdicts import (
@@ -40,7 +42,9 @@ __all__ = ["assess"]
 Progress = Callable[[str, str], None]
 
 
-def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Assessment:
+def assess(
+    plan: Plan | str | Path, *, progress: Progress | None = None, store: Store | str | Path | None = None
+) -> Assessment:
     """Run an analysis plan: population PK, exposure, exposure-response, and a verdict per histology.
 
     Parameters
@@ -50,6 +54,9 @@ def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Asse
     progress : callable, optional
         Called with the name of each stage as it begins and an empty text, then with the same name and how far
         it is.
+    store : Store or path, optional
+        Where finished stages are kept, and taken from: after an interruption, or an edit of the plan, a run with the same
+        store does only what is not there, to the same bits.
 
     Returns
     -------
@@ -63,7 +70,11 @@ def assess(plan: Plan | str | Path, *, progress: Progress | None = None) -> Asse
         A fit that could not be carried out.
     """
     plan = plan if isinstance(plan, Plan) else read_plan(plan)
-    say = progress if progress is not None else _silent
+    with keeping(store):
+        return _assessment(plan, progress if progress is not None else _silent)
+
+
+def _assessment(plan: Plan, say: Progress) -> Assessment:
     say("reading the data", "")
     data = read_data(plan)
     subjects = subject_table(plan, data)
@@ -151,7 +162,7 @@ def _fit(plan: Plan, model: Any, data: Dataset, stage: str, say: Progress, **set
 
     say(stage, f"{data.n_subjects} subjects")
     method = getattr(population, plan.model.method)(**settings)
-    return population.fit(model, data, method=method, seed=plan.seed, progress=show)
+    return fitted(model, data, method, seed=plan.seed, progress=show)
 
 
 def _exposure(

@@ -12,6 +12,7 @@ from pkpd.response import LogisticFit, counts, fit_logistic, observed_proportion
 from pkpd.study.assessment import EndpointResult
 from pkpd.study.plan import Plan
 from pkpd.study.sections import EndpointPlan
+from pkpd.study.stages import finished
 
 __all__ = ["endpoint_result", "evaluable", "fit_endpoint", "histology_test"]
 
@@ -62,24 +63,24 @@ def fit_endpoint(
 
 def histology_test(plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan, term: str) -> dict[str, Any]:
     """Likelihood-ratio test of histology × exposure, or of intercepts, with its bootstrap p-value."""
-    test = likelihood_ratio(
-        evaluable(frame, endpoint),
-        response=endpoint.name,
-        exposure=plan.exposure.metric,
-        histology="histology",
-        term=term,
-        p_value="bootstrap",
-        n_bootstrap=plan.bootstrap.n,
-        seed=plan.seed,
-        shape=endpoint.shape,
-    )
-    return {
-        "statistic": test.statistic,
-        "df": test.df,
-        "p_chi2": test.p_chi2,
-        "p_bootstrap": test.p_bootstrap,
-        "n_bootstrap": test.n_bootstrap,
+    known = evaluable(frame, endpoint)[[endpoint.name, plan.exposure.metric, "histology"]]
+    settings: dict[str, Any] = {
+        "response": endpoint.name,
+        "exposure": plan.exposure.metric,
+        "histology": "histology",
+        "term": term,
+        "p_value": "bootstrap",
+        "n_bootstrap": plan.bootstrap.n,
+        "seed": plan.seed,
+        "shape": endpoint.shape,
     }
+
+    def work() -> dict[str, Any]:
+        test = likelihood_ratio(known, **settings)
+        keys = ("statistic", "df", "p_chi2", "p_bootstrap", "n_bootstrap")
+        return {key: getattr(test, key) for key in keys}
+
+    return finished("histology test", work, known, settings)
 
 
 def endpoint_result(

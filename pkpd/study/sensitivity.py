@@ -18,6 +18,7 @@ from pkpd.study.assessment import ExposureResult
 from pkpd.study.exposures import planned_regimen
 from pkpd.study.plan import Plan
 from pkpd.study.responses import evaluable, fit_endpoint
+from pkpd.study.stages import fitted
 from pkpd.study.verdicts import planned_evidence
 
 __all__ = ["influence_tables", "pooled_response", "refit_verdicts", "with_findings"]
@@ -172,7 +173,7 @@ def _ratios_without(
         sigma={s.name: float(at[f"SD({s.name})"]) for s in model.sigmas if not s.fixed},
     )
     method = getattr(population, plan.model.method)(covariance=None)
-    refit = population.fit(start, data.select(ids.tolist()), method=method, seed=plan.seed)
+    refit = fitted(start, data.select(ids.tolist()), method, seed=plan.seed)
     # the ratio needs no covariance of its own here: zeros stand for it, and the standard errors of the whole fit are kept
     zero = pd.DataFrame(0.0, index=refit.covariance_matrix.index, columns=refit.covariance_matrix.columns)
     means = histology_exposure(

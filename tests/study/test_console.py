@@ -59,3 +59,23 @@ def test_progress_says_which_stage_failed():
     except ValueError:
         pass
     assert stream.getvalue().endswith("fitting the model: failed\n")
+
+
+def test_the_time_left_follows_from_the_pace_so_far(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    stream = Terminal()
+    line = ProgressLine(stream, {"fit": 10.0, "refit": 2.0, "leaving out": 8.0, "tests": 20.0})
+    line._ticker.start()
+    line("fit of CL", "")
+    clock[0] += 20  # twice as long as on the machine where the work was measured
+    line("refit", "")
+    assert "about 60 s left" in stream.getvalue().split("\r")[-1]  # (2 + 8 + 20) × 2
+    clock[0] += 0.1  # there already: says nothing about the pace
+    line("leaving out one", "breast")
+    assert "about 56 s left" in stream.getvalue().split("\r")[-1]
+    clock[0] += 6
+    line("leaving out one", "liver")
+    assert "about 50 s left" in stream.getvalue().split("\r")[-1]
+    assert max(len(part) for part in stream.getvalue().replace("\n", "\r").split("\r")) <= 79 + len("\x1b[K")
+    line.__exit__(None)
