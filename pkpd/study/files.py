@@ -112,7 +112,7 @@ def write_tables(assessment: Assessment, folder: Path) -> list[Path]:
         written.append(_written(target / f"{name}.csv", table.to_csv(index=labelled).encode()))
         if find_spec("pyarrow") is not None:
             flat = table.reset_index() if labelled else table
-            for column in flat.select_dtypes("object"):
+            for column in [c for c in flat if flat[c].dtype.kind == "O"]:
                 flat = flat.assign(**{str(column): flat[column].map(str, na_action="ignore")})
             written.append(_written(target / f"{name}.parquet", flat.to_parquet(index=False)))
     return written
