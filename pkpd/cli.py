@@ -9,18 +9,13 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
-from pkpd.commands import assessing
+from pkpd.commands import assessing, planning
 from pkpd.commands.answers import OK
 
 __all__ = ["main"]
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,10 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
     assessing.register(verbs)
 
-    check = verbs.add_parser("check", help="check a data set, or a plan (.toml), and list what is wrong")
-    check.add_argument("file", metavar="FILE", help="CSV in NONMEM convention, or an analysis plan")
-    check.add_argument("--json", action="store_true", help="findings as JSON")
-    check.set_defaults(run=_check)
+    planning.register(verbs)
 
     for name, run, what in (
         ("models", _models, "list the shipped models"),
@@ -112,30 +104,6 @@ def _version() -> str:
         return importlib.metadata.version("pkpd")
     except importlib.metadata.PackageNotFoundError:
         return "(not installed)"
-
-
-def _check(options: argparse.Namespace) -> int:
-    sizes = ""
-    if Path(options.file).suffix == ".toml":
-        from pkpd.study.plan import check_plan
-
-        findings = check_plan(options.file)
-    else:
-        from pkpd.data.intake import examine
-
-        dataset, findings = examine(options.file)
-        if dataset is not None:
-            sizes = dataset.summary().to_string()
-    if options.json:
-        print(json.dumps([vars(f) for f in findings], indent=1, default=str))
-    else:
-        for finding in findings:
-            print(finding)
-        if sizes:
-            print(sizes)
-        errors = sum(f.is_error for f in findings)
-        print(f"{options.file}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
-    return BAD_INPUT if any(f.is_error for f in findings) else OK
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ import pkpd
 import pkpd.study.analysis
 from pkpd import cli
 from pkpd.errors import FitError
+from pkpd.shipped import datasets_folder
 from pkpd.study.assessment import Assessment
 from tests.study.example import assessment
 from tests.study.test_plan import PLAN
@@ -292,9 +293,11 @@ def test_check_shows_what_the_data_hold(capsys):
     }
 
 
-def test_check_of_a_plan(plan, capsys):
-    assert run("check", str(plan)) == 0
-    plan.write_text(PLAN.replace("seed = 7", "seed = -1"))
+def test_check_of_a_plan(tmp_path, capsys):
+    shipped = datasets_folder() / "pantumor_small"
+    assert run("check", str(shipped / "plan.toml")) == 0
+    plan = tmp_path / "plan.toml"
+    plan.write_text((shipped / "plan.toml").read_text().replace("seed = 20251229", "seed = -1"))
     assert run("check", str(plan)) == 2
     assert "E_PLAN_VALUE" in capsys.readouterr().out
 

@@ -26,6 +26,7 @@ from pkpd.study.pharmacokinetics import (
 from pkpd.study.plan import Plan, read_plan
 from pkpd.study.responses import endpoint_result, fit_endpoint, histology_test
 from pkpd.study.sensitivity import influence_tables, pooled_response, refit_verdicts, with_findings
+from pkpd.study.signature import deviations
 from pkpd.study.stages import fitted, keeping
 from pkpd.study.subjects import counts_per_dose, read_data, subject_table
 from pkpd.study.survival import survival_result
@@ -135,6 +136,7 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
             "pooled": pooled_response(plan, frame),
             "influence": influence_tables(plan, between, exposure, fits),
         },
+        signature=deviations(plan),
     )
 
 

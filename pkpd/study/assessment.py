@@ -209,6 +209,9 @@ class Assessment:
         ``refits`` (DataFrame: verdicts under half and twice the prior, without each histology, per assay),
         ``pooled`` (DataFrame: share of each histology and pooled response without it), ``influence`` (by quantity:
         leave-one-out table, effective number of histologies, prediction for a histology not studied).
+    signature : dict
+        ``signed``; where the plan was, ``by``, ``on``, ``sha256`` of the signature, ``same_text``, and ``deviations``
+        (DataFrame: key, signed, run).
     """
 
     title: str
@@ -225,3 +228,4 @@ class Assessment:
     survival: tuple[SurvivalResult, ...] = ()
     confounding: dict = field(default_factory=dict)
     sensitivity: dict = field(default_factory=dict)
+    signature: dict = field(default_factory=dict)
