@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 
-from pkpd.commands import assessing, planning
+from pkpd.commands import assessing, listing, modelling, planning, responding
 from pkpd.commands.answers import OK
 
 __all__ = ["main"]
@@ -84,18 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pkpd {_version()}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
-    assessing.register(verbs)
-
-    planning.register(verbs)
-
-    for name, run, what in (
-        ("models", _models, "list the shipped models"),
-        ("datasets", _datasets, "list the shipped data sets"),
-        ("doctor", _doctor, "versions, threads, and where compiled code is kept"),
-    ):
-        verb = verbs.add_parser(name, help=what)
-        verb.add_argument("--json", action="store_true", help="as JSON")
-        verb.set_defaults(run=run)
+    for family in (assessing, planning, modelling, responding, listing):
+        family.register(verbs)
     return parser
 
 
@@ -104,52 +93,6 @@ def _version() -> str:
         return importlib.metadata.version("pkpd")
     except importlib.metadata.PackageNotFoundError:
         return "(not installed)"
-
-
-def _models(options: argparse.Namespace) -> int:
-    import ast
-
-    from pkpd.shipped import models_folder
-
-    found = {}
-    for path in sorted(p for p in models_folder().glob("*.py") if not p.stem.startswith("_")):
-        functions = [
-            n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.FunctionDef)
-        ]
-        found[path.stem] = _first_line(ast.get_docstring(functions[-1]) if functions else None)
-    return _listed(found, options, 36)
-
-
-def _datasets(options: argparse.Namespace) -> int:
-    import tomllib
-
-    from pkpd.shipped import dataset_names, datasets_folder
-
-    found = {}
-    for name in dataset_names():
-        provenance = datasets_folder() / name / "provenance.toml"
-        known = tomllib.loads(provenance.read_text(encoding="utf-8")) if provenance.is_file() else {}
-        found[name] = str(known.get("title", ""))
-    return _listed(found, options, 24)
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from pkpd.study.environment import environment
-
-    return _listed(environment(), options, 16)
-
-
-def _listed(found: dict[str, str], options: argparse.Namespace, width: int) -> int:
-    if options.json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
-    else:
-        for name, text in found.items():
-            print(f"{name:<{width}} {text}".rstrip())
-    return OK
-
-
-def _first_line(docstring: str | None) -> str:
-    return (docstring or "").split("\n", 1)[0]
 
 
 if __name__ == "__main__":

@@ -9,9 +9,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 __all__ = ["OK", "answer", "json_option", "plain"]
 
 OK = 0
@@ -30,6 +27,9 @@ def answer(options: argparse.Namespace, text: str, value: Any) -> int:
 
 def plain(value: Any) -> Any:
     """Nothing but what every JSON reader knows: tables are lists of rows, what is not a finite number is null."""
+    import numpy as np
+    import pandas as pd
+
     if value is None or isinstance(value, (bool, str)):
         return None if value is None else value if isinstance(value, bool) else str(value)
     if isinstance(value, (int, np.integer, np.bool_)):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.commands.answers import OK, answer, json_option
+from pkpd.commands.sources import result_of, threads_option
 
 __all__ = ["register"]
 
@@ -35,9 +36,7 @@ def register(verbs: Any) -> None:
         default=True,
         help="take the stages that are finished from DIR (default), or do everything anew",
     )
-    assess.add_argument(
-        "--threads", metavar="N", type=_threads, help="threads to use (the numbers do not depend on it)"
-    )
+    threads_option(assess)
     _language(assess)
     json_option(assess)
     assess.set_defaults(run=_assess)
@@ -76,13 +75,6 @@ def _language(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--language", choices=LANGUAGES, default="en", help="language of the report")
 
 
-def _threads(value: str) -> int:
-    number = int(value) if value.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{value!r}: a whole number from 1 upwards")
-    return number
-
-
 def _assess(options: argparse.Namespace) -> int:
     if options.threads is not None:
         # read by numba when it is first imported, which no module above has done
@@ -116,28 +108,15 @@ def _assess(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from pkpd.results import restored
     from pkpd.study.assessment import Assessment
     from pkpd.study.files import prepare_folder, write_all
 
     path = Path(options.assessment)
     path = path / "assessment.json" if path.is_dir() else path
-    assessment = restored(Assessment, _text(path))
+    assessment = result_of(str(path), Assessment)
     folder = prepare_folder(options.output)
     write_all(assessment, folder, partial(_pages, language=options.language))
     return _said(options, assessment, folder)
-
-
-def _text(path: Path) -> str:
-    from pkpd.errors import InputError
-
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(
-            "E_FILE_NOT_FOUND", f"cannot read {path}: {why}.", "Give a file that pkpd wrote."
-        ) from error
 
 
 def _pages(assessment: Any, folder: Path, language: str) -> None:

@@ -1,0 +1,136 @@
+"""What verbs read and write: models, data sets, fits, tables; by name where they are shipped, else by file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pkpd.commands.words import pairs
+from pkpd.errors import InputError
+
+__all__ = [
+    "data_options",
+    "dataset_of",
+    "model_of",
+    "result_of",
+    "save_result",
+    "save_table",
+    "table_of",
+    "threads_option",
+]
+
+if TYPE_CHECKING:  # a verb that reads no table does not wait for pandas
+    import pandas as pd
+
+T = TypeVar("T")
+
+
+def threads_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--threads``."""
+    parser.add_argument(
+        "--threads", metavar="N", type=_threads, help="threads to use (the numbers do not depend on it)"
+    )
+
+
+def _threads(value: str) -> int:
+    number = int(value) if value.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{value!r}: a whole number from 1 upwards")
+    return number
+
+
+def data_options(parser: argparse.ArgumentParser) -> None:
+    """Add DATA and what is said about it."""
+    parser.add_argument(
+        "data", metavar="DATA", help="CSV in NONMEM convention, or the name of a shipped data set"
+    )
+    parser.add_argument(
+        "--units", metavar="COLUMN=UNIT", nargs="+", action="extend", help="units: TIME=h DV=mg/L"
+    )
+    parser.add_argument("--histology", metavar="COLUMN", default="TUMOR", help="column of the groups (TUMOR)")
+
+
+def dataset_of(options: argparse.Namespace) -> Any:
+    """Data set that the options of :func:`data_options` name."""
+    from pkpd.data import load_dataset, read_dataset
+    from pkpd.shipped import dataset_names
+
+    more: dict[str, Any] = {"histology": options.histology}
+    if options.units:
+        more["units"] = {name: str(unit) for name, unit in pairs(options.units, "--units").items()}
+    if options.data in dataset_names() and not Path(options.data).is_file():
+        return load_dataset(options.data, **more)
+    return read_dataset(options.data, **more)
+
+
+def model_of(name: str) -> Any:
+    """Model of a Python file, of a fit's JSON, or the shipped one of that name."""
+    from pkpd.language import load_model, model_from_file
+
+    if name.endswith(".py"):
+        return model_from_file(name)
+    return load_model(name)
+
+
+def result_of(path: str, kind: type[T]) -> T:
+    """Result of a class that a verb wrote as JSON.
+
+    Raises
+    ------
+    InputError
+        ``E_FILE_NOT_FOUND``; ``E_JSON``, ``E_JSON_CLASS``.
+    """
+    from pkpd.results import restored
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(
+            "E_FILE_NOT_FOUND", f"cannot read {path}: {why}.", "Give a file that pkpd wrote."
+        ) from error
+    return restored(kind, text)
+
+
+def table_of(path: str) -> pd.DataFrame:
+    """Table of a CSV or Parquet file.
+
+    Raises
+    ------
+    InputError
+        ``E_FILE_NOT_FOUND``.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path) if Path(path).suffix in (".parquet", ".pq") else pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "E_FILE_NOT_FOUND", f"cannot read {path}: {error}.", "Give a CSV or Parquet file."
+        ) from error
+
+
+def save_result(value: Any, path: str | None) -> list[str]:
+    """Write a result as JSON where a path is given; returns the lines that say so."""
+    if path is None:
+        return []
+    if Path(path).suffix != ".json":
+        raise InputError(
+            "E_OUTPUT", f"{path}: a {type(value).__name__} is written as JSON.", "End its name in .json."
+        )
+    Path(path).write_text(value.to_json(), encoding="utf-8")
+    return [f"wrote {path}"]
+
+
+def save_table(table: pd.DataFrame, path: str | None) -> list[str]:
+    """Write a table as CSV or Parquet where a path is given; returns the lines that say so."""
+    if path is None:
+        return []
+    if Path(path).suffix == ".csv":
+        table.to_csv(path, index=table.index.name is not None)
+    elif Path(path).suffix in (".parquet", ".pq"):
+        (table.reset_index() if table.index.name is not None else table).to_parquet(path, index=False)
+    else:
+        raise InputError("E_OUTPUT", f"{path}: tables are written as .csv or .parquet.", "Change the ending.")
+    return [f"wrote {path}"]
