@@ -14,7 +14,7 @@ from pkpd.errors import InputError, PkpdWarning
 from pkpd.response.columns import binary_of, column_of, histologies_of, label_of, numbers_of, subjects_of
 from pkpd.response.observed import clopper_pearson
 
-__all__ = ["age_bands", "biomarker_cells"]
+__all__ = ["AGES", "age_bands", "biomarker_cells"]
 
 AGES = (0.0, 2.0, 6.0, 12.0, 18.0, 65.0)
 

@@ -13,7 +13,7 @@ from pkpd.errors import InputError
 from pkpd.histology.permutation import read_responses
 from pkpd.results import result
 
-__all__ = ["Representativeness", "representativeness"]
+__all__ = ["Representativeness", "representativeness", "target_mix"]
 
 LARGE_SHARE, LARGE_SHIFT = 0.40, 0.05
 
@@ -112,7 +112,7 @@ def representativeness(
             "Give both for the same histologies.",
         )
     r, n = read_responses([events[k] for k in names], [known[k] for k in names])
-    target = _target(shares, incidence, alteration, treatable)
+    target = target_mix(shares, incidence, alteration, treatable)
     absent = [k for k in names if k not in target]
     if absent:
         raise InputError(
@@ -174,7 +174,13 @@ def representativeness(
     )
 
 
-def _target(shares, incidence, alteration, treatable) -> dict[str, float]:
+def target_mix(
+    shares: Mapping[str, float] | None = None,
+    incidence: Mapping[str, float] | None = None,
+    alteration: Mapping[str, float] | None = None,
+    treatable: Mapping[str, float] | None = None,
+) -> dict[str, float]:
+    """Share of each histology in the target population; arguments and errors as :func:`representativeness`."""
     if (shares is None) == (incidence is None):
         raise InputError(
             "E_WEIGHTS",
@@ -191,6 +197,7 @@ def _target(shares, incidence, alteration, treatable) -> dict[str, float]:
                 "E_WEIGHTS", f"the shares add up to {total:g}, not 1.", "Give shares of one population."
             )
         return weights
+    assert incidence is not None
     found = _numbers("incidence", incidence)
     for what, fractions in (("alteration", alteration), ("treatable", treatable)):
         if fractions is None:

@@ -28,7 +28,8 @@ from pkpd.response.propensity import (
 )
 from pkpd.response.qtc import QtcFit, fit_qtc
 from pkpd.response.regressors import Regressors
-from pkpd.response.tumour_size import TumourSizeFit, fit_tumour_size, time_to_growth, tumour_survival
+from pkpd.response.tumour_growth import size_ratio, time_to_growth
+from pkpd.response.tumour_size import TumourSizeFit, fit_tumour_size, tumour_survival
 
 __all__ = [
     "AliasingMap",
@@ -74,6 +75,7 @@ __all__ = [
     "mcp_mod",
     "median_survival",
     "observed_proportions",
+    "size_ratio",
     "time_to_growth",
     "tumour_survival",
     "weighted_effect",

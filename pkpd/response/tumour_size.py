@@ -14,13 +14,16 @@ from pkpd.data import read_dataset
 from pkpd.errors import InputError
 from pkpd.response.columns import column_of, exposures_of, histologies_of, label_of, numbers_of, subjects_of
 from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_parametric_survival
+from pkpd.response.tumour_growth import size_ratio, time_to_growth
 from pkpd.results import result
 
 if TYPE_CHECKING:  # a plan or an assessment is read without SymPy
     from pkpd.language import Model
     from pkpd.population import PopulationFit
 
-__all__ = ["TumourSizeFit", "fit_tumour_size", "time_to_growth", "tumour_survival"]
+__all__ = ["EFFECTS", "TumourSizeFit", "fit_tumour_size", "tumour_survival"]
+
+DRAWS = 2000  # of the estimates, for intervals of the typical patient
 
 # parameters of growth and of the drug's effect, on which histologies may differ
 EFFECTS = {
@@ -47,7 +50,8 @@ class TumourSizeFit:
         TTG (time to growth, NaN for simeoni), and, with ``landmark``, RATIO (predicted size at that time over
         size at the start).
     histologies : DataFrame
-        Per histology: n, typical parameters, TTG at typical parameters and exposure 1.
+        Per histology: n, typical parameters, and of the typical patient at exposure 1 TTG and, with ``landmark``,
+        RATIO, each with 90 % interval (``_LOWER``, ``_UPPER``; NaN without a covariance of the estimates).
     effects : tuple of str
         Parameters on which histologies differ.
     """
@@ -57,56 +61,6 @@ class TumourSizeFit:
     individual: pd.DataFrame
     histologies: pd.DataFrame
     effects: tuple[str, ...]
-
-
-def time_to_growth(model: str, parameters: Mapping[str, Any], exposure: Any = 1.0) -> np.ndarray:
-    """Time from the start of treatment to the smallest tumour size; 0 where the tumour grows from the start.
-
-    Parameters
-    ----------
-    model : {"stein", "claret", "wang"}
-    parameters : mapping
-        Arrays by name: KG, KS; KL, KD, LAMBDA; BASE, SR, PR.
-    exposure : float or array
-        For claret: exposure of the patient.
-
-    Returns
-    -------
-    ndarray
-        In the unit of time of the parameters; infinite where nothing regrows.
-
-    Raises
-    ------
-    InputError
-        ``E_OPTION`` for a model without a closed form; ``E_PARAMETER_UNKNOWN`` for one that lacks a
-        parameter.
-
-    Notes
-    -----
-    stein: (ln KS − ln KG)/(KS + KG). claret: ln(KD E/KL)/LAMBDA. wang: ln(BASE SR/PR)/SR. Where the size
-    falls at time 0 it has one minimum, there; otherwise none.
-    """
-    needed = {"stein": ("KG", "KS"), "claret": ("KL", "KD", "LAMBDA"), "wang": ("BASE", "SR", "PR")}
-    if model not in needed:
-        raise InputError(
-            "E_OPTION",
-            f"model {model!r} has no time to growth in closed form.",
-            f"Choose among {', '.join(needed)}.",
-        )
-    absent = [name for name in needed[model] if name not in parameters]
-    if absent:
-        raise InputError(
-            "E_PARAMETER_UNKNOWN", f"{model} needs {', '.join(absent)}.", f"Give {', '.join(needed[model])}."
-        )
-    p = {name: np.asarray(parameters[name], float) for name in needed[model]}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if model == "stein":
-            time = (np.log(p["KS"]) - np.log(p["KG"])) / (p["KS"] + p["KG"])
-        elif model == "claret":
-            time = np.log(p["KD"] * np.asarray(exposure, float) / p["KL"]) / p["LAMBDA"]
-        else:
-            time = np.log(p["BASE"] * p["SR"] / p["PR"]) / p["SR"]
-    return np.where(np.isnan(time), 0.0, np.maximum(time, 0.0))
 
 
 def fit_tumour_size(
@@ -205,7 +159,7 @@ def fit_tumour_size(
         model=name,
         population=population,
         individual=individual,
-        histologies=_typical(name, population, individual, on),
+        histologies=_typical(name, population, individual, on, landmark, seed),
         effects=on,
     )
 
@@ -332,33 +286,39 @@ def _individual(
     values = {c: own[c].to_numpy(float) for c in own.columns if c != "histology"}
     own["TTG"] = np.nan if name == "simeoni" else time_to_growth(name, values, exposure)
     if landmark is not None:
-        own["RATIO"] = _ratio(name, values, exposure, float(landmark))
+        own["RATIO"] = size_ratio(name, values, float(landmark), exposure)
     return own.rename_axis("ID").reset_index()
 
 
-def _ratio(name: str, p: Mapping[str, np.ndarray], exposure: Any, t: float) -> np.ndarray:
-    if name == "stein":
-        return np.exp(-p["KS"] * max(t, 0.0)) + np.exp(p["KG"] * t) - 1
-    if name == "claret":
-        killed = p["KD"] * exposure / p["LAMBDA"] * (1 - np.exp(-p["LAMBDA"] * t))
-        return np.exp(p["KL"] * t - killed)
-    if name == "wang":
-        return np.exp(-p["SR"] * t) + p["PR"] * t / p["BASE"]
-    raise InputError("E_OPTION", f"landmark is not available for {name}.", "Leave it out.")
-
-
 def _typical(
-    name: str, population: PopulationFit, individual: pd.DataFrame, on: tuple[str, ...]
+    name: str,
+    population: PopulationFit,
+    individual: pd.DataFrame,
+    on: tuple[str, ...],
+    landmark: float | None,
+    seed: int,
 ) -> pd.DataFrame:
-    estimates = population.parameter_estimates
-    thetas = {t.name: float(estimates[t.name]) for t in population.model.thetas}
+    """Typical patient of each histology, at exposure 1, with 90 % intervals from the covariance of the estimates."""
+    values = population.parameter_estimates.to_frame().T
+    if np.isfinite(population.covariance_matrix.to_numpy()).all():
+        values = pd.concat([values, population.draw(DRAWS, seed)], ignore_index=True)
+    names = [t.name for t in population.model.thetas]
     rows = []
     for level, own in individual.groupby("histology", sort=False):
-        row: dict[str, Any] = {"histology": level, "n": len(own), **thetas}
+        p = {theta: values[theta].to_numpy(float) for theta in names}
         for parameter in on:
             effect = f"{parameter}(HISTOLOGY={level})"
-            row[parameter] = thetas[parameter] * float(np.exp(estimates.get(effect, 0.0)))
+            if effect in values:
+                p[parameter] = p[parameter] * np.exp(values[effect].to_numpy(float))
+        row: dict[str, Any] = {"histology": level, "n": len(own), **{k: float(v[0]) for k, v in p.items()}}
         if name != "simeoni":
-            row["TTG"] = float(time_to_growth(name, row))
+            row |= _with_interval("TTG", time_to_growth(name, p))
+        if landmark is not None:
+            row |= _with_interval("RATIO", size_ratio(name, p, float(landmark)))
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _with_interval(name: str, values: np.ndarray) -> dict[str, float]:
+    lower, upper = np.quantile(values[1:], [0.05, 0.95]) if values.size > 1 else (np.nan, np.nan)
+    return {name: float(values[0]), f"{name}_LOWER": float(lower), f"{name}_UPPER": float(upper)}

@@ -14,13 +14,14 @@ from pkpd.store import Store
 from pkpd.study.assessment import Assessment, ExposureResult
 from pkpd.study.assumptions import assumptions
 from pkpd.study.confounding import confounding, sources_of_exposure
+from pkpd.study.enrolment import check_weights, enrolment
 from pkpd.study.environment import versions
-from pkpd.study.exposures import exposure_result, planned_regimen, subject_exposures
+from pkpd.study.estimation import planned_method
+from pkpd.study.exposures import exposure_result, histology_means, mediation_table, subject_exposures
 from pkpd.study.pharmacokinetics import (
     load_planned_model,
     model_source,
     pk_result,
-    reduced_model,
     shrinkage_per_histology,
 )
 from pkpd.study.plan import Plan, read_plan
@@ -30,6 +31,7 @@ from pkpd.study.signature import deviations
 from pkpd.study.stages import fitted, keeping
 from pkpd.study.subjects import counts_per_dose, read_data, subject_table
 from pkpd.study.survival import survival_result
+from pkpd.study.tumour_sizes import read_sizes, tumour_size_result
 from pkpd.study.verdicts import (
     exchangeability,
     global_statement,
@@ -79,11 +81,15 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
     say("reading the data", "")
     data = read_data(plan)
     subjects = subject_table(plan, data)
-    margins = margins_of(plan, tuple(dict.fromkeys(subjects["histology"])))
+    histologies = tuple(dict.fromkeys(subjects["histology"]))
+    margins = margins_of(plan, histologies)
+    check_weights(plan, histologies)
+    # what is wrong with a file is said before the long fits
+    sizes = {entry.name: read_sizes(plan, entry, subjects) for entry in plan.tumour_sizes}
     model = load_planned_model(plan)
     fit, reduced = _fit_both(plan, model, data, say)
     pk = pk_result(plan, data, fit, reduced, subjects)
-    exposure, between = _exposure(plan, data, fit, subjects, say)
+    exposure, between = _exposure(plan, model, data, fit, subjects, say)
     frame = exposure.subjects.merge(subjects.drop(columns=["histology", "dose"]), on="ID", validate="1:1")
     binary = [e for e in plan.endpoints if e.binary]
     fits = {}
@@ -114,6 +120,10 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
             )
         sources = sources_of_exposure(plan, frame, endpoint)
         endpoints.append(endpoint_result(plan, frame, endpoint, fits[endpoint.name], known, tests, sources))
+    tumour_sizes = []
+    for entry in plan.tumour_sizes:
+        say(f"tumour size: {entry.name}", "")
+        tumour_sizes.append(tumour_size_result(plan, entry, frame, sizes[entry.name]))
     survival = [survival_result(plan, frame, e) for e in plan.endpoints if not e.binary]
     say("exchangeability of the histologies", "")
     exchangeable = exchangeability(plan, between, exposure)
@@ -137,6 +147,8 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
             "influence": influence_tables(plan, between, exposure, fits),
         },
         signature=deviations(plan),
+        enrolment=enrolment(plan, frame),
+        tumour_sizes=tuple(tumour_sizes),
     )
 
 
@@ -147,44 +159,49 @@ def _silent(stage: str, detail: str) -> None:
 def _fit_both(plan: Plan, model: Any, data: Dataset, say: Progress) -> tuple[Any, Any]:
     """Fit with and without histology effects."""
     column = plan.data.histology
-    # the sandwich is too sure of a histology with few subjects: R⁻¹ is the model's own statement
     stage = f"population PK with {column} on {', '.join(plan.model.tested)}"
-    full = _fit(plan, model, data, stage, say, covariance="R")
+    full = _fit(plan, model, data, stage, say, planned_method(plan, covariance=True))
     # of the smaller model the test needs the objective alone
-    smaller = reduced_model(model, full, column)
-    reduced = _fit(plan, smaller, data, f"population PK without {column}", say, covariance=None)
+    smaller = model.without_factor(column)
+    method = planned_method(plan, covariance=False, refit=True)
+    at = full.parameter_estimates
+    start = at[[name for name in at.index if f"({column}=" not in name]]
+    reduced = _fit(plan, smaller, data, f"population PK without {column}", say, method, start)
     return full, reduced
 
 
-def _fit(plan: Plan, model: Any, data: Dataset, stage: str, say: Progress, **settings: Any) -> Any:
-    from pkpd import population
-
+def _fit(
+    plan: Plan,
+    model: Any,
+    data: Dataset,
+    stage: str,
+    say: Progress,
+    method: Any,
+    start: pd.Series | None = None,
+) -> Any:
     def show(iteration: int, ofv: float) -> None:
         say(stage, f"iteration {iteration}, OFV {ofv:.2f}")
 
     say(stage, f"{data.n_subjects} subjects")
-    method = getattr(population, plan.model.method)(**settings)
-    return fitted(model, data, method, seed=plan.seed, progress=show)
+    return fitted(model, data, method, seed=plan.seed, start=start, progress=show)
 
 
 def _exposure(
-    plan: Plan, data: Dataset, fit: Any, subjects: pd.DataFrame, say: Progress
+    plan: Plan, model: Any, data: Dataset, fit: Any, subjects: pd.DataFrame, say: Progress
 ) -> tuple[ExposureResult, Any]:
-    from pkpd.exposure import histology_exposure
-
     say("exposure per subject and per histology", "")
-    between = histology_exposure(
-        fit,
-        planned_regimen(plan, plan.dosing.reference),
-        metric=plan.exposure.metric,
-        interval=plan.dosing.interval,
-        histology=plan.data.histology,
-    )
+    between = histology_means(plan, fit)
+    conditional = histology_means(plan, fit, adjusted=True)
     exposures = subject_exposures(plan, fit, subjects)
-    return exposure_result(plan, data, between, exposures), between
+    explained = pd.DataFrame()
+    if plan.exposure.mediators:
+        explained = mediation_table(plan, model, data, fit, say)
+    return exposure_result(plan, data, between, exposures, conditional, explained), between
 
 
 def _provenance(plan: Plan, data: Dataset) -> dict[str, Any]:
     model = hashlib.sha256(model_source(plan)).hexdigest()
     sha256 = {"data": data.sha256, "plan": plan.sha256, "model": model}
+    for entry in plan.tumour_sizes:
+        sha256[entry.file] = hashlib.sha256(plan.resolve(entry.file).read_bytes()).hexdigest()
     return {"versions": versions(), "seed": plan.seed, "sha256": sha256}

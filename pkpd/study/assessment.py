@@ -8,7 +8,14 @@ import pandas as pd
 
 from pkpd.results import result
 
-__all__ = ["Assessment", "EndpointResult", "ExposureResult", "PkResult", "SurvivalResult"]
+__all__ = [
+    "Assessment",
+    "EndpointResult",
+    "ExposureResult",
+    "PkResult",
+    "SurvivalResult",
+    "TumourSizeResult",
+]
 
 
 @result
@@ -76,6 +83,13 @@ class ExposureResult:
         log_ratio, log_ratio_se, p_below, p_within, p_above (against the bounds). The reference has ratio 1.
     bounds : tuple of float
         The no-effect bounds (L, U).
+    conditional : DataFrame
+        As the columns of ``ratios`` from histology to p_above: every histology with the covariates of all
+        subjects. ``ratios`` has each with its own, and verdicts rest on it; this one says what histology
+        itself does.
+    mediation : DataFrame
+        The conditional ratio as covariates of the plan's ``mediators`` join the model one by one; columns of
+        :func:`pkpd.exposure.mediation`. Empty without mediators.
     """
 
     metric: str
@@ -84,6 +98,8 @@ class ExposureResult:
     subjects: pd.DataFrame
     ratios: pd.DataFrame
     bounds: tuple[float, float]
+    conditional: pd.DataFrame = field(default_factory=pd.DataFrame)
+    mediation: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @result
@@ -171,6 +187,49 @@ class SurvivalResult:
 
 @result
 @dataclass(frozen=True)
+class TumourSizeResult:
+    """Tumour size over time: a population model with histology effects.
+
+    Attributes
+    ----------
+    name, label, model : str
+        As of the plan.
+    landmark : float
+        Time at which the size relative to the start is given; NaN where the plan has none.
+    parameters : DataFrame
+        Schema of :mod:`pkpd.results`.
+    table : DataFrame
+        Typical patient of each histology: histology, n, measurements, the model's parameters, TTG (time to growth)
+        and RATIO (size at the landmark over size at the start), each with _LOWER and _UPPER (90 %).
+    effects : DataFrame
+        parameter, histology, ratio (to the reference histology), lower, upper (90 %).
+    individual : DataFrame
+        ID, histology, individual parameters, TTG, RATIO.
+    likelihood_ratio : dict
+        ``statistic``, ``df``, ``p_chi2``: histology on these parameters.
+    survival : dict
+        Link of ln(time to growth + offset) to a time to an event, in two stages: ``endpoint``, ``n``,
+        ``coefficients`` (DataFrame: name, estimate, se, lower, upper, 90 %), ``statement``; or ``refused`` with the
+        reason. Empty where the plan has none.
+    statement : str
+        What the comparison means, and what was left out.
+    """
+
+    name: str
+    label: str
+    model: str
+    landmark: float
+    parameters: pd.DataFrame
+    table: pd.DataFrame
+    effects: pd.DataFrame
+    individual: pd.DataFrame
+    likelihood_ratio: dict
+    survival: dict
+    statement: str
+
+
+@result
+@dataclass(frozen=True)
 class Assessment:
     """The answer of one analysis plan.
 
@@ -212,6 +271,11 @@ class Assessment:
     signature : dict
         ``signed``; where the plan was, ``by``, ``on``, ``sha256`` of the signature, ``same_text``, and ``deviations``
         (DataFrame: key, signed, run).
+    tumour_sizes : tuple of TumourSizeResult
+        Tumour size over time.
+    enrolment : dict
+        Enrolled mix against the target population, age bands, biomarkers, common cut-off; keys as
+        :func:`pkpd.study.enrolment.enrolment`. Empty where the plan has no ``[representativeness]``.
     """
 
     title: str
@@ -229,3 +293,5 @@ class Assessment:
     confounding: dict = field(default_factory=dict)
     sensitivity: dict = field(default_factory=dict)
     signature: dict = field(default_factory=dict)
+    enrolment: dict = field(default_factory=dict)
+    tumour_sizes: tuple[TumourSizeResult, ...] = ()

@@ -33,7 +33,8 @@ def assumptions(
         say(
             "typical_subjects",
             "Histologies are compared under {dose} every {interval}; the ratio of exposures is that of typical "
-            "subjects (random effects zero), averaged over each histology's own covariates.",
+            "subjects (random effects zero), averaged over each histology's own covariates (marginal); that at equal "
+            "covariates (conditional) stands beside it.",
             dose=dose_text(plan.dosing.reference, plan.dosing.unit),
             interval=f"{plan.dosing.interval:g} {(plan.data.units or {}).get('TIME', '')}".strip(),
         ),
@@ -48,6 +49,11 @@ def assumptions(
             "Exposure at another dose is exposure at the reference dose in proportion to the dose.",
         ),
         say(
+            "standard_errors_by_louis",
+            "Standard errors of the population PK fit are those of Louis's formula.",
+        )
+        if plan.model.methods[-1] in ("SAEM", "IMP")
+        else say(
             "standard_errors_of_r",
             "Standard errors of the population PK fit are those of the R matrix: the sandwich estimate is too small "
             "for histologies with few subjects.",
@@ -85,6 +91,14 @@ def assumptions(
             prior=exchangeable["prior"],
         ),
     ]
+    if plan.model.methods[-1] in ("SAEM", "IMP"):
+        lines.append(
+            say(
+                "likelihood_sampled",
+                "The likelihoods that test histology on the population PK are computed by importance sampling and carry "
+                "its error.",
+            )
+        )
     for endpoint in plan.endpoints:
         missing = int(frame[endpoint.name].isna().sum())
         if missing:

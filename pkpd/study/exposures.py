@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pkpd.data import Dataset
+from pkpd.errors import InputError
 from pkpd.study.assessment import ExposureResult
+from pkpd.study.estimation import planned_method
 from pkpd.study.plan import Plan
 from pkpd.study.sections import METRICS
+from pkpd.study.stages import fitted
 
-__all__ = ["LEVEL", "exposure_result", "planned_regimen", "subject_exposures"]
+__all__ = [
+    "LEVEL",
+    "exposure_result",
+    "histology_means",
+    "mediation_table",
+    "planned_regimen",
+    "subject_exposures",
+]
 
 LEVEL = 0.90
 """Coverage of the interval of every exposure ratio (the two one-sided tests of Schuirmann 1987 at 5 %)."""
@@ -58,7 +69,81 @@ def subject_exposures(plan: Plan, fit: Any, subjects: pd.DataFrame) -> pd.DataFr
     return table
 
 
-def exposure_result(plan: Plan, data: Dataset, between: Any, exposures: pd.DataFrame) -> ExposureResult:
+def histology_means(plan: Plan, fit: Any, *, adjusted: bool = False) -> Any:
+    """Mean log exposure per histology under the reference regimen, as :func:`pkpd.exposure.histology_exposure`."""
+    from pkpd.exposure import histology_exposure
+
+    return histology_exposure(
+        fit,
+        planned_regimen(plan, plan.dosing.reference),
+        metric=plan.exposure.metric,
+        interval=plan.dosing.interval,
+        histology=plan.data.histology,
+        adjusted=adjusted,
+    )
+
+
+def mediation_table(
+    plan: Plan, model: Any, data: Dataset, fit: Any, say: Callable[[str, str], None]
+) -> pd.DataFrame:
+    """Conditional ratios as each of the plan's mediators joins the model, on all tested parameters.
+
+    Raises
+    ------
+    PlanError
+        ``E_PLAN_MEDIATORS`` for a column that cannot enter the model, or is in it already.
+    """
+    from pkpd.exposure import mediation
+    from pkpd.population.covariate_models import candidate_relations, shared_estimates, with_relation
+
+    column, fits, names = plan.data.histology, {f"{plan.data.histology} as planned": fit}, []
+    expressions = {p.name: p.expression for p in model.parameters}
+    symbols = {c.name: c.symbol for c in model.covariates}
+    for i, mediator in enumerate(plan.exposure.mediators or ()):
+        path = ("exposure", "mediators", i)
+        if mediator == column or any(
+            symbols.get(mediator) in expressions[p].free_symbols for p in plan.model.tested
+        ):
+            raise plan.error(
+                "E_PLAN_MEDIATORS",
+                path,
+                f"{mediator} is in model {model.name} already, on {', '.join(plan.model.tested)}.",
+                "Leave it out: the conditional ratio is at equal values of it.",
+            )
+        names.append(mediator)
+        say("what covariates explain of the exposure ratios", ", ".join(names))
+        try:
+            for relation in candidate_relations(model, data, dict.fromkeys(plan.model.tested, mediator), {}):
+                model = with_relation(model, relation)
+        except InputError as error:
+            raise plan.error("E_PLAN_MEDIATORS", path, error.message, error.remedy) from None
+        before = next(reversed(fits.values()))
+        fits["+ " + ", ".join(names)] = fitted(
+            model,
+            data,
+            planned_method(plan, covariance=True, refit=True),
+            seed=plan.seed,
+            start=shared_estimates(before.parameter_estimates, model),
+        )
+    return mediation(
+        fits,
+        planned_regimen(plan, plan.dosing.reference),
+        reference=plan.data.reference,
+        interval=plan.dosing.interval,
+        metric=plan.exposure.metric,
+        histology=column,
+        level=LEVEL,
+    )
+
+
+def exposure_result(
+    plan: Plan,
+    data: Dataset,
+    between: Any,
+    exposures: pd.DataFrame,
+    conditional: Any,
+    explained: pd.DataFrame,
+) -> ExposureResult:
     """Everything that the report says about exposure.
 
     Parameters
@@ -67,6 +152,10 @@ def exposure_result(plan: Plan, data: Dataset, between: Any, exposures: pd.DataF
         From :func:`pkpd.exposure.histology_exposure` under the reference regimen.
     exposures : DataFrame
         From :func:`subject_exposures`.
+    conditional : HistologyExposure
+        As `between`, at equal covariates.
+    explained : DataFrame
+        From :func:`mediation_table`; empty without mediators.
     """
     reference, metric = plan.data.reference, plan.exposure.metric
     ratios = between.ratio(reference, level=LEVEL, bounds=plan.exposure.bounds)
@@ -83,6 +172,8 @@ def exposure_result(plan: Plan, data: Dataset, between: Any, exposures: pd.DataF
         subjects=exposures,
         ratios=ratios,
         bounds=plan.exposure.bounds,
+        conditional=conditional.ratio(reference, level=LEVEL, bounds=plan.exposure.bounds),
+        mediation=explained,
     )
 
 

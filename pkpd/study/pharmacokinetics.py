@@ -13,7 +13,7 @@ from pkpd.histology import likelihood_ratio
 from pkpd.study.assessment import PkResult
 from pkpd.study.plan import Plan
 
-__all__ = ["load_planned_model", "model_source", "pk_result", "reduced_model", "shrinkage_per_histology"]
+__all__ = ["load_planned_model", "model_source", "pk_result", "shrinkage_per_histology"]
 
 
 def load_planned_model(plan: Plan) -> Any:
@@ -59,13 +59,6 @@ def load_planned_model(plan: Plan) -> Any:
     return model
 
 
-def reduced_model(model: Any, fit: Any, column: str) -> Any:
-    """The model without histology effects, started at the estimates of the fit that has them."""
-    reduced = model.without_factor(column)
-    estimates = fit.parameter_estimates
-    return reduced.replace(theta={t.name: float(estimates[t.name]) for t in reduced.thetas if not t.fixed})
-
-
 def shrinkage_per_histology(plan: Plan, fit: Any, subjects: pd.DataFrame) -> dict[str, float]:
     """Largest shrinkage 1 − SD(η̂)/ω, per histology, of the random effects on the tested parameters.
 
@@ -91,7 +84,7 @@ def pk_result(plan: Plan, data: Dataset, fit: Any, reduced: Any, subjects: pd.Da
     warnings = [*fit.warnings, *(f"without histology effects: {w}" for w in reduced.warnings)]
     return PkResult(
         model=fit.model.name,
-        method=plan.model.method,
+        method=", ".join(plan.model.methods),
         ofv=float(fit.ofv),
         minus2ll=float(fit.minus2ll),
         ofv_reduced=float(reduced.ofv),

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pkpd.errors import Finding, PlanError
+from pkpd.errors import Finding, InputError, PlanError
 from pkpd.histology.margins import WIDEST_BOUNDS
 from pkpd.results import result
 from pkpd.study.locations import line_of, locations
 from pkpd.study.schema import Reader, integer, text
 from pkpd.study.sections import (
+    STARTING_METHODS,
     BootstrapPlan,
     DataPlan,
     DosingPlan,
@@ -23,9 +24,11 @@ from pkpd.study.sections import (
     ExposurePlan,
     MarginsPlan,
     ModelPlan,
+    RepresentativenessPlan,
     ResponseRatePlan,
     SensitivityPlan,
     ThresholdsPlan,
+    TumourSizePlan,
 )
 
 __all__ = ["PLAN_FORMAT", "Plan", "check_plan", "read_plan"]
@@ -44,8 +47,12 @@ class Plan:
     title : str
     seed : int
         Seed of everything random.
-    data, model, dosing, exposure, endpoints, margins, p0, thresholds, bootstrap, exchangeability, sensitivity
+    data, model, dosing, exposure, margins, p0, thresholds, bootstrap, exchangeability, sensitivity
         The sections.
+    entries : tuple of EndpointPlan and TumourSizePlan
+        The entries of ``[[endpoint]]``, in the order of the file.
+    representativeness : RepresentativenessPlan or None
+        The section, where the plan has it.
     path : str
         The file it was read from.
     sha256 : str
@@ -58,7 +65,7 @@ class Plan:
     model: ModelPlan
     dosing: DosingPlan
     exposure: ExposurePlan
-    endpoints: tuple[EndpointPlan, ...]
+    entries: tuple[EndpointPlan | TumourSizePlan, ...]
     margins: MarginsPlan
     p0: ResponseRatePlan
     thresholds: ThresholdsPlan
@@ -67,10 +74,25 @@ class Plan:
     sensitivity: SensitivityPlan
     path: str
     sha256: str
+    representativeness: RepresentativenessPlan | None = None
 
     def resolve(self, file: str) -> Path:
         """Path of a file that the plan names, relative to the plan's own folder."""
         return Path(self.path).parent / file
+
+    @property
+    def endpoints(self) -> tuple[EndpointPlan, ...]:
+        """Binary endpoints and times to an event."""
+        return tuple(e for e in self.entries if isinstance(e, EndpointPlan))
+
+    @property
+    def tumour_sizes(self) -> tuple[TumourSizePlan, ...]:
+        """Endpoints that are a tumour size over time."""
+        return tuple(e for e in self.entries if isinstance(e, TumourSizePlan))
+
+    def place(self, entry: EndpointPlan | TumourSizePlan, key: str) -> tuple[str | int, ...]:
+        """Path of a key of an endpoint, for :meth:`error`."""
+        return ("endpoint", self.entries.index(entry), key)
 
     def endpoint(self, kind: str) -> EndpointPlan:
         """The primary efficacy or safety endpoint, on which verdicts rest."""
@@ -95,7 +117,9 @@ class Plan:
         """The plan as it runs, defaults filled in, in the layout of the file; without machine paths."""
         whole = dataclasses.asdict(self)
         del whole["path"], whole["sha256"]
-        whole["endpoint"] = list(whole.pop("endpoints"))
+        whole["endpoint"] = list(whole.pop("entries"))
+        if self.representativeness is None:
+            del whole["representativeness"]
         return {"format": PLAN_FORMAT, **whole}
 
 
@@ -110,6 +134,7 @@ _SECTIONS: dict[str, type] = {
     "bootstrap": BootstrapPlan,
     "exchangeability": ExchangeabilityPlan,
     "sensitivity": SensitivityPlan,
+    "representativeness": RepresentativenessPlan,
 }
 _OPTIONAL = ("thresholds", "bootstrap", "exchangeability", "sensitivity")
 _TOP = ("format", "title", "seed", *_SECTIONS, "endpoint")
@@ -197,7 +222,9 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
         "seed": reader.value(integer(0), values.get("seed", 0), ("seed",)),
     }
     for name, kind in _SECTIONS.items():
-        if name in values or name in _OPTIONAL:
+        if name == "representativeness" and name not in values:
+            read[name] = None
+        elif name in values or name in _OPTIONAL:
             read[name] = reader.section(kind, values.get(name, {}), (name,))
         else:
             reader.mistake(
@@ -212,7 +239,14 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
             "Add [[endpoint]] and its keys, once each.",
         )
         entries = []
-    read["endpoints"] = tuple(reader.section(EndpointPlan, e, ("endpoint", i)) for i, e in enumerate(entries))
+    kinds = [
+        TumourSizePlan if isinstance(e, dict) and e.get("kind") == "tumour_size" else EndpointPlan
+        for e in entries
+    ]
+    read["entries"] = tuple(
+        reader.section(kind, e, ("endpoint", i))
+        for i, (kind, e) in enumerate(zip(kinds, entries, strict=True))
+    )
     return read
 
 
@@ -228,7 +262,6 @@ def _check_together(reader: Reader, read: dict[str, Any], folder: Path) -> None:
         message = f"exposure.bounds {list(exposure.bounds)} are wider than {low:g} to {high:g}."
         remedy = "Beyond a factor of two no difference in exposure passes as without effect."
         reader.mistake("E_PLAN_BOUNDS", ("exposure", "bounds"), message, remedy, exposure.bounds)
-    endpoints = [e for e in read.get("endpoints", ()) if e is not None]
     if data is not None:
         _check_file(reader, folder, data.file, ("data", "file"))
     if model is not None and (model.file is None) == (model.name is None):
@@ -238,6 +271,10 @@ def _check_together(reader: Reader, read: dict[str, Any], folder: Path) -> None:
         )
     elif model is not None and model.file is not None:
         _check_file(reader, folder, model.file, ("model", "file"))
+    if model is not None:
+        _check_methods(reader, model)
+    if read.get("representativeness") is not None:
+        _check_representativeness(reader, read["representativeness"])
     if p0 is not None and p0.default is None and not p0.histologies:
         reader.mistake(
             "E_PLAN_P0",
@@ -245,8 +282,47 @@ def _check_together(reader: Reader, read: dict[str, Any], folder: Path) -> None:
             "[p0] declares no response rate.",
             "Give default, or histologies = { name = rate }.",
         )
-    if endpoints and len(endpoints) == len(read["endpoints"]):
-        _check_endpoints(reader, endpoints)
+    entries = read.get("entries", ())
+    if entries and all(e is not None for e in entries):
+        _check_endpoints(reader, entries)
+        for i, entry in enumerate(entries):
+            if isinstance(entry, TumourSizePlan):
+                _check_tumour_size(reader, i, entry, read, folder)
+
+
+def _check_representativeness(reader: Reader, section: RepresentativenessPlan) -> None:
+    name = "representativeness"
+    try:
+        section.target()
+    except InputError as error:
+        reader.mistake("E_PLAN_WEIGHTS", (name, section.weights_key), error.message, error.remedy)
+    if section.age_bands is not None and section.age is None:
+        message = "age_bands are given, but no column with the age."
+        reader.mistake("E_PLAN_MISSING", (name, "age_bands"), message, 'Add age = "AGE".')
+    if (section.cutoff is None) != (section.cutoff_column is None):
+        message = "cutoff and cutoff_column belong together."
+        reader.mistake("E_PLAN_MISSING", (name,), message, "Give both, or none.")
+
+
+def _check_methods(reader: Reader, model: ModelPlan) -> None:
+    last = model.methods[-1]
+    if last in STARTING_METHODS:
+        reader.mistake(
+            "E_PLAN_METHOD",
+            ("model", "method"),
+            f"the last method is {last}, whose likelihood is too rough to test histologies by.",
+            f'Let another follow: ["{last}", "FOCEI"].',
+            last,
+        )
+    for name in model.options or {}:
+        if name not in model.methods:
+            reader.mistake(
+                "E_PLAN_METHOD",
+                ("model", "options"),
+                f"options are given for {name}, which is not among the methods {', '.join(model.methods)}.",
+                "Leave them out, or name the method.",
+                name,
+            )
 
 
 def _check_file(reader: Reader, folder: Path, file: str, path: tuple[str, ...]) -> None:
@@ -255,9 +331,44 @@ def _check_file(reader: Reader, folder: Path, file: str, path: tuple[str, ...]) 
         reader.mistake("E_PLAN_FILE", path, message, "Paths are relative to the plan's own folder.", file)
 
 
-def _check_endpoints(reader: Reader, endpoints: list[EndpointPlan]) -> None:
+def _check_tumour_size(
+    reader: Reader, i: int, entry: TumourSizePlan, read: dict[str, Any], folder: Path
+) -> None:
+    place, exposure = ("endpoint", i), read.get("exposure")
+    if not (folder / entry.file).is_file():
+        message = f'endpoint[{i + 1}].file = "{entry.file}": there is no such file in {folder}.'
+        reader.mistake(
+            "E_PLAN_FILE",
+            (*place, "file"),
+            message,
+            "Paths are relative to the plan's own folder.",
+            entry.file,
+        )
+    if entry.model == "simeoni" and exposure is not None and not exposure.metric.startswith("CAVG"):
+        message = f"{entry.name}: the model simeoni is driven by a concentration, not by {exposure.metric}."
+        reader.mistake(
+            "E_PLAN_TUMOUR_MODEL",
+            (*place, "model"),
+            message,
+            "Use CAVG1 or CAVGSS as metric, or another model.",
+        )
+    if entry.model == "simeoni" and (entry.landmark is not None or entry.survival is not None):
+        message = f"{entry.name}: the model simeoni has neither time to growth nor size in closed form."
+        reader.mistake("E_PLAN_TUMOUR_MODEL", (*place, "model"), message, "Leave landmark and survival out.")
+    times = [e.name for e in read["entries"] if isinstance(e, EndpointPlan) and not e.binary]
+    if entry.survival is not None and entry.survival not in times:
+        message = f"{entry.name} is linked to {entry.survival!r}, which is no time to an event of this plan."
+        remedy = f"There are {', '.join(times)}." if times else "Declare an [[endpoint]] with event."
+        reader.mistake("E_PLAN_ENDPOINTS", (*place, "survival"), message, remedy, entry.survival)
+    if entry.survival is None and entry.offset:
+        message = f"{entry.name} has an offset, but no survival that it enters."
+        reader.mistake("E_PLAN_ENDPOINTS", (*place, "offset"), message, "Name the endpoint, or leave it out.")
+
+
+def _check_endpoints(reader: Reader, entries: tuple[EndpointPlan | TumourSizePlan, ...]) -> None:
+    endpoints = [(i, e) for i, e in enumerate(entries) if isinstance(e, EndpointPlan)]
     for kind in ("efficacy", "safety"):
-        binary = [(i, e) for i, e in enumerate(endpoints) if e.kind == kind and e.binary]
+        binary = [(i, e) for i, e in endpoints if e.kind == kind and e.binary]
         chosen = [e for _, e in binary if e.primary]
         if not binary:
             message = f'no binary endpoint of kind "{kind}"; verdicts rest on one.'
@@ -272,7 +383,7 @@ def _check_endpoints(reader: Reader, endpoints: list[EndpointPlan]) -> None:
                 message,
                 "Add primary = true to the one that verdicts rest on.",
             )
-    for i, e in enumerate(endpoints):
+    for i, e in endpoints:
         if not e.binary and e.primary:
             reader.mistake(
                 "E_PLAN_ENDPOINTS",
@@ -281,7 +392,7 @@ def _check_endpoints(reader: Reader, endpoints: list[EndpointPlan]) -> None:
                 "histologies measures prognosis.",
                 "Make a binary endpoint primary; this one is reported within each histology.",
             )
-    names = [e.name for e in endpoints]
+    names = [e.name for e in entries]
     for i, name in enumerate(names):
         if name in names[:i]:
             reader.mistake(

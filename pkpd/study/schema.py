@@ -5,14 +5,29 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
 from pkpd.errors import Finding
 from pkpd.study.locations import Path, line_of
 
-__all__ = ["Reader", "choice", "flag", "integer", "key", "many", "number", "pair", "table", "text"]
+__all__ = [
+    "Reader",
+    "amount",
+    "choice",
+    "flag",
+    "fraction",
+    "integer",
+    "key",
+    "many",
+    "number",
+    "one_or_many",
+    "options_by",
+    "pair",
+    "table",
+    "text",
+]
 
 Check = Callable[[Any], Any]
 
@@ -56,6 +71,20 @@ def number(low: float = -math.inf, high: float = math.inf) -> Check:
     return check
 
 
+def fraction(value: Any) -> float:
+    """Accept a number from 0 to 1, both included."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError("must be a number from 0 to 1")
+    return float(value)
+
+
+def amount(value: Any) -> float:
+    """Accept a finite number of 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise ValueError("must be a number of 0 or more")
+    return float(value)
+
+
 def integer(low: int, high: int = 2**63 - 1) -> Check:
     """Accept a whole number from ``low`` to ``high``, both included."""
 
@@ -91,6 +120,34 @@ def many(check_each: Check, *, increasing: bool = False) -> Check:
         if increasing and list(entries) != sorted(entries):
             raise ValueError("must be in increasing order")
         return entries
+
+    return check
+
+
+def one_or_many(check_each: Check) -> Check:
+    """Accept a value, or a list of them; the list becomes a tuple."""
+
+    def check(value: Any) -> Any:
+        return many(check_each)(value) if isinstance(value, list) else check_each(value)
+
+    return check
+
+
+def options_by(known: Mapping[str, Mapping[str, Check]]) -> Check:
+    """Accept a table of tables: by name the options that ``known`` lists for it."""
+
+    def check(value: Any) -> dict[str, dict[str, Any]]:
+        out: dict[str, dict[str, Any]] = {}
+        for name, options in table(lambda entry: entry)(value).items():
+            choice(*known)(name)
+            out[name] = {}
+            for option, setting in table(lambda entry: entry)(options).items():
+                if option not in known[name]:
+                    raise ValueError(
+                        f"is not accepted: {name} has no option {option}, but {', '.join(known[name])}"
+                    )
+                out[name][option] = _each(known[name][option], setting, f"{name}.{option}")
+        return out
 
     return check
 

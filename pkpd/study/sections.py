@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from pkpd.histology.representativeness import target_mix
 from pkpd.results import result
-from pkpd.study.schema import choice, flag, integer, key, many, number, pair, table, text
+from pkpd.study.schema import (
+    amount,
+    choice,
+    flag,
+    fraction,
+    integer,
+    key,
+    many,
+    number,
+    one_or_many,
+    options_by,
+    pair,
+    table,
+    text,
+)
 
 __all__ = [
     "BootstrapPlan",
@@ -17,12 +33,45 @@ __all__ = [
     "ExposurePlan",
     "MarginsPlan",
     "ModelPlan",
+    "RepresentativenessPlan",
     "ResponseRatePlan",
     "SensitivityPlan",
     "ThresholdsPlan",
+    "TumourSizePlan",
 ]
 
 METRICS = ("AUC1", "CMAX1", "CTROUGH1", "CAVG1", "AUCSS", "CMAXSS", "CTROUGHSS", "CAVGSS")
+
+_blq = choice("M1", "M3", "M4")
+_search = {
+    "max_iterations": integer(1, 100_000),
+    "tolerance": number(0),
+    "starts": integer(1, 1000),
+    "blq": _blq,
+}
+# methods and what may be set of each; the covariance is the assessment's own choice
+METHODS: dict[str, dict[str, Any]] = {
+    "NaivePooled": _search,
+    "FO": _search,
+    "FOCE": _search,
+    "FOCEI": _search,
+    "Laplace": _search,
+    "AGQ": {**_search, "nodes": integer(1, 100)},
+    "SAEM": {
+        "iterations": pair(integer(1), integer(1)),
+        "chains": integer(1, 1000),
+        "likelihood": choice("importance", "linearisation"),
+        "samples": integer(100),
+        "blq": _blq,
+    },
+    "IMP": {
+        "max_iterations": integer(1, 100_000),
+        "samples": integer(100),
+        "tolerance": number(0),
+        "blq": _blq,
+    },
+}
+STARTING_METHODS = ("NaivePooled", "FO")  # their likelihood is no basis of a test of histology
 
 _probability = number(0, 1)
 _positive = number(0)
@@ -87,14 +136,26 @@ class ModelPlan:
         Python file with one ``@pkpd.model`` function, relative to the plan.
     name : str or None
         Name of a shipped model (``pkpd models`` lists them); either this or ``file``.
-    method : str
-        Estimation method.
+    method : str or tuple of str
+        Estimation method; a list is a chain, each method starting where the one before ended.
+    options : dict or None
+        By method, its options: ``{ SAEM = { chains = 5 } }``.
     """
 
     tested: tuple[str, ...] = key(many(text))
     file: str | None = key(text, None)
     name: str | None = key(text, None)
-    method: str = key(choice("FOCEI"), "FOCEI")
+    method: str | tuple[str, ...] = key(one_or_many(choice(*METHODS)), "FOCEI")
+    options: Mapping[str, Mapping[str, Any]] | None = key(options_by(METHODS), None)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods, one after the other."""
+        return (self.method,) if isinstance(self.method, str) else self.method
+
+    def options_of(self, method: str) -> dict[str, Any]:
+        """What the plan sets of one method."""
+        return dict((self.options or {}).get(method, {}))
 
 
 @result
@@ -148,17 +209,21 @@ class ExposurePlan:
         No-effect bounds (L, U) of the ratio to the reference histology.
     source : str
         Where the bounds come from.
+    mediators : tuple of str or None
+        Columns (albumin, tumour burden, ECOG ...) that join the population model one by one, as powers or factors on
+        the tested parameters, to show how much of the exposure ratios they explain.
     """
 
     metric: str = key(choice(*METRICS))
     bounds: tuple[float, float] = key(pair(number(0, 1), number(1), increasing=True))
     source: str = key(text)
+    mediators: tuple[str, ...] | None = key(_names, None)
 
 
 @result
 @dataclass(frozen=True)
 class EndpointPlan:
-    """``[[endpoint]]``: one endpoint, binary (0 or 1 per subject) or a time to an event.
+    """``[[endpoint]]``: one endpoint, binary (0 or 1 per subject) or a time to an event (tumour sizes: :class:`TumourSizePlan`).
 
     Attributes
     ----------
@@ -190,6 +255,54 @@ class EndpointPlan:
     def binary(self) -> bool:
         """Whether the outcome is 0 or 1; otherwise it is a time to an event."""
         return self.event is None
+
+
+@result
+@dataclass(frozen=True)
+class TumourSizePlan:
+    """``[[endpoint]]`` with ``kind = "tumour_size"``: sums of lesions over time, by a population model.
+
+    Attributes
+    ----------
+    name : str
+        Short name, also in file names and tables.
+    kind : str
+        ``"tumour_size"``.
+    file : str
+        CSV file relative to the plan: one row per measurement, with ID as in the data of the plan.
+    column : str
+        Column of the file with the size.
+    label : str
+        Words for the report.
+    model : str
+        Shipped model: ``"stein"``, ``"claret"`` (exposure relative to the reference exposure drives it), ``"wang"`` or
+        ``"simeoni"`` (the concentration drives it: the metric must be an average one).
+    time : str
+        Column of the file with the time since the start of treatment, in the unit that the model's parameters are to have.
+    landmark : float or None
+        Time at which the size relative to the start is reported (8 weeks, say); not for simeoni.
+    effects : tuple of str or None
+        Parameters on which histologies differ; growth and drug effect without it.
+    initial : dict or None
+        Starting values of the model's thetas, where its own (stein: per week, claret: per day) do not suit the unit.
+    survival : str or None
+        Name of the time-to-event endpoint that time to growth is linked to.
+    offset : float
+        Added to the time to growth before its logarithm is taken; needed where it is 0 in some patients.
+    """
+
+    name: str = key(text)
+    kind: str = key(choice("tumour_size"))
+    file: str = key(text)
+    column: str = key(text)
+    label: str = key(text)
+    model: str = key(choice("stein", "claret", "wang", "simeoni"))
+    time: str = key(text, "TIME")
+    landmark: float | None = key(_positive, None)
+    effects: tuple[str, ...] | None = key(_names, None)
+    initial: Mapping[str, float] | None = key(_amounts, None)
+    survival: str | None = key(text, None)
+    offset: float = key(amount, 0.0)
 
 
 @result
@@ -292,6 +405,72 @@ class ExchangeabilityPlan:
 
     tau: float = key(_positive, 0.5)
     mu: tuple[float, float] = key(pair(number(), _positive), (0.0, 2.0))
+
+
+@result
+@dataclass(frozen=True)
+class RepresentativenessPlan:
+    """``[representativeness]``: who will be treated, and by what else the enrolled patients are shown.
+
+    Attributes
+    ----------
+    source : str
+        Where the numbers come from.
+    shares : dict or None
+        Share of each histology in the target population; they add up to 1.
+    incidence, alteration, treatable : dict or None
+        Instead: new patients per year, fraction with the molecular alteration, fraction of these who would be
+        treated (1 where not given).
+    age : str or None
+        Column with age in years: response per age band.
+    age_bands : tuple of float or None
+        Lower ends of the bands; the default of :func:`pkpd.histology.age_bands` without it.
+    biomarkers : tuple of str or None
+        Columns whose combinations with histology are counted.
+    cutoff_column, cutoff : str, float or None
+        Continuous biomarker, and the cut-off that all histologies are to share.
+    """
+
+    source: str = key(text)
+    shares: Mapping[str, float] | None = key(table(fraction), None)
+    incidence: Mapping[str, float] | None = key(table(amount), None)
+    alteration: Mapping[str, float] | None = key(table(fraction), None)
+    treatable: Mapping[str, float] | None = key(table(fraction), None)
+    age: str | None = key(text, None)
+    age_bands: tuple[float, ...] | None = key(many(amount, increasing=True), None)
+    biomarkers: tuple[str, ...] | None = key(_names, None)
+    cutoff_column: str | None = key(text, None)
+    cutoff: float | None = key(number(), None)
+
+    def weights(self) -> dict[str, Mapping[str, float] | None]:
+        """Arguments of :func:`pkpd.histology.representativeness`."""
+        return {
+            "shares": self.shares,
+            "incidence": self.incidence,
+            "alteration": self.alteration,
+            "treatable": self.treatable,
+        }
+
+    @property
+    def weights_key(self) -> str:
+        """The key that lists the histologies of the target."""
+        return "shares" if self.shares is not None else "incidence"
+
+    def target(self) -> dict[str, float] | None:
+        """Share of each histology in the target population; None where no weight is declared.
+
+        Raises
+        ------
+        InputError
+            ``E_WEIGHTS`` for weights that are none.
+        """
+        given = self.weights()
+        return None if all(v is None for v in given.values()) else target_mix(**given)
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """Columns of the data by the key that names them."""
+        named = {"age": self.age, "cutoff_column": self.cutoff_column}
+        return {k: (v,) for k, v in named.items() if v} | {"biomarkers": self.biomarkers or ()}
 
 
 @result

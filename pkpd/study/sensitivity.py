@@ -15,7 +15,8 @@ from pkpd.errors import FitError, InputError
 from pkpd.histology import Evidence, Margins, decide, leave_one_out, meta_analysis
 from pkpd.statements import joined, say
 from pkpd.study.assessment import ExposureResult
-from pkpd.study.exposures import planned_regimen
+from pkpd.study.estimation import planned_method
+from pkpd.study.exposures import histology_means
 from pkpd.study.plan import Plan
 from pkpd.study.responses import evaluable, fit_endpoint
 from pkpd.study.stages import fitted
@@ -164,25 +165,13 @@ def _ratios_without(
     plan: Plan, model: Any, data: Dataset, fit: Any, exposure: ExposureResult, left: str, ids: pd.Series
 ) -> pd.DataFrame:
     """Exposure ratios of a population fit without one histology; standard errors are those of the whole fit."""
-    from pkpd import population
-    from pkpd.exposure import histology_exposure
-
-    at = fit.parameter_estimates
-    start = model.replace(
-        theta={t.name: float(at[t.name]) for t in model.thetas if not t.fixed},
-        sigma={s.name: float(at[f"SD({s.name})"]) for s in model.sigmas if not s.fixed},
-    )
-    method = getattr(population, plan.model.method)(covariance=None)
-    refit = fitted(start, data.select(ids.tolist()), method, seed=plan.seed)
+    method = planned_method(plan, covariance=False, refit=True)
+    start = fit.parameter_estimates
+    refit = fitted(model, data.select(ids.tolist()), method, seed=plan.seed, start=start)
     # the ratio needs no covariance of its own here: zeros stand for it, and the standard errors of the whole fit are kept
     zero = pd.DataFrame(0.0, index=refit.covariance_matrix.index, columns=refit.covariance_matrix.columns)
-    means = histology_exposure(
-        dataclasses.replace(refit, covariance_matrix=zero, parameters=refit.parameters.assign(se=0.0)),
-        planned_regimen(plan, plan.dosing.reference),
-        metric=plan.exposure.metric,
-        interval=plan.dosing.interval,
-        histology=plan.data.histology,
-    )
+    without = dataclasses.replace(refit, covariance_matrix=zero, parameters=refit.parameters.assign(se=0.0))
+    means = histology_means(plan, without)
     by = dict(zip(means.levels, np.asarray(means.log_mean, float), strict=True))
     ratios = exposure.ratios[exposure.ratios["histology"].astype(str) != left].copy()
     ratios["log_ratio"] = [by[str(h)] - by[plan.data.reference] for h in ratios["histology"]]

@@ -81,6 +81,9 @@ def _columns_used(plan: Plan) -> list[str] | None:
     if plan.data.covariates is None:
         return None
     extra = [*_outcomes(plan), *(plan.data.aliases or ()), *(plan.data.drivers or ())]
+    extra += plan.exposure.mediators or ()
+    if plan.representativeness is not None:
+        extra += [name for names in plan.representativeness.columns().values() for name in names]
     extra += [plan.data.assay] if plan.data.assay else []
     extra += [plan.dosing.column] if plan.dosing.column else []
     return list(dict.fromkeys([*plan.data.covariates, *extra]))
@@ -113,17 +116,19 @@ def subject_table(plan: Plan, data: Dataset) -> pd.DataFrame:
             f"no dose above 0 for ID {', '.join(map(str, without[:10]))}.",
             "Complete the column, or leave these subjects out.",
         )
-    for i, endpoint in enumerate(plan.endpoints):
-        values = _constant(plan, data, endpoint.column, ("endpoint", i, "column"))
+    for endpoint in plan.endpoints:
+        values = _constant(plan, data, endpoint.column, plan.place(endpoint, "column"))
         table[endpoint.name] = values.to_numpy()
         if endpoint.event is not None:
-            event = _constant(plan, data, endpoint.event, ("endpoint", i, "event"))
+            event = _constant(plan, data, endpoint.event, plan.place(endpoint, "event"))
             table[f"{endpoint.name}:event"] = event.to_numpy()
-    named = {"aliases": plan.data.aliases, "drivers": plan.data.drivers}
-    named["assay"] = (plan.data.assay,) if plan.data.assay else None
-    for key, columns in named.items():
+    named = {("data", "aliases"): plan.data.aliases, ("data", "drivers"): plan.data.drivers}
+    named["data", "assay"] = (plan.data.assay,) if plan.data.assay else None
+    if plan.representativeness is not None:
+        named |= {("representativeness", k): v for k, v in plan.representativeness.columns().items()}
+    for path, columns in named.items():
         for name in columns or ():
-            table[name] = _constant(plan, data, name, ("data", key)).to_numpy()
+            table[name] = _constant(plan, data, name, path).to_numpy()
     table["observations"] = [
         int(((data.frame["EVID"].to_numpy()[a:b] == 0) & (data.frame["MDV"].to_numpy()[a:b] == 0)).sum())
         for a, b in _spans(data)
