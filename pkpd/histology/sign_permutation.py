@@ -30,7 +30,7 @@ class SignPermutation:
     statistic : float
         z = mean over its standard error, random effects.
     p_value : float
-        Two-sided: share of the 2^K sign patterns with |z*| ≥ |z|; 2^(1−K) is the smallest there is.
+        Two-sided: share of the 2^K sign patterns whose z is at least as far from 0; 2^(1−K) is the smallest there is.
     p_normal : float
         Of the normal approximation, for comparison.
     n_patterns : int
