@@ -63,7 +63,7 @@ def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
     Raises
     ------
     ModelError
-        ``E_MODEL_CMT`` for a compartment that the model does not have, ``E_MODEL_RATE`` for a rate or duration that it does
+        ``E_MODEL_CMT`` for a compartment that the model does not have, on whatever record, ``E_MODEL_RATE`` for a rate or duration that it does
         not model, ``E_OFF_STEADY`` for a steady-state dose while a compartment is turned off.
     """
     frame, owner = data.frame, record_owner(data)
@@ -78,6 +78,8 @@ def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
             f"the data have doses but model {model.name} has no compartment.",
             "Declare one, or drop the doses.",
         )
+    if model.compartments:  # one that is not there is a mistake on other records too, whether it does anything there or not
+        _compartments(model, frame, np.flatnonzero(~np.isin(evid, (1, 4))), negative=True)
     repeats = frame["ADDL"].to_numpy()[index].astype(np.int64) + 1
     source = np.repeat(index, repeats)
     step = np.arange(len(source)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
@@ -181,10 +183,9 @@ def _compartments(
 ) -> np.ndarray:
     """Compartments (from 0) that records name, with a minus sign before them if ``negative``."""
     names = {c.name: i for i, c in enumerate(model.compartments)}
-    out = np.zeros(len(index), dtype=np.int64)
-    for k, (at, value) in enumerate(zip(index, frame["CMT"].to_numpy(object)[index], strict=True)):
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            continue
+    codes, values = pd.factorize(frame["CMT"].to_numpy(object)[index])  # -1: not given, the first compartment
+    numbers = np.zeros(len(values) + 1, dtype=np.int64)
+    for k, value in enumerate(values):
         text = str(value).removeprefix("-") if negative else str(value)
         found = names.get(text)
         if found is None:
@@ -194,13 +195,14 @@ def _compartments(
                 number = math.nan
             found = int(number) - 1 if number.is_integer() and 1 <= number <= len(names) else None
         if found is None:
+            at = index[np.flatnonzero(codes == k)[0]]
             raise ModelError(
                 "E_MODEL_CMT",
                 f"{_where(frame, at)}, column CMT, value {value}: model {model.name} has no such compartment.",
                 f"Its compartments are {', '.join(f'{i + 1} {c}' for c, i in names.items())}.",
             )
-        out[k] = found
-    return out
+        numbers[k] = found
+    return numbers[codes]
 
 
 def _where(frame: pd.DataFrame, at: int) -> str:
