@@ -14,7 +14,12 @@ from pkpd._jit import kernel
 from pkpd.kernels.dormand_prince import (
     ALL,
     LAST,
+    LINE,
+    NEW,
+    POINT,
+    ROWS,
     STABILITY,
+    Y,
     combine,
     error_norm,
     interpolant,
@@ -35,6 +40,7 @@ SWITCH, CHANGE, RESUMED, KINDS = 8, 9, 10, 11
 # not a failure: the other stepper should go on
 CHANGE_STEPPER = -1
 
+_SAFETY = 0.93  # 0.9 and what shrink says too much
 _STIFF_STEPS = 15  # limited by stability, before the system counts as stiff (Hairer & Wanner II, IV.2)
 _CALM_STEPS = 6
 _MANY_STEPS = 100  # that the explicit method still has before it: below that another method gains nothing
@@ -43,15 +49,15 @@ _MANY_STEPS = 100  # that the explicit method still has before it: below that an
 class Work(NamedTuple):
     """Work space of a subject, made once.
 
-    ``y``, ``new``, ``point`` (size,), ``k`` (16, size), ``w`` (7, size), ``j`` (n, n+P+1+W), ``values`` (S,),
-    ``pace`` (FIRST + KINDS,).
+    ``y``, ``new``, ``point`` (size,), ``k`` (ROWS, size or LINE), ``line`` (ROWS·LINE,) the same memory or (0,) where rows are
+    longer, ``j`` (n, n+P+1+W), ``values`` (S,), ``pace`` (FIRST + KINDS,).
     """
 
     y: Any
     new: Any
     point: Any
     k: Any
-    w: Any
+    line: Any
     j: Any
     values: Any
     pace: Any
@@ -60,8 +66,9 @@ class Work(NamedTuple):
 @kernel()
 def make_work(size, n, columns, second):
     """Work space for states of ``size``, a Jacobian of ``columns`` and ``second`` second derivatives."""
+    k = np.zeros((ROWS, LINE if size <= LINE else size))
     return Work(
-        np.zeros(size), np.zeros(size), np.zeros(size), np.zeros((ALL, size)), np.zeros((7, size)),
+        np.zeros(size), np.zeros(size), np.zeros(size), k, k.reshape(k.size)[: k.size if size <= LINE else 0],
         np.zeros((n, columns)), np.zeros(second), np.zeros(FIRST + KINDS),
     )  # fmt: skip
 
@@ -100,27 +107,19 @@ def first_step(n, slots, piece, t, edge, span, y, k, point, p, flow, rates, rtol
     largest = max(math.sqrt(d1 / n), math.sqrt(d2 / n) / h)
     if not math.isfinite(largest):
         return h
-    return min(100.0 * h, 1.0 / shrink(100.0 * largest), span)
+    return min(100.0 * h, 1.0 / shrink((100.0 * largest) ** 2), span)
 
 
 @kernel(allocates=False)
-def explicit(
-    order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done, wanted, work,
+def _steps(
+    rows, size, order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done,
+    wanted, work,
 ):  # fmt: skip
-    """Advance ``work.y`` from ``t`` to ``stop``, recording observations before ``stop``.
-
-    ``kind`` is what began the segment; ``piece`` the piece of the inputs where they move within it, else -1. It
-    hands over to the implicit method where stability keeps its steps short.
-
-    Returns
-    -------
-    status, done, t : int, int, float
-        A status of :mod:`pkpd.kernels.status` or CHANGE_STEPPER, the observations recorded so far, and how far it came.
-    """
+    """Make the steps of :func:`explicit` on the rows of ``work.k``; ``rows`` is this or the line."""
     n, table, settings = system.n, system.table, system.settings
-    y, new, point, k, w, j, values, pace = work
+    k, j, values, pace = work.k, work.j, work.values, work.pace
+    y, new, point = k[Y], k[NEW], k[POINT]
     rtol, atol, most = settings[0], settings[1], settings[2]
-    size = y.shape[0]
     plain = (
         piece < 0 and flow.busy[0] == 0
     )  # nothing but the model's own function, which is worth a call less
@@ -141,7 +140,7 @@ def explicit(
         ends = t + 1.0000001 * h >= stop
         step = stop - t if ends else h
         for stage in range(1, LAST):
-            combine(size, y, step, k, stage, point)
+            combine(size, step, rows, stage)
             now = min(t + node(stage) * step, edge)
             if plain:
                 rates(now, point, p, k[stage])
@@ -151,13 +150,13 @@ def explicit(
                 variations(
                     stage, order, n, slots, forced, now, point, p, flow, jacobian, hessian, table, j, values, k,
                 )  # fmt: skip
-        combine(size, y, step, k, last, new)
-        error = error_norm(n, y, new, step, k, rtol, atol)
+        combine(size, step, rows, last)
+        error = error_norm(n, step, rows, rtol, atol)
         if not error <= 1.0:
             rejected = True
             h = 0.1 * step
             if math.isfinite(error):
-                h = step * max(0.2, 0.9 / shrink(error))
+                h = step * max(0.2, _SAFETY / shrink(error))
             if h < 1e-14 * max(abs(t), abs(stop)):
                 return (STEP_TOO_SMALL if math.isfinite(error) else NOT_FINITE), done, t
             continue
@@ -186,7 +185,7 @@ def explicit(
                     stiff = 0
         if reads:
             for stage in range(LAST + 1, ALL):
-                combine(size, y, step, k, stage, point)
+                combine(size, step, rows, stage)
                 now = min(t + node(stage) * step, edge)
                 if plain:
                     rates(now, point, p, k[stage])
@@ -196,9 +195,9 @@ def explicit(
                     variations(
                         stage, order, n, slots, forced, now, point, p, flow, jacobian, hessian, table, j, values, k,
                     )  # fmt: skip
-            interpolant(size, y, new, step, k, w)
+            interpolant(size, step, rows)
             while done < wanted and samples.time[done] < end:
-                interpolate(size, y, w, (samples.time[done] - t) / step, point)
+                interpolate(size, (samples.time[done] - t) / step, rows)
                 if not record(order, n, slots, done, samples.time[done], point, output, samples):
                     return NOT_FINITE, done, t
                 done += 1
@@ -206,10 +205,42 @@ def explicit(
         for i in range(size):
             y[i] = new[i]
             k[0, i] = k[LAST, i]
-        h = step * min(1.0 if rejected else 6.0, 0.9 / shrink(max(error, 1e-10)))
+        h = step * min(1.0 if rejected else 6.0, _SAFETY / shrink(max(error, 1e-20)))
         if fresh:
             pace[FIRST + kind] = h
         fresh, rejected = False, False
         if stiff >= _STIFF_STEPS and stop - t > _MANY_STEPS * h:
             return CHANGE_STEPPER, done, t
     return OK, done, t
+
+
+@kernel(allocates=False)
+def explicit(
+    order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done, wanted, work,
+):  # fmt: skip
+    """Advance ``work.y`` from ``t`` to ``stop``, recording observations before ``stop``.
+
+    ``kind`` is what began the segment; ``piece`` the piece of the inputs where they move within it, else -1. It
+    hands over to the implicit method where stability keeps its steps short.
+
+    Returns
+    -------
+    status, done, t : int, int, float
+        A status of :mod:`pkpd.kernels.status` or CHANGE_STEPPER, the observations recorded so far, and how far it came.
+    """
+    size = work.y.shape[0]
+    for i in range(size):
+        work.k[Y, i] = work.y[i]
+    if work.line.shape[0] > 0:
+        status, done, t = _steps(
+            work.line, size, order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow,
+            samples, done, wanted, work,
+        )  # fmt: skip
+    else:
+        status, done, t = _steps(
+            work.k, size, order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow,
+            samples, done, wanted, work,
+        )  # fmt: skip
+    for i in range(size):
+        work.y[i] = work.k[Y, i]
+    return status, done, t

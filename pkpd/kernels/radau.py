@@ -155,7 +155,7 @@ def _integrate(
     may_change, stages,
 ):  # fmt: skip
     n, table, settings = system.n, system.table, system.settings
-    y, new, point, k, _, j, values, pace = work
+    y, new, point, k, j, values, pace = work.y, work.new, work.point, work.k, work.j, work.values, work.pace
     rtol, atol, most = settings[0], settings[1], settings[2]
     size = y.shape[0]
     # the row of ``k`` behind the stages holds the slope at the beginning

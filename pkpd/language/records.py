@@ -63,8 +63,8 @@ def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
     Raises
     ------
     ModelError
-        ``E_MODEL_CMT`` for a compartment that the model does not have, on whatever record, ``E_MODEL_RATE`` for a rate or duration that it does
-        not model, ``E_OFF_STEADY`` for a steady-state dose while a compartment is turned off.
+        ``E_MODEL_CMT`` for a compartment that the model does not have, on whatever record, ``E_MODEL_RATE`` for a rate or
+        duration that it does not model, ``E_OFF_STEADY`` for a steady-state dose while a compartment is turned off.
     """
     frame, owner = data.frame, record_owner(data)
     place = np.arange(len(frame)) - data.offsets[owner]
@@ -78,7 +78,9 @@ def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
             f"the data have doses but model {model.name} has no compartment.",
             "Declare one, or drop the doses.",
         )
-    if model.compartments:  # one that is not there is a mistake on other records too, whether it does anything there or not
+    if (
+        model.compartments
+    ):  # one that is not there is a mistake on other records too, whether it does anything there or not
         _compartments(model, frame, np.flatnonzero(~np.isin(evid, (1, 4))), negative=True)
     repeats = frame["ADDL"].to_numpy()[index].astype(np.int64) + 1
     source = np.repeat(index, repeats)
@@ -196,9 +198,10 @@ def _compartments(
             found = int(number) - 1 if number.is_integer() and 1 <= number <= len(names) else None
         if found is None:
             at = index[np.flatnonzero(codes == k)[0]]
+            shown = f"{value:g}" if isinstance(value, float) else value
             raise ModelError(
                 "E_MODEL_CMT",
-                f"{_where(frame, at)}, column CMT, value {value}: model {model.name} has no such compartment.",
+                f"{_where(frame, at)}, column CMT, value {shown}: model {model.name} has no such compartment.",
                 f"Its compartments are {', '.join(f'{i + 1} {c}' for c, i in names.items())}.",
             )
         numbers[k] = found

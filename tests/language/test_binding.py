@@ -106,10 +106,10 @@ def test_two_effects_of_a_factor_share_it():
         ),
         ("E_MODEL_CMT", "value 3", lambda m, cl: cl, {"CMT": [3, 2, 2] * 2}),
         ("E_MODEL_CMT", "value gut", lambda m, cl: cl, {"CMT": ["gut", "central", "central"] * 2}),
-        ("E_MODEL_CMT", "row 2, ID 1, column CMT, value 3", lambda m, cl: cl, {"CMT": [1, 3, 3] * 2}),
+        ("E_MODEL_CMT", "row 3, ID 1, column CMT, value 3:", lambda m, cl: cl, {"CMT": [1, 3, 3] * 2}),
         (
             "E_MODEL_CMT",
-            "row 2, ID 1, column CMT, value 5",
+            "row 3, ID 1, column CMT, value 5:",
             lambda m, cl: cl,
             {"CMT": [1, 5, 2] * 2, "EVID": [1, 2, 0] * 2, "MDV": [1, 1, 0] * 2},
         ),
