@@ -38,7 +38,8 @@ def network(m):
 
 @cache
 def case(kind):
-    return Case(network, kind)
+    # tolerances of the stepper, so that it keeps eight digits at the end
+    return Case(network, kind, rtol=1e-11, atol=1e-13)
 
 
 rate = st.one_of(st.just(0.0), st.just(0.5), st.floats(1e-3, 3.0))
@@ -68,7 +69,7 @@ def given_by(t, given_doses):
 @given(systems, doses)
 def test_what_is_in_the_body_and_what_was_lost_is_what_was_given(p, given_doses):
     total = sum(d[1] for d in given_doses)
-    for kind, tolerance in (("linear", 1e-10), ("ode", 1e-7)):
+    for kind, tolerance in (("linear", 1e-10), ("ode", 1e-8)):
         x = states(kind, p, given_doses)[0]
         np.testing.assert_allclose(
             x.sum(1), [given_by(t, given_doses) for t in TIMES[:: N + 1]], rtol=0, atol=tolerance * total
@@ -97,10 +98,10 @@ def test_profiles_of_doses_add_up(p, one, other, factor):
 def test_the_stepper_equals_the_closed_form_with_its_derivatives(p, given_doses):
     scale = sum(d[1] for d in given_doses)
     closed, stepped = states("linear", p, given_doses, 2), states("ode", p, given_doses, 2)
-    np.testing.assert_allclose(stepped[0], closed[0], rtol=0, atol=1e-7 * scale)
+    np.testing.assert_allclose(stepped[0], closed[0], rtol=0, atol=1e-8 * scale)
     # rates are of the order of one, times up to 20: derivatives are up to 20 and 400 times the dose
-    np.testing.assert_allclose(stepped[1], closed[1], rtol=0, atol=1e-6 * 20 * scale)
-    np.testing.assert_allclose(stepped[2], closed[2], rtol=0, atol=1e-6 * 400 * scale)
+    np.testing.assert_allclose(stepped[1], closed[1], rtol=0, atol=1e-7 * 20 * scale)
+    np.testing.assert_allclose(stepped[2], closed[2], rtol=0, atol=1e-7 * 400 * scale)
 
 
 @QUICK
