@@ -118,8 +118,9 @@ class Plan:
         whole = dataclasses.asdict(self)
         del whole["path"], whole["sha256"]
         whole["endpoint"] = list(whole.pop("entries"))
-        if self.representativeness is None:
-            del whole["representativeness"]
+        for name in _ABSENT:
+            if whole[name] is None:
+                del whole[name]
         return {"format": PLAN_FORMAT, **whole}
 
 
@@ -137,6 +138,7 @@ _SECTIONS: dict[str, type] = {
     "representativeness": RepresentativenessPlan,
 }
 _OPTIONAL = ("thresholds", "bootstrap", "exchangeability", "sensitivity")
+_ABSENT = ("representativeness",)  # None where the plan does not have it
 _TOP = ("format", "title", "seed", *_SECTIONS, "endpoint")
 
 
@@ -222,7 +224,7 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
         "seed": reader.value(integer(0), values.get("seed", 0), ("seed",)),
     }
     for name, kind in _SECTIONS.items():
-        if name == "representativeness" and name not in values:
+        if name in _ABSENT and name not in values:
             read[name] = None
         elif name in values or name in _OPTIONAL:
             read[name] = reader.section(kind, values.get(name, {}), (name,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +28,11 @@ def rehearse(path: str | Path) -> list[Finding]:
 
 def _against_data(plan: Plan) -> list[Finding]:
     from pkpd.language import bind
+    from pkpd.study.enrolment import check_weights
     from pkpd.study.pharmacokinetics import load_planned_model
     from pkpd.study.signature import deviations
     from pkpd.study.subjects import read_data, subject_table
+    from pkpd.study.tumour_sizes import read_sizes
     from pkpd.study.verdicts import margins_of
 
     findings: list[Finding] = []
@@ -50,7 +53,11 @@ def _against_data(plan: Plan) -> list[Finding]:
     if data is not None:
         subjects = tried(lambda: subject_table(plan, data))
         if subjects is not None:
-            tried(lambda: margins_of(plan, tuple(dict.fromkeys(subjects["histology"]))))
+            histologies = tuple(dict.fromkeys(subjects["histology"]))
+            tried(lambda: margins_of(plan, histologies))
+            tried(lambda: check_weights(plan, histologies))
+            for entry in plan.tumour_sizes:
+                tried(functools.partial(read_sizes, plan, entry, subjects))
         if model is not None:
             tried(lambda: bind(model, data))
     tried(lambda: deviations(plan))

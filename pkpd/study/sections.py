@@ -410,7 +410,7 @@ class ExchangeabilityPlan:
 @result
 @dataclass(frozen=True)
 class RepresentativenessPlan:
-    """``[representativeness]``: who will be treated, and by what else the enrolled patients are shown.
+    """``[representativeness]``: who will be treated, and what else is shown of the enrolled.
 
     Attributes
     ----------

@@ -13,6 +13,7 @@ import numpy as np
 
 from pkpd.data import Dataset, read_dataset
 from pkpd.errors import InputError
+from pkpd.study.plan import _ABSENT as ABSENT
 from pkpd.study.plan import _SECTIONS as SECTIONS
 from pkpd.study.plan import PLAN_FORMAT
 from pkpd.study.schema import _toml as toml
@@ -70,7 +71,12 @@ def plan_template(data: str | Path, *, histology: str = "TUMOR", folder: str | P
         "seed = 1  # of everything random; any whole number, chosen once",
     ]
     for name, section in SECTIONS.items():
-        lines += ["", f"[{name}]{_summary(section)}"]
+        header = f"[{name}]{_summary(section)}"
+        if name in ABSENT:
+            lines += ["", f"# {header}"]
+            lines += [f"# {key.name} = ..." for key in _keys(section)]
+            continue
+        lines += ["", header]
         for key in _keys(section):
             lines += _key(section, key, values, known.hints, (name, key.name))
         if name == "exposure":

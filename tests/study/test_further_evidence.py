@@ -14,6 +14,7 @@ from pkpd.response import size_ratio, time_to_growth
 from pkpd.study.analysis import assess
 from pkpd.study.assessment import Assessment
 from pkpd.study.plan import check_plan, read_plan
+from pkpd.study.rehearsal import rehearse
 
 DATASETS = Path(__file__).parents[2] / "datasets"
 HISTOLOGIES = ("colorectal", "liver", "breast", "gastric", "salivary", "lung")
@@ -253,9 +254,11 @@ def test_mistakes_of_the_plan_are_found_when_it_is_read(folder, text, old, new, 
 def test_mistakes_that_the_data_show_are_found_before_the_fits(folder, text, old, new, code, message):
     (folder / "strange.csv").write_text("ID,WEEK,SLD\n9001,0,50\n")
     (folder / "words.csv").write_text("ID,WEEK,SLD\n1,0,50\n1,6,big\n")
+    plan = write(folder, text.replace(old, new), "wrong")
     with pytest.raises(PlanError, match=rf"{code}.*line \d+.*{message}") as caught:
-        assess(write(folder, text.replace(old, new), "wrong"))
+        assess(plan)
     assert caught.value.code == code
+    assert any(f.code == code and f.row and message in f.message for f in rehearse(plan))
 
 
 def test_every_option_of_a_method_is_one_of_its_settings():
