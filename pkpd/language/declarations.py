@@ -372,18 +372,23 @@ class Model:
         return equations(self)
 
     def to_nonmem(
-        self, columns: Sequence[str], *, data: str = "data.csv", occasions: Sequence[int] = ()
+        self,
+        columns: Sequence[str],
+        *,
+        data: str = "data.csv",
+        occasions: Sequence[int] = (),
+        effects: Mapping[str, float] | None = None,
     ) -> str:
         """Return a NONMEM control stream; see :func:`pkpd.language.nonmem.nonmem_text`."""
         from pkpd.language.nonmem import nonmem_text
 
-        return nonmem_text(self, columns, data=data, occasions=occasions)
+        return nonmem_text(self, columns, data=data, occasions=occasions, effects=effects)
 
-    def to_nlmixr2(self) -> str:
+    def to_nlmixr2(self, *, effects: Mapping[str, float] | None = None) -> str:
         """Return an nlmixr2 function; see :func:`pkpd.language.nlmixr2.nlmixr2_text`."""
         from pkpd.language.nlmixr2 import nlmixr2_text
 
-        return nlmixr2_text(self)
+        return nlmixr2_text(self, effects=effects)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the thetas: initial value, bounds, unit, whether fixed; index parameter."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from pkpd.errors import ModelError
@@ -37,12 +38,14 @@ class _Writer(Writer):
         return f"!{self._print(e.args[0])}"
 
 
-def nlmixr2_text(model: Model) -> str:
+def nlmixr2_text(model: Model, *, effects: Mapping[str, float] | None = None) -> str:
     """Text of an R function that nlmixr2 takes.
 
     Parameters
     ----------
     model : Model
+    effects : mapping, optional
+        Value of each effect of a factor by name, ``CL(TUMOR=lung)``; 0 without it.
 
     Returns
     -------
@@ -65,11 +68,11 @@ def nlmixr2_text(model: Model) -> str:
     for t in model.thetas:
         names[t.symbol] = given.give(f"tv_{t.name}")
         ini.append(f"    {names[t.symbol]} <- {_initial(t)}" + (f"  # {t.label}" if t.label else ""))
-    effects: dict[Any, list[str]] = {e.symbol: [] for e in model.effects}
-    for effect, level, _ in resolved_effects(model, "nlmixr2"):
+    terms: dict[Any, list[str]] = {e.symbol: [] for e in model.effects}
+    for effect, level, symbol in resolved_effects(model, "nlmixr2"):
         name = given.give(f"{effect.parameter}_{effect.factor}_{level}")
-        ini.append(f"    {name} <- 0")
-        effects[effect.symbol].append(f'{name} * ({columns[effect.factor]} == "{level}")')
+        ini.append(f"    {name} <- {number_text((effects or {}).get(symbol.name, 0))}")
+        terms[effect.symbol].append(f'{name} * ({columns[effect.factor]} == "{level}")')
     etas = {e.name: given.give(f"eta_{e.name}") for e in model.etas}
     names |= {e.symbol: etas[e.name] for e in model.etas}
     for block in model.omega:
@@ -87,9 +90,9 @@ def nlmixr2_text(model: Model) -> str:
         ini.append(f"    {sigmas[s.name]} <- {f'fix({size})' if s.fixed else f'c(0, {size})'}")
     names[model.time] = "t"
     body = []
-    for symbol, terms in effects.items():
+    for symbol, added in terms.items():
         names[symbol] = given.give(f"effect_{symbol.name}")
-        body.append(f"    {names[symbol]} <- {' + '.join(terms)}")
+        body.append(f"    {names[symbol]} <- {' + '.join(added)}")
     writer = _Writer(names, _FUNCTIONS, "^")
     for p, name in parameters:
         body.append(f"    {name} <- {writer.text(p.expression)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sympy
@@ -75,7 +75,12 @@ class _Writer(Writer):
 
 
 def nonmem_text(
-    model: Model, columns: Sequence[str], *, data: str = "data.csv", occasions: Sequence[int] = ()
+    model: Model,
+    columns: Sequence[str],
+    *,
+    data: str = "data.csv",
+    occasions: Sequence[int] = (),
+    effects: Mapping[str, float] | None = None,
 ) -> str:
     """Text of a control stream.
 
@@ -88,6 +93,8 @@ def nonmem_text(
         Name of the data file.
     occasions : sequence of int
         Values of the occasion column, for a model with effects of the occasion.
+    effects : mapping, optional
+        Value of each effect of a factor by name, ``CL(TUMOR=lung)``; 0 without it.
 
     Returns
     -------
@@ -116,7 +123,7 @@ def nonmem_text(
         names[e.symbol] = given.give(f"EFF_{e.parameter}_{e.factor}")
         pk.append(f"{names[e.symbol]} = 0")
     for effect, level, symbol in resolved_effects(model, "NONMEM"):
-        records.append(f"0  ; {symbol.name}")
+        records.append(f"{number_text((effects or {}).get(symbol.name, 0))}  ; {symbol.name}")
         pk.append(
             f"IF ({effect.factor}.EQ.{codes[effect.factor][level]}) {names[effect.symbol]} = THETA({len(records)})"
         )

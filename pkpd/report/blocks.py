@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pkpd.report.tables import Table
 
-__all__ = ["Block", "Equations", "Figure", "Heading", "Points", "Section", "Terms", "Text"]
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+__all__ = ["Block", "Code", "Equations", "Figure", "Heading", "Points", "Section", "Terms", "Text"]
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,12 @@ class Points:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing with its caption."""
+    """A drawing with its caption; ``description`` is for those who cannot see it."""
 
     key: str
     caption: str
-    svg: str
+    drawing: matplotlib.figure.Figure
+    description: str
     note: str = ""
 
 
@@ -49,6 +54,13 @@ class Equations:
 
 
 @dataclass(frozen=True)
+class Code:
+    """Text for a program, as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Heading:
     """A heading below that of the section."""
 
@@ -56,7 +68,7 @@ class Heading:
     text: str
 
 
-Block = Text | Terms | Points | Figure | Equations | Heading | Table
+Block = Text | Terms | Points | Figure | Equations | Code | Heading | Table
 
 
 @dataclass(frozen=True)

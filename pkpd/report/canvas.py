@@ -13,14 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.errors import PkpdWarning
+from pkpd.errors import InputError, PkpdWarning
 from pkpd.report.palette import GREY, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SMALL", "TEXT", "box", "grid", "literal", "log_ticks", "panel", "png", "settle", "svg", "wrapped"]
+__all__ = [
+    "SMALL",
+    "TEXT",
+    "box",
+    "grid",
+    "literal",
+    "log_ticks",
+    "panel",
+    "png",
+    "require_font",
+    "settle",
+    "svg",
+    "wrapped",
+]
 
 TEXT, SMALL = (
     8.5,
@@ -141,6 +154,22 @@ def _wide_fonts() -> list[str]:
             font_manager.fontManager.addfont(path)
     installed = {font.name for font in font_manager.fontManager.ttflist}
     return [name for name in _WIDE.values() if name in installed]
+
+
+def require_font(language: str) -> None:
+    """Make sure that figures in a language can be drawn.
+
+    Raises
+    ------
+    InputError
+        ``E_FONT`` if the language is Chinese and no installed font has its letters.
+    """
+    if language == "zh" and not _wide_fonts():
+        raise InputError(
+            "E_FONT",
+            "no installed font has Chinese letters, so the figures would show empty boxes.",
+            f"Install one of {', '.join(_WIDE.values())}; Noto Sans CJK SC is free (Debian: fonts-noto-cjk).",
+        )
 
 
 def literal(owner: Any) -> None:

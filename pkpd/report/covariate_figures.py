@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, grid, literal, log_ticks
 from pkpd.report.palette import GREY, INK
+from pkpd.report.wording import words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,13 +17,15 @@ __all__ = ["covariate_effects"]
 _POINT = "#4f6d8f"
 
 
-def covariate_effects(effects: Any) -> np.ndarray:
+def covariate_effects(effects: Any, language: str = "en") -> np.ndarray:
     """Draw the ratio of typical parameters at other covariate values to those at the reference.
 
     Parameters
     ----------
     effects : CovariateEffects
         From :func:`pkpd.covariate_effects`.
+    language : str
+        Of the labels, ``"en"`` or ``"zh"``.
 
     Returns
     -------
@@ -69,7 +72,9 @@ def covariate_effects(effects: Any) -> np.ndarray:
     axes[-1, 0].set_xlim(low / 1.05, high * 1.05)
     log_ticks(axes[-1, 0], "x")
     axes[-1, 0].set_xlabel(
-        f"Ratio to the reference ({100 * effects.level:g} % interval)", fontsize=TEXT, color=INK
+        words(language)["figure.covariate_ratio"].format(level=f"{100 * effects.level:g}"),
+        fontsize=TEXT,
+        color=INK,
     )
     literal(axes[0, 0].figure)
     return axes

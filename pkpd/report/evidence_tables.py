@@ -11,6 +11,7 @@ from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, proba
 from pkpd.report.palette import histologies
 from pkpd.report.tables import Column, Number, Reader, Row, Table, cell, heading, table
 from pkpd.report.verdict_tables import plain
+from pkpd.report.wording import in_words
 from pkpd.study.assessment import Assessment, EndpointResult, PkResult
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "contrast_table",
     "count_table",
     "data_table",
+    "deviation_table",
     "exposure_table",
     "fit_table",
     "parameter_table",
@@ -31,7 +33,7 @@ __all__ = [
 
 def data_table(assessment: Assessment, words: Mapping) -> Table:
     """Patients and observations."""
-    reader = Reader(assessment.data, "data")
+    reader = Reader(assessment.data, "data", words)
     unit = assessment.plan.get("dosing", {}).get("unit", "")
     columns = (
         Column(words["column.histology"]),
@@ -96,7 +98,7 @@ def _parameter_group(name: str) -> str:
 
 def parameter_table(pk: PkResult, words: Mapping) -> Table:
     """Estimates with uncertainty and shrinkage, by kind of parameter."""
-    reader = Reader(pk.parameters, "pk.parameters")
+    reader = Reader(pk.parameters, "pk.parameters", words)
     with_cv = reader.has("cv_percent") and pk.parameters["cv_percent"].notna().any()
     columns = [
         Column(words["column.parameter"]),
@@ -137,7 +139,7 @@ def parameter_table(pk: PkResult, words: Mapping) -> Table:
 def exposure_table(assessment: Assessment, words: Mapping, reference: str) -> Table:
     """Geometric means and ratios."""
     exposure = assessment.exposure
-    reader = Reader(exposure.ratios, "exposure.ratios")
+    reader = Reader(exposure.ratios, "exposure.ratios", words)
     low, high = (f"{b:g}" for b in exposure.bounds)
     columns = (
         Column(words["column.histology"]),
@@ -159,7 +161,7 @@ def exposure_table(assessment: Assessment, words: Mapping, reference: str) -> Ta
     for i in reader.positions(histologies(assessment)):
         home = reader.word("histology", i) == reference
         tail = (
-            (cell("reference", kind="interval"), *(cell("", kind="number") for _ in range(3)))
+            (cell(words["reference"], kind="interval"), *(cell("", kind="number") for _ in range(3)))
             if home
             else (
                 reader.interval("lower", "upper", i, ratio),
@@ -184,7 +186,7 @@ def exposure_table(assessment: Assessment, words: Mapping, reference: str) -> Ta
 def count_table(assessment: Assessment, position: int, words: Mapping) -> Table:
     """Events by histology and dose."""
     endpoint = assessment.endpoints[position]
-    reader = Reader(endpoint.counts, f"endpoints[{position}].counts")
+    reader = Reader(endpoint.counts, f"endpoints[{position}].counts", words)
     unit = assessment.plan.get("dosing", {}).get("unit", "")
     columns = (
         Column(words["column.histology"]),
@@ -253,9 +255,17 @@ def tests_table(endpoint: EndpointResult, position: int, words: Mapping) -> Tabl
     )
 
 
-def coefficient_table(endpoint: EndpointResult, position: int, words: Mapping) -> Table:
-    """Coefficients of the logistic model."""
-    reader = Reader(endpoint.coefficients, f"endpoints[{position}].coefficients")
+def coefficient_table(assessment: Assessment, position: int, words: Mapping) -> Table:
+    """Coefficients of the logistic model, histologies in the order of the report."""
+    endpoint = assessment.endpoints[position]
+    order = [f"[{name}]" for name in histologies(assessment)]
+
+    def rank(i: int) -> tuple[str, int]:
+        name = str(endpoint.coefficients.index[i])
+        kind, bracket, _ = name.partition("[")
+        return kind, order.index(name[len(kind) :]) if bracket and name[len(kind) :] in order else -1
+
+    reader = Reader(endpoint.coefficients, f"endpoints[{position}].coefficients", words)
     columns = (
         Column(words["column.coefficient"]),
         Column(words["column.estimate"], "number"),
@@ -265,13 +275,13 @@ def coefficient_table(endpoint: EndpointResult, position: int, words: Mapping) -
     rows = [
         Row(
             (
-                heading(str(name)),
+                heading(str(endpoint.coefficients.index[i])),
                 reader.numeric("estimate", i),
                 reader.numeric("se", i),
                 reader.interval("lower", "upper", i),
             )
         )
-        for i, name in enumerate(endpoint.coefficients.index)
+        for i in sorted(range(len(reader)), key=rank)
     ]
     return table(
         f"coefficients-{position}", words["coefficients.caption"].format(label=endpoint.label), columns, rows
@@ -281,7 +291,7 @@ def coefficient_table(endpoint: EndpointResult, position: int, words: Mapping) -
 def contrast_table(assessment: Assessment, position: int, words: Mapping, reference: str) -> Table:
     """Differences to the reference at equal exposure."""
     endpoint = assessment.endpoints[position]
-    reader = Reader(endpoint.contrasts, f"endpoints[{position}].contrasts")
+    reader = Reader(endpoint.contrasts, f"endpoints[{position}].contrasts", words)
     columns = (
         Column(words["column.histology"]),
         Column(words["column.difference"], "number"),
@@ -318,14 +328,16 @@ def tau_table(assessment: Assessment, words: Mapping) -> Table:
             rows.append(Row((heading(words[f"tau.{name}"]), cell(shown, kind="number"))))
     prior = assessment.exchangeability.get("prior")
     parts = [words["tau.note"]] if tau.get("threshold") is not None else []
-    note = " ".join([*parts, f"{words['tau.prior']}: {prior}."] if prior else parts)
+    note = words["sentences"].join(
+        [*parts, words["tau.prior"].format(prior=in_words(prior, words))] if prior else parts
+    )
     columns = (Column(words["column.quantity"]), Column(words["column.value"], "number"))
     return table("tau", words["tau.caption"], columns, rows, note=note)
 
 
 def shrunken_table(assessment: Assessment, words: Mapping, reference: str) -> Table:
     """Raw and shrunken means."""
-    reader = Reader(assessment.exchangeability["table"], "exchangeability.table")
+    reader = Reader(assessment.exchangeability["table"], "exchangeability.table", words)
     raw, shrunken = words["column.raw"], words["column.shrunken"]
     columns = (
         Column(words["column.histology"]),
@@ -370,6 +382,24 @@ def _flat(value: Any, path: str) -> list[tuple[str, str]]:
     if isinstance(value, bool):
         return [(path, str(value).lower())]
     return [] if value is None else [(path, plain(value))]
+
+
+def deviation_table(assessment: Assessment, words: Mapping) -> Table | None:
+    """What the run changed against the signed plan; None where no plan was signed."""
+    found = assessment.provenance.get("deviations")
+    if found is None:
+        return None
+    columns = (
+        Column(words["column.key"]),
+        Column(words["column.signed"]),
+        Column(words["column.run"]),
+    )
+    rows = [
+        Row((heading(str(one["key"])), cell(plain(one["signed"])), cell(plain(one["run"])))) for one in found
+    ]
+    if not rows:
+        rows = [Row((cell(words["deviations.none"], span=len(columns)),), "said")]
+    return table("deviations", words["deviations.caption"], columns, rows, look="keys")
 
 
 def plan_table(assessment: Assessment, words: Mapping) -> Table:

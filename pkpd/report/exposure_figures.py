@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from pkpd.report.canvas import SMALL, TEXT, box, grid, literal, log_ticks, panel, wrapped
 from pkpd.report.numbers import ratio, significant
 from pkpd.report.palette import GREY, INK, SHADE, histologies, looks, reference_histology
+from pkpd.report.wording import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,21 +24,31 @@ _Z90 = 1.6448536269514722  # normal quantile of a two-sided 90 % interval
 _NAMES = {"AUC": "AUC", "CMAX": "Cmax", "CTROUGH": "Ctrough", "CAVG": "Cavg"}
 
 
-def metric_name(metric: str) -> str:
+def metric_name(metric: str, words: Mapping) -> str:
     """Words for an exposure metric: ``AUCSS`` is "AUC at steady state"."""
     for stem, name in _NAMES.items():
         if metric.upper() == f"{stem}SS":
-            return f"{name} at steady state"
+            return words["metric.steady"].format(name=name)
         if metric.upper() == f"{stem}1":
-            return f"{name}, first interval"
+            return words["metric.first"].format(name=name)
     return metric
+
+
+def quantity(name: str, words: Mapping) -> str:
+    """Words for what is summarised over histologies: a metric, or the slope of an endpoint."""
+    stem = name.removeprefix("slope of ")
+    return (
+        words["influence.slope"].format(name=stem)
+        if stem != name
+        else words["influence.log"].format(name=name)
+    )
 
 
 def _with_unit(text: str, unit: str) -> str:
     return f"{text} ({unit})" if unit else text
 
 
-def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
+def exposure_forest(assessment: Assessment, ax: Axes | None = None, language: str = "en") -> Axes:
     """Ratio of exposure to the reference histology, with its 90 % interval, against the no-effect bounds.
 
     Parameters
@@ -44,13 +56,15 @@ def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
     assessment : Assessment
     ax : Axes, optional
         Where to draw; by default a new figure.
+    language : str
+        Of the labels, ``"en"`` or ``"zh"``.
 
     Returns
     -------
     Axes
         Log ratio axis, one row per histology, the no-effect area shaded, the numbers at the side.
     """
-    exposure = assessment.exposure
+    exposure, w = assessment.exposure, words(language)
     names, reference = histologies(assessment), reference_histology(assessment)
     table = exposure.ratios.set_index("histology").loc[names].reset_index()
     lines = [wrapped(name, 26).count("\n") + 1 for name in names]
@@ -79,11 +93,11 @@ def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
                 markersize=5.5,
                 markerfacecolor="white" if hollow else colour,
             )
-        side = "reference" if name == reference else _estimate(value, lower, upper)
+        side = w["reference"] if name == reference else _estimate(value, lower, upper, w)
         ax.text(
             1.03, row, side, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL + 0.5, color=INK
         )
-    ax.text(1.03, 1.0, "Ratio (90 % CI)", transform=ax.transAxes, va="bottom", fontsize=SMALL, color=GREY)
+    ax.text(1.03, 1.0, w["figure.ratio"], transform=ax.transAxes, va="bottom", fontsize=SMALL, color=GREY)
     ax.set_yticks(
         range(len(table)),
         [f"{wrapped(n, 26)}  (n = {int(k)})" for n, k in zip(names, table["n"], strict=True)],
@@ -94,23 +108,22 @@ def exposure_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
     ax.set(xscale="log", xlim=(low, high), ylim=(len(table) - 0.5, -0.5))
     _ratio_ticks(ax, low, high, exposure.bounds)
     ax.set_xlabel(
-        f"{metric_name(exposure.metric)}: ratio to {reference}",
+        w["figure.ratio_to"].format(metric=metric_name(exposure.metric, w), reference=reference),
         fontsize=TEXT,
         color=INK,
     )
     ax.text(
-        np.sqrt(exposure.bounds[0] * exposure.bounds[1]), 1.0, f"no-effect area {_bounds(exposure.bounds)}",
+        np.sqrt(exposure.bounds[0] * exposure.bounds[1]), 1.0, w["figure.no_effect"].format(bounds=_bounds(exposure.bounds)),
         transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL, color=GREY,
     )  # fmt: skip
     literal(ax)
     return ax
 
 
-def _estimate(value: float, lower: float, upper: float) -> str:
-    interval = (
-        f" ({ratio(lower)}–{ratio(upper)})" if np.isfinite(lower) and np.isfinite(upper) else " (no interval)"
-    )
-    return ratio(value) + interval
+def _estimate(value: float, lower: float, upper: float, words: Mapping) -> str:
+    known = np.isfinite(lower) and np.isfinite(upper)
+    interval = f"{ratio(lower)}–{ratio(upper)}" if known else words["figure.no_interval"]
+    return f"{ratio(value)} ({interval})"
 
 
 def _bounds(bounds: tuple[float, float]) -> str:
@@ -141,7 +154,7 @@ def _ratio_ticks(ax: Axes, low: float, high: float, bounds: tuple[float, float])
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
+def exposure_by_dose(assessment: Assessment, ax: Axes | None = None, language: str = "en") -> Axes:
     """Exposure of each subject at the planned dose, by histology and dose.
 
     Parameters
@@ -149,6 +162,8 @@ def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
     assessment : Assessment
     ax : Axes, optional
         Where to draw; by default a new figure.
+    language : str
+        Of the labels, ``"en"`` or ``"zh"``.
 
     Returns
     -------
@@ -156,7 +171,7 @@ def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
         Log exposure axis; one row per histology and dose with every subject as a point and, from five
         subjects on, a box (median, quartiles, whiskers to 1.5 × the interquartile range).
     """
-    exposure = assessment.exposure
+    exposure, w = assessment.exposure, words(language)
     subjects = exposure.subjects
     unit = assessment.plan.get("dosing", {}).get("unit", "")
     names = [n for n in histologies(assessment) if (subjects["histology"] == n).any()]
@@ -193,7 +208,7 @@ def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
         ax.axhline(end, color="#dddddd", linewidth=0.6)
     ax.axvline(exposure.reference_exposure, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
     ax.text(
-        exposure.reference_exposure, 1.0, f"reference exposure {significant(exposure.reference_exposure)}",
+        exposure.reference_exposure, 1.0, w["figure.reference_exposure"].format(value=significant(exposure.reference_exposure)),
         transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL, color=GREY,
     )  # fmt: skip
     ax.set_yticks([y for y, _ in labels], [text for _, text in labels], fontsize=TEXT)
@@ -202,7 +217,7 @@ def exposure_by_dose(assessment: Assessment, ax: Axes | None = None) -> Axes:
     ax.set(xscale="log", ylim=(at - 0.7, -0.7), xlim=(positive.min() / 1.1, positive.max() * 1.1))
     log_ticks(ax, "x")
     ax.set_xlabel(
-        _with_unit(f"{metric_name(exposure.metric)} at the planned dose", exposure.unit),
+        _with_unit(w["figure.planned_dose"].format(metric=metric_name(exposure.metric, w)), exposure.unit),
         fontsize=TEXT,
         color=INK,
     )
@@ -229,7 +244,7 @@ def _cloud(ax: Axes, values: np.ndarray, at: float, colour: str, label: str) -> 
         box(ax, values, at, 0.62, colour)
 
 
-def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
+def shrinkage_forest(assessment: Assessment, ax: Axes | None = None, language: str = "en") -> Axes:
     """Raw and shrunken mean log exposure per histology, from the exchangeability model.
 
     Parameters
@@ -237,6 +252,8 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
     assessment : Assessment
     ax : Axes, optional
         Where to draw; by default a new figure.
+    language : str
+        Of the labels, ``"en"`` or ``"zh"``.
 
     Returns
     -------
@@ -244,7 +261,7 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
         Per histology the raw estimate (hollow) above the shrunken one (filled), each with its
         90 % interval.
     """
-    names = histologies(assessment)
+    names, w = histologies(assessment), words(language)
     table = assessment.exchangeability["table"].set_index("histology")
     table = table.loc[[n for n in names if n in table.index]].reset_index()
     ax = panel(ax, (6.7, 1.0 + 0.46 * len(table)))
@@ -281,12 +298,26 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None) -> Axes:
     ax.spines["left"].set_visible(False)
     ax.set(xscale="log", ylim=(len(table) - 0.5, -0.6))
     log_ticks(ax, "x")
-    ax.text(1.02, -0.17, "raw", transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL, color=GREY)
     ax.text(
-        1.02, 0.17, "shrunken", transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL, color=GREY
+        1.02,
+        -0.17,
+        w["figure.raw"],
+        transform=ax.get_yaxis_transform(),
+        va="center",
+        fontsize=SMALL,
+        color=GREY,
+    )
+    ax.text(
+        1.02,
+        0.17,
+        w["figure.shrunken"],
+        transform=ax.get_yaxis_transform(),
+        va="center",
+        fontsize=SMALL,
+        color=GREY,
     )
     ax.set_xlabel(
-        f"{metric_name(assessment.exposure.metric)} of typical subjects, ratio to the reference exposure",
+        w["figure.typical_ratio"].format(metric=metric_name(assessment.exposure.metric, w)),
         fontsize=TEXT,
         color=INK,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, box, grid, literal, log_ticks
 from pkpd.report.palette import GREY, INK, TREND, histologies, looks
+from pkpd.report.wording import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,13 +23,15 @@ _POINT = "#4f6d8f"
 _MANY = 600  # from here on points are stored as a picture inside the SVG: the page stays small
 
 
-def gof(fit: Any) -> np.ndarray:
+def gof(fit: Any, language: str = "en") -> np.ndarray:
     """Draw the goodness of fit of a population PK model.
 
     Parameters
     ----------
     fit : PopulationFit, PkResult or Assessment
         What was fitted; only stored predictions and residuals are drawn.
+    language : str
+        Of the labels, ``"en"`` or ``"zh"``.
 
     Returns
     -------
@@ -40,7 +44,7 @@ def gof(fit: Any) -> np.ndarray:
     InputError
         ``E_PLOT_INPUT`` if the object holds no residuals.
     """
-    units = _units(fit)
+    units, w = _units(fit), words(language)
     table = _residuals(fit)
     table = table[np.isfinite(table["DV"]) & np.isfinite(table["CWRES"])]
     if table.empty:
@@ -49,13 +53,11 @@ def gof(fit: Any) -> np.ndarray:
     axes = grid(2, 3, (6.7, max(4.7, 0.6 + 0.36 * len(names))))
     values = {name: table[name].to_numpy(float) for name in ("DV", "PRED", "IPRED", "CWRES", "TIME")}
     dv, time = (f" ({units[name]})" if units.get(name) else "" for name in ("DV", "TIME"))
-    _agreement(axes[0, 0], values["PRED"], values["DV"], f"Population prediction{dv}", f"Observed{dv}")
-    _agreement(axes[0, 1], values["IPRED"], values["DV"], f"Individual prediction{dv}", f"Observed{dv}")
-    _residual(axes[0, 2], values["TIME"], values["CWRES"], f"Time{time}", log=False)
-    _residual(
-        axes[1, 0], values["PRED"], values["CWRES"], f"Population prediction{dv}", log=_wide(values["PRED"])
-    )
-    _quantiles(axes[1, 1], values["CWRES"])
+    _agreement(axes[0, 0], values["PRED"], values["DV"], w["figure.pred"] + dv, w["figure.dv"] + dv)
+    _agreement(axes[0, 1], values["IPRED"], values["DV"], w["figure.ipred"] + dv, w["figure.dv"] + dv)
+    _residual(axes[0, 2], values["TIME"], values["CWRES"], w["figure.time"] + time, log=False)
+    _residual(axes[1, 0], values["PRED"], values["CWRES"], w["figure.pred"] + dv, log=_wide(values["PRED"]))
+    _quantiles(axes[1, 1], values["CWRES"], w)
     if names:
         _by_group(axes[1, 2], table, names)
     else:
@@ -175,7 +177,7 @@ def _levels(ax: Axes) -> None:
         ax.axhline(level, color=GREY, linewidth=0.6, linestyle=(0, (4, 3)))
 
 
-def _quantiles(ax: Axes, residual: np.ndarray) -> None:
+def _quantiles(ax: Axes, residual: np.ndarray, words: Mapping) -> None:
     from scipy.special import ndtri
 
     ordered = np.sort(residual)
@@ -184,8 +186,8 @@ def _quantiles(ax: Axes, residual: np.ndarray) -> None:
     _points(ax, expected, ordered)
     reach = [min(expected[0], ordered[0]), max(expected[-1], ordered[-1])]
     ax.plot(reach, reach, color=INK, linewidth=0.8, label="identity")
-    ax.set_xlabel("Normal quantile", fontsize=TEXT, color=INK)
-    ax.set_ylabel("CWRES quantile", fontsize=TEXT, color=INK)
+    ax.set_xlabel(words["figure.normal_quantile"], fontsize=TEXT, color=INK)
+    ax.set_ylabel(words["figure.quantile"].format(name="CWRES"), fontsize=TEXT, color=INK)
     _count(ax, n)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, grid, literal, log_ticks, wrapped
 from pkpd.report.exposure_figures import _with_unit, metric_name, response_axes
 from pkpd.report.palette import GREY, INK, SHADE, histologies, looks, reference_histology
+from pkpd.report.wording import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["exposure_response", "response_forest"]
 
 
-def _endpoint(assessment: Assessment, endpoint: str | int | EndpointResult) -> EndpointResult:
+def endpoint_of(assessment: Assessment, endpoint: str | int | EndpointResult) -> EndpointResult:
     if not isinstance(endpoint, (str, int)):
         return endpoint
     for i, candidate in enumerate(assessment.endpoints):
@@ -30,7 +32,9 @@ def _endpoint(assessment: Assessment, endpoint: str | int | EndpointResult) -> E
     raise InputError("E_PLOT_ENDPOINT", f"no endpoint {endpoint!r} in the assessment.", f"It has: {names}.")
 
 
-def exposure_response(assessment: Assessment, endpoint: str | int | EndpointResult) -> np.ndarray:
+def exposure_response(
+    assessment: Assessment, endpoint: str | int | EndpointResult, language: str = "en"
+) -> np.ndarray:
     """Probability of a response over exposure, one panel per histology.
 
     Parameters
@@ -38,6 +42,8 @@ def exposure_response(assessment: Assessment, endpoint: str | int | EndpointResu
     assessment : Assessment
     endpoint : str, int or EndpointResult
         Name or position of the endpoint.
+    language : str
+        Of the labels, ``"en"`` or ``"zh"``.
 
     Returns
     -------
@@ -51,7 +57,7 @@ def exposure_response(assessment: Assessment, endpoint: str | int | EndpointResu
     InputError
         ``E_PLOT_ENDPOINT`` if there is no such endpoint.
     """
-    result = _endpoint(assessment, endpoint)
+    result, w = endpoint_of(assessment, endpoint), words(language)
     names = [
         n
         for n in histologies(assessment)
@@ -98,17 +104,21 @@ def exposure_response(assessment: Assessment, endpoint: str | int | EndpointResu
         for x, n in zip(groups["exposure"], groups["n"], strict=True):
             ax.text(x, -0.06, f"{int(n)}", ha="center", va="top", fontsize=6.5, color=GREY)
         counts = result.counts[result.counts["histology"] == name]
-        total = f"{int(counts['events'].sum())} of {int(counts['n'].sum())}" if len(counts) else "no data"
+        total = (
+            w["figure.events"].format(events=int(counts["events"].sum()), n=int(counts["n"].sum()))
+            if len(counts)
+            else w["figure.no_data"]
+        )
         ax.set_title(
             f"{wrapped(name, 30)}\n{total}", fontsize=TEXT, color=INK, loc="left", pad=3, linespacing=1.15
         )
-    _response_scales(assessment, result, axes, names)
+    _response_scales(assessment, result, axes, names, w)
     literal(axes[0, 0].figure)
     return axes
 
 
 def _response_scales(
-    assessment: Assessment, result: EndpointResult, axes: np.ndarray, names: list[str]
+    assessment: Assessment, result: EndpointResult, axes: np.ndarray, names: list[str], words: Mapping
 ) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter
 
@@ -135,16 +145,18 @@ def _response_scales(
     reference = assessment.exposure.reference_exposure
     left = np.log(reference / low) < np.log(high / reference) if log else reference < (low + high) / 2
     axes[0, 0].text(
-        reference, 0.99, " ref. exposure" if left else "ref. exposure ", fontsize=6.5, color=GREY,
+        reference, 0.99, f" {words['figure.ref']}" if left else f"{words['figure.ref']} ", fontsize=6.5, color=GREY,
         transform=axes[0, 0].get_xaxis_transform(), va="top", ha="left" if left else "right",
     )  # fmt: skip
     figure = axes[0, 0].figure
     exposure = assessment.exposure
-    figure.supxlabel(_with_unit(metric_name(exposure.metric), exposure.unit), fontsize=TEXT, color=INK)
+    figure.supxlabel(_with_unit(metric_name(exposure.metric, words), exposure.unit), fontsize=TEXT, color=INK)
     figure.supylabel(result.label, fontsize=TEXT, color=INK)
 
 
-def response_forest(assessment: Assessment, endpoint: str | int | EndpointResult) -> np.ndarray:
+def response_forest(
+    assessment: Assessment, endpoint: str | int | EndpointResult, language: str = "en"
+) -> np.ndarray:
     """Observed proportion per histology and dose, and the difference to the reference at equal exposure.
 
     Parameters
@@ -152,6 +164,8 @@ def response_forest(assessment: Assessment, endpoint: str | int | EndpointResult
     assessment : Assessment
     endpoint : str, int or EndpointResult
         Name or position of the endpoint.
+    language : str
+        Of the labels, ``"en"`` or ``"zh"``.
 
     Returns
     -------
@@ -159,7 +173,7 @@ def response_forest(assessment: Assessment, endpoint: str | int | EndpointResult
         Left the proportions with 95 % intervals, right the differences with 90 % intervals; the area within
         the declared margin is shaded.
     """
-    result = _endpoint(assessment, endpoint)
+    result, w = endpoint_of(assessment, endpoint), words(language)
     reference = reference_histology(assessment)
     names = [n for n in histologies(assessment) if (result.counts["histology"] == n).any()]
     look = looks(histologies(assessment))
@@ -186,7 +200,7 @@ def response_forest(assessment: Assessment, endpoint: str | int | EndpointResult
                 fontsize=6.5,
                 color=GREY,
             )
-    _differences(assessment, result, right, names, reference)
+    _differences(assessment, result, right, names, reference, w)
     left.set_yticks(range(len(names)), [wrapped(n, 20) for n in names], fontsize=TEXT)
     left.set_ylim(len(names) - 0.45, -0.55)
     for ax in (left, right):
@@ -196,9 +210,9 @@ def response_forest(assessment: Assessment, endpoint: str | int | EndpointResult
     left.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     left.grid(axis="x", color="#ececec", linewidth=0.6)
     short = textwrap.shorten(reference, 24, placeholder=" …")
-    left.set_xlabel(f"{result.label}: observed (95 % CI)", fontsize=TEXT, color=INK)
+    left.set_xlabel(w["figure.observed"].format(label=result.label), fontsize=TEXT, color=INK)
     right.set_xlabel(
-        f"Difference to {short}\nat equal exposure, percentage\npoints (90 % CI)",
+        w["figure.difference"].format(reference=short),
         fontsize=TEXT,
         color=INK,
     )
@@ -207,7 +221,7 @@ def response_forest(assessment: Assessment, endpoint: str | int | EndpointResult
 
 
 def _differences(
-    assessment: Assessment, result: EndpointResult, ax: Axes, names: list[str], reference: str
+    assessment: Assessment, result: EndpointResult, ax: Axes, names: list[str], reference: str, words: Mapping
 ) -> None:
     look = looks(histologies(assessment))
     table = result.contrasts
@@ -230,7 +244,7 @@ def _differences(
         own = table[table["histology"] == name]
         if name == reference or own.empty:
             if name == reference:
-                ax.text(0, row, " reference", va="center", fontsize=SMALL, color=GREY)
+                ax.text(0, row, f" {words['reference']}", va="center", fontsize=SMALL, color=GREY)
             continue
         value, lower, upper = (float(own[c].iloc[0]) for c in ("difference", "lower", "upper"))
         colour, marker = look[name]
@@ -239,7 +253,7 @@ def _differences(
         if np.isfinite(value):
             ax.plot(value, row, marker, color=colour, markersize=5.5, label=name)
         else:
-            ax.text(0, row, " not estimated", va="center", fontsize=SMALL, color=GREY)
+            ax.text(0, row, f" {words['figure.not_estimated']}", va="center", fontsize=SMALL, color=GREY)
     ax.set_xlim(low, high)
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 

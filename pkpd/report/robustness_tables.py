@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, ratio, significant
+from pkpd.report.exposure_figures import quantity
+from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, probability, ratio, significant
 from pkpd.report.palette import histologies
-from pkpd.report.tables import Column, Reader, Row, Table, cell, heading, table
+from pkpd.report.tables import Column, Number, Reader, Row, Table, cell, heading, table
 from pkpd.report.verdict_tables import plain
+from pkpd.report.wording import in_words
 from pkpd.study.assessment import Assessment, EndpointResult
 
-__all__ = ["aliasing_table", "pooled_table", "refits_table", "sources_table", "survival_table"]
+__all__ = [
+    "aliasing_table",
+    "borrowing_table",
+    "influence_table",
+    "pooled_table",
+    "refits_table",
+    "sources_table",
+    "survival_table",
+    "trial_table",
+]
 
 
 def sources_table(endpoint: EndpointResult, position: int, words: Mapping) -> Table | None:
@@ -18,7 +29,7 @@ def sources_table(endpoint: EndpointResult, position: int, words: Mapping) -> Ta
     found = endpoint.sources.get("table")
     if found is None or len(found) == 0:
         return None
-    reader = Reader(found, f"endpoints[{position}].sources.table")
+    reader = Reader(found, f"endpoints[{position}].sources.table", words)
     columns = (
         Column(words["column.regressor"]),
         Column(words["column.odds_ratio"], "number"),
@@ -28,7 +39,11 @@ def sources_table(endpoint: EndpointResult, position: int, words: Mapping) -> Ta
     rows = [
         Row(
             (
-                heading(words[f"source.{reader.word('source', i)}"].format(name=reader.word("regressor", i))),
+                heading(
+                    words[f"source.{reader.word('source', i)}"].format(
+                        name=reader.word("regressor", i).removesuffix(" at a given dose")
+                    )
+                ),
                 reader.numeric("odds_ratio", i, ratio),
                 reader.interval("lower", "upper", i, ratio),
                 reader.numeric("p_value", i, p_value),
@@ -38,7 +53,9 @@ def sources_table(endpoint: EndpointResult, position: int, words: Mapping) -> Ta
     ]
     adjusted = endpoint.sources.get("adjusted") or ()
     note = (
-        words["sources.note"].format(names=", ".join(adjusted)) if adjusted else words["sources.unadjusted"]
+        words["sources.note"].format(names=words["list"].join(adjusted))
+        if adjusted
+        else words["sources.unadjusted"]
     )
     return table(
         f"sources-{position}", words["sources.caption"].format(label=endpoint.label), columns, rows, note=note
@@ -50,7 +67,7 @@ def refits_table(assessment: Assessment, words: Mapping) -> Table | None:
     found = assessment.sensitivity.get("refits")
     if found is None or len(found) == 0:
         return None
-    reader = Reader(found, "sensitivity.refits")
+    reader = Reader(found, "sensitivity.refits", words)
     unit = assessment.plan.get("dosing", {}).get("unit", "")
     changed = [i for i in reader.positions(histologies(assessment)) if bool(reader.value("changed", i))]
     columns = (
@@ -84,7 +101,7 @@ def pooled_table(assessment: Assessment, words: Mapping) -> Table | None:
     if found is None or len(found) == 0:
         return None
     labels = {e.name: e.label for e in assessment.endpoints}
-    reader = Reader(found, "sensitivity.pooled")
+    reader = Reader(found, "sensitivity.pooled", words)
     columns = (
         Column(words["column.endpoint"]),
         Column(words["column.histology"]),
@@ -104,10 +121,13 @@ def pooled_table(assessment: Assessment, words: Mapping) -> Table | None:
                 reader.numeric("without", i, percent, 100),
             )
         )
-        for i in range(len(reader))
+        for i in sorted(
+            reader.positions(histologies(assessment)),
+            key=lambda i: list(labels).index(reader.word("endpoint", i)),
+        )
     ]
     dominant = [reader.word("histology", i) for i in range(len(reader)) if bool(reader.value("dominant", i))]
-    named = ", ".join(dict.fromkeys(dominant)) or words["pooled.nobody"]
+    named = words["list"].join(dict.fromkeys(dominant)) or words["pooled.nobody"]
     return table(
         "pooled", words["pooled.caption"], columns, rows, note=words["pooled.note"].format(names=named)
     )
@@ -118,7 +138,7 @@ def aliasing_table(assessment: Assessment, words: Mapping) -> Table | None:
     found = assessment.confounding.get("aliasing")
     if found is None or len(found) == 0:
         return None
-    reader = Reader(found, "confounding.aliasing")
+    reader = Reader(found, "confounding.aliasing", words)
     columns = (
         Column(words["column.histology"]),
         Column(words["column.estimable"]),
@@ -144,7 +164,7 @@ def aliasing_table(assessment: Assessment, words: Mapping) -> Table | None:
 def survival_table(assessment: Assessment, position: int, words: Mapping) -> Table:
     """Time to an event within each histology."""
     endpoint = assessment.survival[position]
-    reader = Reader(endpoint.table, f"survival[{position}].table")
+    reader = Reader(endpoint.table, f"survival[{position}].table", words)
     columns = (
         Column(words["column.histology"]),
         Column(words["column.subjects"], "number"),
@@ -168,5 +188,133 @@ def survival_table(assessment: Assessment, position: int, words: Mapping) -> Tab
     ]
     return table(
         f"survival-{position}", words["survival.caption"].format(label=endpoint.label), columns, rows,
-        note=endpoint.statement,
+        note=in_words(endpoint.statement, words),
     )  # fmt: skip
+
+
+def borrowing_table(assessment: Assessment, position: int, words: Mapping) -> Table:
+    """Raw and shrunken response rates, and whether one rate serves all."""
+    endpoint = assessment.endpoints[position]
+    found, path = endpoint.borrowing, f"endpoints[{position}].borrowing"
+    reader = Reader(found["table"], f"{path}.table", words)
+    raw, shrunken = words["column.raw"], words["column.shrunken"]
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.n"], "number"),
+        Column(words["column.events"], "number"),
+        Column(words["column.proportion"], "number", raw),
+        Column(words["column.ci95"], "interval", raw),
+        Column(words["column.proportion"], "number", shrunken),
+        Column(words["column.interval90"], "interval", shrunken),
+        Column(words["column.partitions"], "number"),
+    )
+    rows = [
+        Row(
+            (
+                heading(reader.word("histology", i)),
+                reader.numeric("n", i, integer),
+                reader.numeric("events", i, integer),
+                reader.numeric("raw", i, percent, 100),
+                reader.interval("raw_lower", "raw_upper", i, percent, 100),
+                reader.numeric("shrunken", i, percent, 100),
+                reader.interval("lower", "upper", i, percent, 100),
+                reader.numeric("mean", i, percent, 100),
+            )
+        )
+        for i in reader.positions(histologies(assessment))
+    ]
+    one = (
+        words["borrowing.homogeneous"],
+        Number(probability(found["probability_homogeneous"]), f"{path}.probability_homogeneous"),
+    )
+    rows.append(Row((cell(*one, span=len(columns)),), "said"))
+    note = words["borrowing.table_note"].format(prior=in_words(found["prior"], words))
+    caption = words["borrowing.table_caption"].format(label=endpoint.label)
+    return table(f"borrowing-{position}", caption, columns, rows, note=note)
+
+
+def influence_table(assessment: Assessment, words: Mapping) -> Table:
+    """Summaries over histologies, each left out in turn."""
+    columns = (
+        Column(words["column.without_histology"]),
+        Column(words["column.weight"], "number"),
+        Column(words["column.mean"], "number"),
+        Column(words["column.ci95"], "interval"),
+        Column("τ²", "number"),
+    )
+
+    def three(value: float) -> str:
+        return fixed(value, 3)
+
+    bodies = []
+    for name, one in assessment.sensitivity["influence"].items():
+        if "table" not in one:
+            continue
+        path = f"sensitivity.influence.{name}"
+        whole = [Number(three(one[key]), f"{path}.{key}") for key in ("mu", "lower", "upper", "tau2")]
+        size = Number(fixed(one["effective_number"], 1), f"{path}.effective_number")
+        rows = [
+            Row((heading(quantity(name, words), words["influence.size"], size, span=len(columns)),), "group")
+        ]
+        rows.append(
+            Row(
+                (
+                    heading(words["influence.nobody"]),
+                    cell("", kind="number"),
+                    cell(whole[0], kind="number"),
+                    cell(whole[1], words["to"], whole[2], kind="interval"),
+                    cell(whole[3], kind="number"),
+                )
+            )
+        )
+        reader = Reader(one["table"], f"{path}.table", words)
+        rows += [
+            Row(
+                (
+                    heading(reader.word("histology", i)),
+                    reader.numeric("weight", i, lambda v: fixed(v, 2)),
+                    reader.numeric("mu", i, three),
+                    reader.interval("lower", "upper", i, three),
+                    reader.numeric("tau2", i, three),
+                )
+            )
+            for i in reader.positions(histologies(assessment))
+        ]
+        bodies.append(rows)
+    return table(
+        "influence",
+        words["influence.table_caption"],
+        columns,
+        bodies=bodies,
+        note=words["influence.note"],
+    )
+
+
+def trial_table(assessment: Assessment, position: int, words: Mapping) -> Table:
+    """Responses by histology over all doses, with exact intervals, as observed."""
+    endpoint = assessment.endpoints[position]
+    found = endpoint.borrowing["table"]
+    reader = Reader(found, f"endpoints[{position}].borrowing.table", words)
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.n"], "number"),
+        Column(words["column.events"], "number"),
+        Column(words["column.proportion"], "number"),
+        Column(words["column.ci95"], "interval"),
+        Column(words["column.shrunken_percent"], "number"),
+    )
+    rows = [
+        Row(
+            (
+                heading(reader.word("histology", i)),
+                reader.numeric("n", i, integer),
+                reader.numeric("events", i, integer),
+                reader.numeric("raw", i, percent, 100),
+                reader.interval("raw_lower", "raw_upper", i, percent, 100),
+                reader.numeric("shrunken", i, percent, 100),
+            )
+        )
+        for i in reader.positions(histologies(assessment))
+    ]
+    caption = words["trial.caption"].format(label=endpoint.label)
+    return table(f"trial-{position}", caption, columns, rows, note=words["trial.note"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, grid, literal
 from pkpd.report.palette import GREY, INK, TREND
+from pkpd.report.wording import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +24,7 @@ _MANY = 600  # from here on points are stored as a picture inside the SVG: the p
 _COLUMNS = 3
 
 
-def vpc(check: Any, *, log: bool = False) -> np.ndarray:
+def vpc(check: Any, *, log: bool = False, language: str = "en") -> np.ndarray:
     """Draw a visual predictive check.
 
     Parameters
@@ -31,6 +33,8 @@ def vpc(check: Any, *, log: bool = False) -> np.ndarray:
         From :func:`pkpd.vpc`.
     log : bool
         A logarithmic axis for the values.
+    language : str
+        Of the labels, ``"en"`` or ``"zh"``.
 
     Returns
     -------
@@ -45,7 +49,7 @@ def vpc(check: Any, *, log: bool = False) -> np.ndarray:
     """
     if not all(hasattr(check, name) for name in ("bands", "censored", "points", "x")):
         raise InputError("E_PLOT_INPUT", f"{type(check).__name__} is no VPC.", "Give the result of pkpd.vpc.")
-    names = list(dict.fromkeys(check.bands["stratum"]))
+    names, w = list(dict.fromkeys(check.bands["stratum"])), words(language)
     columns = min(_COLUMNS, len(names))
     rows = -(-len(names) // columns)
     censored = not check.censored.empty
@@ -53,15 +57,15 @@ def vpc(check: Any, *, log: bool = False) -> np.ndarray:
     for place, name in enumerate(names):
         row, column = divmod(place, columns)
         ax = axes[row * (1 + censored), column]
-        _quantiles(ax, check, name, log)
+        _quantiles(ax, check, name, log, w)
         ax.set_title(name if check.stratified_by else "", fontsize=TEXT, color=INK, loc="left")
         if censored:
-            _share(axes[2 * row + 1, column], check, name)
+            _share(axes[2 * row + 1, column], check, name, w)
     for place in range(len(names), rows * columns):
         row, column = divmod(place, columns)
         for k in range(1 + censored):
             axes[row * (1 + censored) + k, column].set_axis_off()
-    label = "Time" if check.x == "TIME" else "Time after dose"
+    label = w["figure.time" if check.x == "TIME" else "figure.time_after_dose"]
     for ax in axes[-1]:
         ax.set_xlabel(label, fontsize=TEXT, color=INK)
     literal(axes[0, 0].figure)
@@ -78,7 +82,7 @@ def _bands(ax: Axes, part: pd.DataFrame, colour: str, line: Any) -> None:
     ax.plot(part["x"], part["median"], color=GREY, linewidth=0.8, linestyle=line, label="simulated median")
 
 
-def _quantiles(ax: Axes, check: Any, name: str, log: bool) -> None:
+def _quantiles(ax: Axes, check: Any, name: str, log: bool, words: Mapping) -> None:
     points = check.points[check.points["stratum"] == name]
     ax.scatter(
         points["x"], points["y"], s=4, color=_POINT, alpha=0.35, linewidths=0, rasterized=len(points) > _MANY, label="data"
@@ -96,23 +100,25 @@ def _quantiles(ax: Axes, check: Any, name: str, log: bool) -> None:
     if log:
         ax.set_yscale("log")
     ax.set_ylabel(
-        "Prediction-corrected value" if check.prediction_corrected else "Value", fontsize=TEXT, color=INK
+        words["figure.corrected" if check.prediction_corrected else "figure.value"], fontsize=TEXT, color=INK
     )
 
 
-def _share(ax: Axes, check: Any, name: str) -> None:
+def _share(ax: Axes, check: Any, name: str, words: Mapping) -> None:
     _bands(ax, check.censored[check.censored["stratum"] == name], _OUTER, "-")
     ax.set_ylim(-0.02, 1.02)
-    ax.set_ylabel("Share below limit", fontsize=TEXT, color=INK)
+    ax.set_ylabel(words["figure.below_limit"], fontsize=TEXT, color=INK)
 
 
-def npde(errors: Any) -> np.ndarray:
+def npde(errors: Any, language: str = "en") -> np.ndarray:
     """Draw normalised prediction distribution errors.
 
     Parameters
     ----------
     errors : NPDE
         From :func:`pkpd.npde`.
+    language : str
+        Of the labels, ``"en"`` or ``"zh"``.
 
     Returns
     -------
@@ -132,23 +138,23 @@ def npde(errors: Any) -> np.ndarray:
         )
     from scipy.special import ndtri
 
-    axes = grid(2, 2, (6.7, 4.9))
+    axes, w = grid(2, 2, (6.7, 4.9)), words(language)
     z = np.sort(table["NPDE"].to_numpy(float))
     expected = ndtri((np.arange(1, len(z) + 1) - 0.5) / len(z))
     ax = axes[0, 0]
     ax.scatter(expected, z, s=5, color=_POINT, linewidths=0, rasterized=len(z) > _MANY, label="data")
     reach = [min(expected[0], z[0]), max(expected[-1], z[-1])]
     ax.plot(reach, reach, color=INK, linewidth=0.8, label="identity")
-    ax.set_xlabel("Normal quantile", fontsize=TEXT, color=INK)
-    ax.set_ylabel("NPDE quantile", fontsize=TEXT, color=INK)
+    ax.set_xlabel(w["figure.normal_quantile"], fontsize=TEXT, color=INK)
+    ax.set_ylabel(w["figure.quantile"].format(name="NPDE"), fontsize=TEXT, color=INK)
     ax = axes[0, 1]
     count = int(np.clip(np.sqrt(len(z)), 6, 40))
     ax.hist(z, bins=count, density=True, color=_OUTER, edgecolor=_POINT, linewidth=0.5)
     x = np.linspace(-4, 4, 161)
     ax.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color=TREND, linewidth=1.2, label="N(0, 1)")
     ax.set_xlabel("NPDE", fontsize=TEXT, color=INK)
-    ax.set_ylabel("Density", fontsize=TEXT, color=INK)
-    for ax, column, label in ((axes[1, 0], "TIME", "Time"), (axes[1, 1], "PRED", "Population prediction")):
+    ax.set_ylabel(w["figure.density"], fontsize=TEXT, color=INK)
+    for ax, column, label in ((axes[1, 0], "TIME", w["figure.time"]), (axes[1, 1], "PRED", w["figure.pred"])):
         ax.axhline(0, color=INK, linewidth=0.8)
         for level in (-1.96, 1.96):
             ax.axhline(level, color=GREY, linewidth=0.6, linestyle=(0, (4, 3)))
@@ -161,6 +167,8 @@ def npde(errors: Any) -> np.ndarray:
         ax.set_xlabel(label, fontsize=TEXT, color=INK)
         ax.set_ylabel("NPDE", fontsize=TEXT, color=INK)
     p = errors.tests.loc["all", "p_global"] if "p_global" in errors.tests else np.nan
-    axes[0, 1].set_title(f"n = {len(z)}, global p = {p:.2g}", fontsize=SMALL, color=GREY, loc="right", pad=2)
+    axes[0, 1].set_title(
+        w["figure.global_p"].format(n=len(z), p=f"{p:.2g}"), fontsize=SMALL, color=GREY, loc="right", pad=2
+    )
     literal(axes[0, 0].figure)
     return axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,10 +166,12 @@ class Reader:
     frame : DataFrame
     path : str
         Where the frame stands in the assessment, e.g. ``"exposure.ratios"``.
+    words : mapping
+        Words of the report.
     """
 
-    def __init__(self, frame: pd.DataFrame, path: str) -> None:
-        self.frame, self.path = frame, path
+    def __init__(self, frame: pd.DataFrame, path: str, words: Mapping) -> None:
+        self.frame, self.path, self.words = frame, path, words
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -217,4 +219,4 @@ class Reader:
         ends = self.number(low, row, form, scale), self.number(high, row, form, scale)
         if MISSING in (ends[0].text, ends[1].text):
             return cell(MISSING, kind="interval")
-        return cell(ends[0], " to ", ends[1], kind="interval")
+        return cell(ends[0], self.words["to"], ends[1], kind="interval")

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pkpd.report.numbers import MISSING, fixed, integer, percent, probability, ratio
+from pkpd.report.palette import histologies
 from pkpd.report.tables import Badge, Column, Number, Reader, Row, Table, cell, heading, table
+from pkpd.report.wording import in_words
 from pkpd.study.assessment import Assessment
 
-__all__ = ["dose_table", "margin_tables", "qualifier_table", "rule_table", "verdict_table"]
+__all__ = ["dose_table", "forecast_table", "margin_tables", "qualifier_table", "rule_table", "verdict_table"]
 
 _CHANCES = (
     "p_exposure_below",
@@ -42,7 +44,7 @@ def qualifiers(text: str) -> list[str]:
 
 def verdict_table(assessment: Assessment, words: Mapping, reference: str, metric: str) -> Table:
     """One row per histology, its sentence and qualifiers below it."""
-    reader = Reader(assessment.verdicts, "verdicts")
+    reader = Reader(assessment.verdicts, "verdicts", words)
     low, high = (f"{b:g}" for b in assessment.exposure.bounds)
     margins = assessment.plan.get("margins", {})
     unit = assessment.plan.get("dosing", {}).get("unit", "")
@@ -86,7 +88,7 @@ def verdict_table(assessment: Assessment, words: Mapping, reference: str, metric
             for name in qualifiers(reader.word("qualifiers", i))
         ]
         evidence = reader.word("evidence_class", i)
-        parts: list = [reader.word("sentence", i)]
+        parts: list = [in_words(reader.value("sentence", i), words)]
         for mark in [
             *marks,
             *([Badge(evidence, "mark", words.get(f"evidence.{evidence}", ""))] if evidence else []),
@@ -131,7 +133,7 @@ def margin_tables(assessment: Assessment, words: Mapping) -> list[Table]:
     rows = []
     bounds = (
         Number(f"{assessment.exposure.bounds[0]:g}", "exposure.bounds[0]"),
-        " to ",
+        words["to"],
         Number(f"{assessment.exposure.bounds[1]:g}", "exposure.bounds[1]"),
     )
     rows.append(
@@ -236,7 +238,7 @@ def rule_table(assessment: Assessment, words: Mapping) -> Table:
 
 def dose_table(assessment: Assessment, words: Mapping) -> Table:
     """Dose per histology and what is predicted at it."""
-    reader = Reader(assessment.verdicts, "verdicts")
+    reader = Reader(assessment.verdicts, "verdicts", words)
     dosing = assessment.plan.get("dosing", {})
     unit = dosing.get("unit", "")
     labels = {e.kind: e.label for e in assessment.endpoints if e.primary}
@@ -247,9 +249,15 @@ def dose_table(assessment: Assessment, words: Mapping) -> Table:
         Column(words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"], "number"),
         Column(words["column.matches"]),
         Column(
-            words["column.response_at"].format(label=labels.get("efficacy", "Response")), "number", predicted
+            words["column.response_at"].format(label=labels.get("efficacy", words["endpoint.efficacy"])),
+            "number",
+            predicted,
         ),
-        Column(words["column.response_at"].format(label=labels.get("safety", "AE")), "number", predicted),
+        Column(
+            words["column.response_at"].format(label=labels.get("safety", words["endpoint.safety"])),
+            "number",
+            predicted,
+        ),
         Column(words["column.n_needed"], "number"),
         Column(words["column.evidence"]),
     )
@@ -272,7 +280,7 @@ def dose_table(assessment: Assessment, words: Mapping) -> Table:
             )
         )
     candidates = dosing.get("candidates") or ()
-    listed = ", ".join(plain(c) for c in candidates) + (f" {unit}" if unit else "")
+    listed = words["list"].join(plain(c) for c in candidates) + (f" {unit}" if unit else "")
     reference = f"{plain(dosing['reference'])} {unit}".strip() if "reference" in dosing else MISSING
     note = words["dose.note"].format(candidates=listed.strip() or MISSING, reference_dose=reference)
     classes = [
@@ -281,5 +289,46 @@ def dose_table(assessment: Assessment, words: Mapping) -> Table:
         if f"evidence.{c}" in words
     ]
     if classes:
-        note += " " + "; ".join(classes) + "."
+        note = words["sentences"].join([note, words["clauses"].join(classes) + words["stop"]])
     return table("dose", words["dose.caption"], columns, rows, note=note)
+
+
+def forecast_table(assessment: Assessment, words: Mapping) -> Table:
+    """What each dose would do in each histology."""
+    reader = Reader(assessment.forecasts, "forecasts", words)
+    unit = assessment.plan.get("dosing", {}).get("unit", "")
+    labels = {e.kind: e.label for e in assessment.endpoints if e.primary}
+    groups = [labels.get(kind, words[f"endpoint.{kind}"]) for kind in ("efficacy", "safety")]
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"], "number"),
+        Column(words["column.exposure"].format(unit=assessment.exposure.unit), "number"),
+        Column(words["column.predicted"], "number", groups[0]),
+        Column(words["column.against_reference"], "interval", groups[0]),
+        Column(words["column.predicted"], "number", f"{groups[1]} "),
+        Column(words["column.against_reference"], "interval", f"{groups[1]} "),
+    )
+    bodies: list[list[Row]] = []
+    for i in reader.positions(histologies(assessment)):
+        name = reader.word("histology", i)
+        again = bool(bodies) and bodies[-1][0].cells[0].text == name
+        row = Row(
+            (
+                heading(name),
+                reader.numeric("dose", i, plain),
+                reader.numeric("exposure", i),
+                reader.numeric("response", i, percent, 100),
+                reader.interval("response_lower", "response_upper", i, percent, 100),
+                reader.numeric("ae", i, percent, 100),
+                reader.interval("ae_lower", "ae_upper", i, percent, 100),
+            ),
+            "again" if again else "",
+        )
+        bodies[-1].append(row) if again else bodies.append([row])
+    return table(
+        "forecasts",
+        words["forecasts.caption"],
+        columns,
+        bodies=bodies,
+        note=words["forecasts.note"],
+    )

@@ -34,6 +34,7 @@ from pkpd.study.survival import survival_result
 from pkpd.study.tumour_sizes import read_sizes, tumour_size_result
 from pkpd.study.verdicts import (
     exchangeability,
+    forecast_frame,
     global_statement,
     margins_of,
     planned_evidence,
@@ -141,6 +142,7 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
         provenance=_provenance(plan, data),
         survival=tuple(survival),
         confounding=confounding(plan, frame),
+        forecasts=forecast_frame(evidence),
         sensitivity={
             "refits": refits,
             "pooled": pooled_response(plan, frame),

@@ -46,6 +46,13 @@ class PkResult:
         Why the fit stopped, in words; includes what the covariance step did.
     warnings : tuple of str
         Text of each warning, beginning with its code.
+    random_effects : DataFrame
+        One row per subject: ID, histology, the empirical Bayes estimate of each eta (``ETA(CL)``), and the covariates of
+        the model and the drivers of the plan.
+    shrinkage : DataFrame
+        Index group (``all``, then each histology); subjects, and shrinkage of each eta and of IWRES, as fractions.
+    code : dict
+        Text of the final model by program: ``NONMEM``, ``nlmixr2``; without those that cannot say it.
     """
 
     model: str
@@ -62,6 +69,9 @@ class PkResult:
     successful: bool
     termination: str
     warnings: tuple[str, ...] = ()
+    random_effects: pd.DataFrame = field(default_factory=pd.DataFrame)
+    shrinkage: pd.DataFrame = field(default_factory=pd.DataFrame)
+    code: dict = field(default_factory=dict)
 
 
 @result
@@ -135,6 +145,10 @@ class EndpointResult:
     sources : dict
         Dose, first-cycle and steady-state exposure side by side: ``table``, ``p_discordant``, ``evidence_class``,
         ``effect_of_dose``, ``statement``, ``warnings``, ``adjusted``; or ``refused`` with the reason.
+    borrowing : dict
+        What histologies tell of one another: ``table`` (histology, n, events, raw, raw_lower, raw_upper (95 %), shrunken, lower,
+        upper (90 % of the hierarchical model), mean (over partitions)), ``pairwise`` (histology × histology: P(same rate)),
+        ``probability_homogeneous``, ``bayes_factor``, ``prior`` (text); or ``refused`` with the reason.
     """
 
     name: str
@@ -150,6 +164,7 @@ class EndpointResult:
     contrasts: pd.DataFrame
     primary: bool = True
     sources: dict = field(default_factory=dict)
+    borrowing: dict = field(default_factory=dict)
 
 
 @result
@@ -168,6 +183,9 @@ class SurvivalResult:
         (90 %), se (of its logarithm); NaN where it cannot be estimated.
     curves : DataFrame
         Kaplan-Meier: histology, time, at_risk, events, survival, lower, upper (95 %).
+    quartiles : DataFrame
+        Kaplan-Meier by quartile of exposure over all histologies: quartile ("1" lowest), time, at_risk, events, survival,
+        lower, upper (95 %); empty with fewer than eight patients or equal exposures.
     slopes : dict
         Test of one slope in all histologies, baseline hazards apart: statistic, df, p_chi2.
     statement : str
@@ -183,6 +201,7 @@ class SurvivalResult:
     curves: pd.DataFrame
     slopes: dict
     statement: str
+    quartiles: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @result
@@ -276,6 +295,10 @@ class Assessment:
     enrolment : dict
         Enrolled mix against the target population, age bands, biomarkers, common cut-off; keys as
         :func:`pkpd.study.enrolment.enrolment`. Empty where the plan has no ``[representativeness]``.
+    forecasts : DataFrame
+        One row per histology and dose, the reference dose and every candidate: histology, dose, exposure (geometric mean),
+        response, ae (predicted probabilities), and the difference of each to the reference histology at the reference dose
+        with its 90 % interval (response_difference, response_lower, response_upper, ae_difference, ae_lower, ae_upper).
     """
 
     title: str
@@ -295,3 +318,4 @@ class Assessment:
     signature: dict = field(default_factory=dict)
     enrolment: dict = field(default_factory=dict)
     tumour_sizes: tuple[TumourSizeResult, ...] = ()
+    forecasts: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.data import Dataset
+from pkpd.errors import ModelError
 from pkpd.histology import likelihood_ratio
 from pkpd.study.assessment import PkResult
 from pkpd.study.plan import Plan
@@ -97,7 +99,58 @@ def pk_result(plan: Plan, data: Dataset, fit: Any, reduced: Any, subjects: pd.Da
         successful=bool(fit.minimization_successful and reduced.minimization_successful),
         termination=f"{fit.termination_cause}; covariance step: {fit.covariance_status}",
         warnings=tuple(warnings),
+        random_effects=_random_effects(plan, fit, subjects),
+        shrinkage=fit.shrinkage(),
+        code=_code(data, fit),
     )
+
+
+def _random_effects(plan: Plan, fit: Any, subjects: pd.DataFrame) -> pd.DataFrame:
+    etas = fit.individual_estimates[[e.name for e in fit.model.etas]]
+    known = fit.data.subject_table()
+    table = etas.rename(columns={name: f"ETA({name})" for name in etas}).rename_axis("ID").reset_index()
+    histology = dict(zip(subjects["ID"], subjects["histology"], strict=True))
+    table.insert(1, "histology", [histology[i] for i in table["ID"]])
+    for name in dict.fromkeys([*(c.name for c in fit.model.covariates), *(plan.data.drivers or ())]):
+        if name in known:
+            table[name] = known[name].reindex(table["ID"]).to_numpy()
+    return table
+
+
+def _code(data: Dataset, fit: Any) -> dict[str, str]:
+    """The final model at its estimates for other programs; one that cannot say it is left out."""
+    at, model = fit.parameter_estimates, fit.model
+    levels = {f.name: tuple(dict.fromkeys(data.frame[f.name].dropna().astype(str))) for f in model.factors}
+    blocks = [
+        tuple(
+            tuple(float(fit.omega.loc[a, b]) for b in block.names[: i + 1]) for i, a in enumerate(block.names)
+        )
+        for block in model.omega
+    ]
+    model = dataclasses.replace(
+        model.replace(
+            theta={t.name: float(at[t.name]) for t in model.thetas if not t.fixed},
+            sigma={s.name: float(at[f"SD({s.name})"]) for s in model.sigmas if not s.fixed},
+        ),
+        factors=tuple(
+            dataclasses.replace(f, levels=tuple(v for v in levels[f.name] if v != f.reference))
+            for f in model.factors
+        ),
+        omega=tuple(
+            dataclasses.replace(b, lower_triangle=t) for b, t in zip(model.omega, blocks, strict=True)
+        ),
+    )
+    effects = {str(name): float(at[name]) for name in at.index}
+    made = {}
+    for program, write in (
+        ("NONMEM", lambda: model.to_nonmem(list(data.frame.columns), effects=effects)),
+        ("nlmixr2", lambda: model.to_nlmixr2(effects=effects)),
+    ):
+        try:
+            made[program] = write()
+        except ModelError:
+            continue
+    return made
 
 
 def _parameters(fit: Any) -> pd.DataFrame:

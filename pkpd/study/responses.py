@@ -10,6 +10,7 @@ import pandas as pd
 from pkpd.histology import Evidence, likelihood_ratio
 from pkpd.response import LogisticFit, counts, fit_logistic, observed_proportions
 from pkpd.study.assessment import EndpointResult
+from pkpd.study.borrowing import borrowed_responses
 from pkpd.study.plan import Plan
 from pkpd.study.sections import EndpointPlan
 from pkpd.study.stages import finished
@@ -108,6 +109,7 @@ def endpoint_result(
         contrasts=_contrasts(evidence, endpoint),
         primary=plan.is_primary(endpoint),
         sources=sources,
+        borrowing=borrowed_responses(known, endpoint.name),
     )
 
 

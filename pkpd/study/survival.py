@@ -57,8 +57,19 @@ def survival_result(plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan) -> 
     )
     note = joined([REFUSED, STEADY_STATE]) if metric.endswith("SS") else REFUSED
     return SurvivalResult(
-        endpoint.name, endpoint.label, endpoint.kind, endpoint.shape, metric, table, curves, test, note
-    )
+        endpoint.name, endpoint.label, endpoint.kind, endpoint.shape, metric, table, curves, test, note,
+        _by_quartile(known, endpoint.name, event, metric),
+    )  # fmt: skip
+
+
+def _by_quartile(known: pd.DataFrame, time: str, event: str, metric: str) -> pd.DataFrame:
+    """Kaplan-Meier curves of the quarters of patients by exposure."""
+    cuts = np.quantile(known[metric].to_numpy(float), [0.25, 0.5, 0.75])
+    if len(known) < 8 or len(set(cuts)) < 3:
+        return pd.DataFrame()
+    quarter = 1 + np.searchsorted(cuts, known[metric].to_numpy(float), side="left")
+    grouped = known.assign(quartile=[str(q) for q in quarter])
+    return kaplan_meier(grouped, time, event, "quartile").rename(columns={"histology": "quartile"})
 
 
 def _within(

@@ -16,7 +16,14 @@ from pkpd.study.assessment import EndpointResult, ExposureResult, PkResult
 from pkpd.study.plan import Plan
 from pkpd.study.subjects import response_rates
 
-__all__ = ["exchangeability", "global_statement", "margins_of", "planned_evidence", "verdict_frame"]
+__all__ = [
+    "exchangeability",
+    "forecast_frame",
+    "global_statement",
+    "margins_of",
+    "planned_evidence",
+    "verdict_frame",
+]
 
 
 def margins_of(plan: Plan, histologies: tuple[str, ...]) -> Margins:
@@ -104,6 +111,25 @@ def verdict_frame(evidence: Mapping[str, Evidence], margins: Margins) -> pd.Data
     # pandas' own column of text would forget what the sentences were made of
     frame["sentence"] = pd.Series([row["sentence"] for row in rows], index=frame.index, dtype=object)
     return frame
+
+
+def forecast_frame(evidence: Mapping[str, Evidence]) -> pd.DataFrame:
+    """Predictions at the reference dose and every candidate, columns of :attr:`pkpd.study.Assessment.forecasts`."""
+    rows = []
+    for histology, known in evidence.items():
+        for at in known.forecasts:
+            row = {
+                "histology": histology,
+                "dose": at.dose,
+                "exposure": at.exposure,
+                "response": at.response,
+                "ae": at.ae,
+            }
+            for name, found in (("response", at.response_difference), ("ae", at.ae_difference)):
+                lower, upper = found.interval(0.90)
+                row |= {f"{name}_difference": found.estimate, f"{name}_lower": lower, f"{name}_upper": upper}
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def exchangeability(plan: Plan, between: Any, exposure: ExposureResult) -> dict[str, Any]:

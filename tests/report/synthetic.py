@@ -178,6 +178,7 @@ def _endpoint(name, label, kind, base, slope, groups, subjects, rng, *, events=T
         intercepts={**test, "statistic": 88.4, "p_chi2": 1.4e-17, "p_bootstrap": 0.001},
         contrasts=pd.DataFrame(contrasts),
         sources=_sources(),
+        borrowing=_borrowing(pd.DataFrame(counts)),
     )
 
 
@@ -240,8 +241,8 @@ def _robustness(groups) -> dict:
         }
     )  # fmt: skip
     survival = SurvivalResult(
-        "PFS", "Progression-free survival", "efficacy", "log", "AUCSS", times, pd.DataFrame(), {},
-        "Histologies are not compared.",
+        "PFS", "Progression-free survival", "efficacy", "log", "AUCSS", times, _kaplan_meier("histology", names), {},
+        "Histologies are not compared.", _kaplan_meier("quartile", ["1", "2", "3", "4"]),
     )  # fmt: skip
     none = SurvivalResult(
         "OS",
@@ -256,8 +257,86 @@ def _robustness(groups) -> dict:
     )
     return {
         "survival": (survival, none),
-        "confounding": {"aliasing": aliasing},
-        "sensitivity": {"refits": refits, "pooled": pooled, "influence": {}},
+        "confounding": {"aliasing": aliasing, "cells": _cells(groups)},
+        "sensitivity": {"refits": refits, "pooled": pooled, "influence": _influence(names)},
+        "forecasts": _forecasts(names),
+    }
+
+
+def _kaplan_meier(by: str, names: list[str]) -> pd.DataFrame:
+    pieces = []
+    for i, name in enumerate(names):
+        steps = np.arange(1, 9)
+        pieces.append(
+            pd.DataFrame(
+                {
+                    by: name, "time": 3.0 * steps + 0.3 * i, "at_risk": 33 - 4 * steps, "events": 2,
+                    "survival": 0.93 ** (steps + 0.4 * i), "lower": 0.0, "upper": 1.0,
+                }
+            )
+        )  # fmt: skip
+    return pd.concat(pieces, ignore_index=True)
+
+
+def _cells(groups) -> pd.DataFrame:
+    rows = [
+        {"histology": name, "dose": dose, "STUDY": study, "n": (n // 4) if (i + len(study)) % 3 else 0}
+        for i, (name, n, *_) in enumerate(groups)
+        for dose in (1.0, 2.0)
+        for study in ("S1", "S10")
+    ]
+    return pd.DataFrame(rows)
+
+
+def _influence(names: list[str]) -> dict:
+    out: dict = {"slope of ORR": {"refused": "fewer than three histologies."}}
+    if len(names) < 3:
+        return out
+    k = np.arange(len(names))
+    table = pd.DataFrame(
+        {
+            "histology": names, "weight": 1 / len(names), "mu": -0.05 + 0.011 * k, "se": 0.04, "lower": -0.13 + 0.011 * k,
+            "upper": 0.031 + 0.011 * k, "tau2": 0.0123, "i2": 0.4, "q": 9.1, "q_p_value": 0.1, "dominant": False,
+            "sign_change": False, "conclusion_change": False,
+        }
+    )  # fmt: skip
+    whole = {"mu": -0.041, "lower": -0.12, "upper": 0.038, "tau2": 0.0117, "effective_number": 4.37}
+    return {"AUCSS": {"table": table, **whole}} | out
+
+
+def _forecasts(names: list[str]) -> pd.DataFrame:
+    rows = []
+    for i, name in enumerate(names):
+        for dose in (1.0, 1.5, 2.0, 2.5, 3.0):
+            response, ae = _expit(-1.5 + dose - 0.2 * i), _expit(-3.2 + 0.7 * dose)
+            rows.append(
+                {
+                    "histology": name, "dose": dose, "exposure": 210 * dose, "response": response, "ae": ae,
+                    "response_difference": response - 0.6, "response_lower": response - 0.7,
+                    "response_upper": response - 0.5, "ae_difference": ae - 0.1, "ae_lower": ae - 0.15, "ae_upper": ae,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _borrowing(counts: pd.DataFrame) -> dict:
+    own = counts.groupby("histology", sort=False)[["n", "events"]].sum().reset_index()
+    rows = _proportions(own.to_dict("records")).rename(
+        columns={"proportion": "raw", "lower": "raw_lower", "upper": "raw_upper"}
+    )
+    pooled = own["events"].sum() / own["n"].sum()
+    rows["shrunken"] = (rows["events"] + 20 * pooled) / (rows["n"] + 20)
+    rows["lower"], rows["upper"] = 0.8 * rows["shrunken"], 0.9 * rows["shrunken"] + 0.1
+    rows["mean"] = 0.5 * (rows["shrunken"] + pooled)
+    k = len(rows)
+    pairwise = np.minimum.outer(np.linspace(0.03, 1, k), np.linspace(0.2, 1, k)) * (1 - np.eye(k)) + np.eye(k)
+    names = list(rows["histology"])
+    return {
+        "table": rows,
+        "pairwise": pd.DataFrame(pairwise, index=names, columns=names),
+        "probability_homogeneous": 0.0312,
+        "bayes_factor": 0.16,
+        "prior": "mean logit ~ Normal(0, 2), tau ~ HalfNormal(1)",
     }
 
 
@@ -346,7 +425,33 @@ def _pk(groups, subjects, rng) -> PkResult:
         successful=True,
         termination="The gradient is below its tolerance; the covariance step inverted R.",
         warnings=("W_SHRINKAGE_HIGH: the shrinkage of eta KA is 41.7 %, above 25 %.",),
+        random_effects=_random_effects(subjects, rng),
+        shrinkage=_shrinkage(groups),
+        code={
+            "NONMEM": "$PROBLEM examplinib\n$PK\n  CL = THETA(1)*EXP(ETA(1))  ; a < b & c",
+            "nlmixr2": "f <- function() {}",
+        },
     )
+
+
+def _random_effects(subjects, rng) -> pd.DataFrame:
+    n = len(subjects)
+    return pd.DataFrame(
+        {
+            "ID": subjects["ID"], "histology": subjects["histology"], "ETA(CL)": 0.29 * rng.standard_normal(n),
+            "ETA(V)": 0.2 * rng.standard_normal(n), "WT": 70 + 12 * rng.standard_normal(n),
+            "SEX": np.where(rng.random(n) < 0.5, "F", "M"),
+        }
+    )  # fmt: skip
+
+
+def _shrinkage(groups) -> pd.DataFrame:
+    rows = {"all": {"subjects": sum(g[1] for g in groups), "CL": 0.062, "V": 0.184, "IWRES": 0.098}}
+    rows |= {
+        g[0]: {"subjects": g[1], "CL": 0.05 + 0.01 * i, "V": np.nan if g[1] < 2 else 0.3, "IWRES": 0.1}
+        for i, g in enumerate(groups)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("group")
 
 
 def _exchangeability(ratios) -> dict:

@@ -1,0 +1,123 @@
+"""Sections on what was observed and fitted: data, population pharmacokinetics, exposure, biomarkers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.report import evidence_tables as evidence
+from pkpd.report import robustness_tables as rests_on
+from pkpd.report.blocks import Block, Equations, Heading, Points, Text
+from pkpd.report.context import Context
+from pkpd.report.equations import legible, mathml
+from pkpd.report.numbers import integer, ratio, significant
+
+__all__ = ["biomarkers", "data", "exposure", "pharmacokinetics"]
+
+
+def data(c: Context) -> list[Block]:
+    """Patients and observations, and what histologies can be told apart from."""
+    if len(c.a.data) == 0:
+        return [c.absent("data")]
+    blocks: list[Block] = [evidence.data_table(c.a, c.w)]
+    aliasing = rests_on.aliasing_table(c.a, c.w)
+    if aliasing is None:
+        return [*blocks, c.absent("aliasing")]
+    from pkpd.report.confounding_figures import aliasing_map
+
+    blocks.append(aliasing)
+    cells = c.a.confounding.get("cells")
+    if cells is not None and len(cells):
+        names = c.w["list"].join(
+            c.w["source.dose"] if name == "dose" else name
+            for name in cells.columns
+            if name not in ("histology", "n")
+        )
+        drawn = aliasing_map(c.a, c.language)
+        said = c.w["aliasing_map.alt"].format(names=names)
+        caption = c.w["aliasing_map.caption"].format(names=names)
+        blocks.append(c.figure("aliasing", drawn, caption, said, c.w["aliasing_map.note"]))
+    return blocks
+
+
+def pharmacokinetics(c: Context) -> list[Block]:
+    """The population model: fit, equations, estimates, diagnostics."""
+    pk, w = c.a.pk, c.w
+    summary = w["pk.summary"].format(
+        model=pk.model,
+        method=pk.method,
+        observations=integer(pk.n_observations),
+        subjects=integer(pk.n_subjects),
+    )
+    blocks: list[Block] = [Text(summary), Text(w["pk.termination"].format(cause=pk.termination.rstrip(".")))]
+    if not pk.successful:
+        blocks.append(Text(w["pk.failed"], "warning"))
+    blocks.append(evidence.fit_table(pk, w))
+    if pk.equations:
+        blocks += [
+            Heading("equations", w["pk.equations"]),
+            Equations(tuple((mathml(e), e) for e in map(legible, pk.equations))),
+        ]
+    blocks += [Heading("estimates", w["pk.estimates"]), evidence.parameter_table(pk, w)]
+    if pk.warnings:
+        blocks += [Text(w["pk.warnings"], "lead"), Points(tuple(pk.warnings))]
+    return [*blocks, Heading("goodness-of-fit", w["pk.gof"]), *_diagnostics(c)]
+
+
+def _diagnostics(c: Context) -> list[Block]:
+    from pkpd.report.goodness_of_fit import gof
+    from pkpd.report.random_effect_figures import eta_covariates, shrinkage
+
+    pk, w, missing = c.a.pk, c.w, ["vpc"]
+    blocks: list[Block] = []
+    shown = len(pk.diagnostics) and np.isfinite(pk.diagnostics[["DV", "CWRES"]].astype(float)).all(axis=1)
+    if np.any(shown):
+        said = w["gof.alt"].format(n=len(pk.diagnostics))
+        blocks.append(c.figure("gof", gof(c.a, c.language), w["gof.caption"], said, w["gof.note"]))
+    else:
+        missing.insert(0, "gof")
+    if len(pk.random_effects):
+        etas = eta_covariates(c.a, c.language)
+        blocks.append(c.figure("etas", etas, w["etas.caption"], w["etas.alt"], w["etas.note"]))
+    else:
+        missing.append("etas")
+    if len(pk.shrinkage):
+        by_group = shrinkage(c.a, c.language)
+        said = w["eta_shrinkage.alt"]
+        blocks.append(c.figure("eta-shrinkage", by_group, w["eta_shrinkage.caption"], said))
+    else:
+        missing.append("eta_shrinkage")
+    return [*blocks, c.absent(*missing)]
+
+
+def exposure(c: Context) -> list[Block]:
+    """Exposure per histology, its ratio to the reference, and each patient's."""
+    from pkpd.report.exposure_figures import exposure_by_dose, exposure_forest
+
+    found, w, home = c.a.exposure, c.w, c.reference
+    mean = f"{significant(found.reference_exposure)} {found.unit}".strip()
+    columns = ["histology", "ratio", "lower", "upper"]
+    rows = "; ".join(
+        f"{name}: {ratio(r)} ({ratio(low)}{w['to']}{ratio(high)})"
+        for name, r, low, high in found.ratios[columns].itertuples(index=False)
+        if name != home
+    )
+    subjects = found.subjects
+    k = subjects["histology"].nunique() if len(subjects) else 0
+    forest = exposure_forest(c.a, language=c.language)
+    blocks: list[Block] = [
+        Text(w["exposure.text"].format(metric=c.metric, reference_exposure=mean, reference=home)),
+        evidence.exposure_table(c.a, w, home),
+        c.figure(
+            "forest", forest, w["forest.caption"].format(reference=home), w["forest.alt"].format(rows=rows)
+        ),
+    ]
+    if not (subjects[found.metric] > 0).any():
+        return [*blocks, c.absent("by_dose")]
+    spoken = w["by_dose.alt"].format(n=len(subjects), k=k)
+    drawn = exposure_by_dose(c.a, language=c.language)
+    return [*blocks, c.figure("by-dose", drawn, w["by_dose.caption"], spoken, w["by_dose.note"])]
+
+
+def biomarkers(c: Context) -> list[Block]:
+    """Not part of an assessment so far."""
+    return [c.absent("biomarkers")]

@@ -1,0 +1,77 @@
+"""Enrolled mix of histologies against the population that the drug is meant for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pkpd.errors import InputError
+from pkpd.report.canvas import SMALL, TEXT, literal, panel, wrapped
+from pkpd.report.palette import GREY, INK, looks
+from pkpd.report.wording import words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["representativeness"]
+
+
+def representativeness(result: Any, language: str = "en", ax: Axes | None = None) -> Axes:
+    """Share of each histology among the enrolled and in the target population.
+
+    Parameters
+    ----------
+    result : Representativeness
+        From :func:`pkpd.histology.representativeness`.
+    language : str
+        Of the labels, ``"en"`` or ``"zh"``.
+    ax : Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    Axes
+        Per histology the enrolled share (hollow) joined to the target share (filled); the weight of one of its patients at
+        the side.
+
+    Raises
+    ------
+    InputError
+        ``E_PLOT_INPUT`` if ``result`` is no such result.
+    """
+    table = getattr(result, "table", None)
+    if table is None or not {"enrolled", "target", "weight"} <= set(table):
+        raise InputError(
+            "E_PLOT_INPUT",
+            f"{type(result).__name__} holds no enrolled and target shares.",
+            "Give the result of pkpd.histology.representativeness.",
+        )
+    w = words(language)
+    names = [str(n) for n in table["histology"]]
+    ax = panel(ax, (6.7, 1.1 + 0.3 * len(names)))
+    for row, (name, look) in enumerate(looks(names).items()):
+        enrolled, target, weight = (float(table[c].iloc[row]) for c in ("enrolled", "target", "weight"))
+        ax.plot([enrolled, target], [row, row], color=look.colour, linewidth=1.4, solid_capstyle="butt")
+        ax.plot(
+            enrolled,
+            row,
+            "o",
+            color=look.colour,
+            markersize=5.5,
+            markerfacecolor="white",
+            label=f"{name}, enrolled",
+        )
+        ax.plot(target, row, "o", color=look.colour, markersize=5.5, label=f"{name}, target")
+        shown = f"n = {int(table['n'].iloc[row])}, × {weight:.2f}" if weight == weight else "n = 0"
+        ax.text(1.01, row, shown, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL, color=GREY)
+    ax.set_yticks(range(len(names)), [wrapped(n, 26) for n in names], fontsize=TEXT)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
+    from matplotlib.ticker import FuncFormatter
+
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.3g} %"))
+    ax.grid(axis="x", color="#ececec", linewidth=0.6)
+    ax.set_xlabel(w["figure.shares"], fontsize=TEXT, color=INK)
+    literal(ax)
+    return ax
