@@ -89,6 +89,7 @@ _WHERE = {
     "assess": "pkpd.study",
     "operating_characteristics": "pkpd.study",
     "qualify": "pkpd.study",
+    "write_figures": "pkpd.report",
     "write_report": "pkpd.report",
 }
 _MODULES = {

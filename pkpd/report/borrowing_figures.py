@@ -128,7 +128,8 @@ def exchangeability_map(
     Raises
     ------
     InputError
-        ``E_PLOT_ENDPOINT`` if there is no such endpoint, ``E_PLOT_INPUT`` if partitions were not averaged.
+        ``E_PLOT_ENDPOINT`` if there is no such endpoint, ``E_PLOT_INPUT`` if partitions were not averaged, or there
+        is one histology alone.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -138,6 +139,8 @@ def exchangeability_map(
     names = [n for n in histologies(assessment) if n in pairs.index]
     values = pairs.loc[names, names].to_numpy(float)
     k = len(names)
+    if k < 2:
+        raise InputError("E_PLOT_INPUT", "one histology makes no pair.", "Assess two histologies or more.")
     ax = panel(ax, (min(6.7, 1.9 + 0.56 * k), 0.9 + 0.31 * k))
     shown = np.ma.masked_array(values[1:, :-1], ~np.tri(k - 1, dtype=bool))
     blues = LinearSegmentedColormap.from_list("share", ["#f7f9fb", "#5c8fbd"])

@@ -117,12 +117,10 @@ def _borrowing(c: Context) -> list[Block]:
         label = endpoint.label
         shown = rests_on.borrowing_table(c.a, i, c.w)
         forest = shrunken_responses(c.a, endpoint, c.language)
-        pairs = exchangeability_map(c.a, endpoint, c.language)
-        blocks += [
-            shown,
-            _figure(c, f"borrowing-{i}", forest, "borrowing", label=label),
-            _figure(c, f"pairs-{i}", pairs, "pairs", label=label),
-        ]
+        blocks += [shown, _figure(c, f"borrowing-{i}", forest, "borrowing", label=label)]
+        if len(endpoint.borrowing["table"]) > 1:
+            pairs = exchangeability_map(c.a, endpoint, c.language)
+            blocks.append(_figure(c, f"pairs-{i}", pairs, "pairs", label=label))
     return blocks or [c.absent("borrowing")]
 
 

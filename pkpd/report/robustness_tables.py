@@ -101,6 +101,7 @@ def pooled_table(assessment: Assessment, words: Mapping) -> Table | None:
     if found is None or len(found) == 0:
         return None
     labels = {e.name: e.label for e in assessment.endpoints}
+    order = list(dict.fromkeys(map(str, found["endpoint"])))
     reader = Reader(found, "sensitivity.pooled", words)
     columns = (
         Column(words["column.endpoint"]),
@@ -123,7 +124,7 @@ def pooled_table(assessment: Assessment, words: Mapping) -> Table | None:
         )
         for i in sorted(
             reader.positions(histologies(assessment)),
-            key=lambda i: list(labels).index(reader.word("endpoint", i)),
+            key=lambda i: order.index(reader.word("endpoint", i)),
         )
     ]
     dominant = [reader.word("histology", i) for i in range(len(reader)) if bool(reader.value("dominant", i))]

@@ -340,7 +340,7 @@ def test_what_the_results_rest_on_is_said():
     assert "Histologies are not compared." in text and "Not analysed: no events." in text
     assert "melanoma" in _table(page, "pooled").text
     bare = dataclasses.replace(made, sensitivity={}, confounding={}, survival=())
-    assert "Absent: what the verdicts rest on." in Page(report_html(bare)).root.text
+    assert "Absent from this assessment: repeated analyses." in Page(report_html(bare)).root.text
     calm = made.sensitivity["refits"].assign(changed=False)
     calm = dataclasses.replace(made, sensitivity={"refits": calm})
     assert "No repeated analysis changes a verdict." in Page(report_html(calm)).root.text
