@@ -105,7 +105,8 @@ WORDS: dict = {
         "The plan was not signed before the run: deviations from an earlier version cannot be told."
     ),
     "deviations.none": "The plan was run as it was signed.",
-    "deviations.caption": "Keys of the plan that differ from the signed one",
+    "deviations.caption": "Keys that differ from the plan that {by} signed on {on}",
+    "deviations.note": "SHA-256 of the signature: {sha256}.",
     "column.signed": "As signed",
     "column.run": "As run",
     "aliasing.caption": "What histologies can be told apart from",

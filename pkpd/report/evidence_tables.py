@@ -386,20 +386,20 @@ def _flat(value: Any, path: str) -> list[tuple[str, str]]:
 
 def deviation_table(assessment: Assessment, words: Mapping) -> Table | None:
     """What the run changed against the signed plan; None where no plan was signed."""
-    found = assessment.provenance.get("deviations")
-    if found is None:
+    signature = assessment.signature
+    if not signature.get("signed"):
         return None
-    columns = (
-        Column(words["column.key"]),
-        Column(words["column.signed"]),
-        Column(words["column.run"]),
-    )
+    columns = (Column(words["column.key"]), Column(words["column.signed"]), Column(words["column.run"]))
+    found = signature["deviations"]
     rows = [
-        Row((heading(str(one["key"])), cell(plain(one["signed"])), cell(plain(one["run"])))) for one in found
+        Row((heading(str(key)), cell(plain(signed)), cell(plain(run))))
+        for key, signed, run in found[["key", "signed", "run"]].itertuples(index=False)
     ]
     if not rows:
         rows = [Row((cell(words["deviations.none"], span=len(columns)),), "said")]
-    return table("deviations", words["deviations.caption"], columns, rows, look="keys")
+    caption = words["deviations.caption"].format(by=signature["by"], on=signature["on"])
+    note = words["deviations.note"].format(sha256=signature["sha256"])
+    return table("deviations", caption, columns, rows, note=note, look="keys")
 
 
 def plan_table(assessment: Assessment, words: Mapping) -> Table:

@@ -559,6 +559,14 @@ def assessment(groups=PANTUMOR, *, events: bool = True, plan=PLAN) -> Assessment
             "seed": 20251229,
             "sha256": {"data": "a1" * 32, "plan": "b2" * 32, "model": "c3" * 32},
         },
+        signature={
+            "signed": True,
+            "by": "A. Person, head of biometrics",
+            "on": "2026-01-31",
+            "sha256": "d4" * 32,
+            "same_text": False,
+            "deviations": pd.DataFrame([{"key": "margins.efficacy", "signed": "0.1", "run": "0.15"}]),
+        },
         **_robustness(groups),
     )
 

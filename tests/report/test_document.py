@@ -193,7 +193,7 @@ def test_absent_evidence_is_said(without_drawings):
     text = page.root.find("main")[0].text
     for words in (
         "no histology beside the reference",
-        "Absent from this assessment: exposure-response of efficacy.",
+        "Absent from this assessment: exposure-response of safety.",
         "Absent from this assessment: the hierarchical model of exposure.",
         "did not succeed",
     ):
