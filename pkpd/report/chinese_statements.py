@@ -111,6 +111,8 @@ STATEMENTS: dict[str, str] = {
     "empirical_bayes": "{metric} 以每例受试者的经验贝叶斯估计值进入暴露-效应模型，来自包含瘤种效应的拟合。",
     "dose_proportional": "其他剂量下的暴露量与参照剂量下的暴露量成比例。",
     "standard_errors_of_r": "群体药代动力学拟合的标准误来自 R 矩阵：对受试者少的瘤种，三明治估计过小。",
+    "standard_errors_by_louis": "群体药代动力学拟合的标准误按 Louis 公式计算。",
+    "likelihood_sampled": "用于检验群体药代动力学中瘤种的似然由重要性抽样计算，带有抽样误差。",
     "doses_randomised": "剂量在瘤种内随机分配，因此暴露-效应关系可解释为剂量的作用。",
     "doses_not_randomised": "剂量未随机分配，因此暴露-效应关系可能含有混杂。",
     "bounds_source": "无效应边界 {low}-{high}：{source}。",
@@ -152,5 +154,11 @@ STATEMENTS: dict[str, str] = {
     "times_at_steady_state": (
         "当清除率随应答改变时，稳态暴露量可能是应答的结果；二分类终点的暴露量来源表明是否如此。"
     ),
+    # tumour size
+    "size_meaning": (
+        "没有对照组时，肿瘤的生长与其对药物的反应仅靠模型区分，而生长在瘤种间天然不同：这些差异支持结论，但不决定结论。"
+    ),
+    "size_missing": "{all} 例患者中 {n} 例没有测量值，未纳入。",
+    "size_link": "每例患者自身的生长时间估计值按已知进入模型，且生存更久者测量更久：这是对生存的预测，而非药物作用。",
     "not_analysed": "未分析：{message}",
 }
