@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import matplotlib as mpl
+import pytest
+
+import pkpd
+from pkpd.cli import _parser
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -45,7 +52,40 @@ def test_the_pages_build_without_a_warning(tmp_path):
         cwd=DOCS.parent, env={**os.environ, "PYTHONPATH": str(DOCS.parent)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    import pkpd
-
     for name in pkpd._WHERE:
         assert (tmp_path / f"html/api/pkpd.{name}.html").exists(), name
+
+
+def test_what_the_pages_name_exists():
+    from pkpd.language.trace import Builder
+    from pkpd.population import PopulationFit
+
+    text = "".join(
+        (DOCS / name).read_text(encoding="utf-8") for name in ("from_other_programs.md", "command_line.md")
+    )
+    for name in set(re.findall(r"pkpd\.(\w+)", text)):
+        assert hasattr(pkpd, name), name
+    for name in set(re.findall(r"`m\.(\w+)", text)):
+        assert name == "dv" or hasattr(Builder, name), name
+    attributes = {*PopulationFit.__dataclass_fields__, *dir(PopulationFit)}
+    for name in set(re.findall(r"`fit\.(\w+)", text)) - {"json"}:
+        assert name in attributes, name
+    for name in set(re.findall(r"`model\.(\w+)", text)):
+        assert hasattr(pkpd.Model, name), name
+
+
+@pytest.mark.parametrize("page", ["docs/command_line.md", "README.md"])
+def test_the_commands_of_a_page_are_understood(page):
+    text = (DOCS.parent / page).read_text(encoding="utf-8")
+    commands = re.findall(r"(?:^|`)(pkpd (?!VERB)[a-z][^`\n#]*)", text, re.MULTILINE)
+    assert len(commands) > 5
+    for command in commands:
+        words = [w for w in shlex.split(command)[1:] if w not in ("[DIR]", "...", "…")]
+        try:
+            _parser().parse_args(words)
+        except SystemExit as stop:
+            # verbs that are named without what they need are fine; an unknown verb or option is not
+            assert stop.code == 2
+            with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.suppress(SystemExit):
+                _parser().parse_args(words)
+            assert "the following arguments are required" in said.getvalue(), (command, said.getvalue())
