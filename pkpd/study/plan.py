@@ -31,7 +31,7 @@ from pkpd.study.sections import (
     TumourSizePlan,
 )
 
-__all__ = ["PLAN_FORMAT", "Plan", "check_plan", "read_plan"]
+__all__ = ["ABSENT", "PLAN_FORMAT", "SECTIONS", "Plan", "check_plan", "read_plan"]
 
 PLAN_FORMAT = 1
 """Version of the plan format that this version of pkpd reads."""
@@ -118,13 +118,13 @@ class Plan:
         whole = dataclasses.asdict(self)
         del whole["path"], whole["sha256"]
         whole["endpoint"] = list(whole.pop("entries"))
-        for name in _ABSENT:
+        for name in ABSENT:
             if whole[name] is None:
                 del whole[name]
         return {"format": PLAN_FORMAT, **whole}
 
 
-_SECTIONS: dict[str, type] = {
+SECTIONS: dict[str, type] = {
     "data": DataPlan,
     "model": ModelPlan,
     "dosing": DosingPlan,
@@ -137,9 +137,11 @@ _SECTIONS: dict[str, type] = {
     "sensitivity": SensitivityPlan,
     "representativeness": RepresentativenessPlan,
 }
+"""The tables of a plan by name."""
 _OPTIONAL = ("thresholds", "bootstrap", "exchangeability", "sensitivity")
-_ABSENT = ("representativeness",)  # None where the plan does not have it
-_TOP = ("format", "title", "seed", *_SECTIONS, "endpoint")
+ABSENT = ("representativeness",)
+"""Those that are None where the plan does not have them."""
+_TOP = ("format", "title", "seed", *SECTIONS, "endpoint")
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -223,8 +225,8 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
         "title": reader.value(text, values.get("title", "-"), ("title",)),
         "seed": reader.value(integer(0), values.get("seed", 0), ("seed",)),
     }
-    for name, kind in _SECTIONS.items():
-        if name in _ABSENT and name not in values:
+    for name, kind in SECTIONS.items():
+        if name in ABSENT and name not in values:
             read[name] = None
         elif name in values or name in _OPTIONAL:
             read[name] = reader.section(kind, values.get(name, {}), (name,))

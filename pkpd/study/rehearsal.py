@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def _against_data(plan: Plan) -> list[Finding]:
             tried(lambda: margins_of(plan, histologies))
             tried(lambda: check_weights(plan, histologies))
             for entry in plan.tumour_sizes:
-                tried(functools.partial(read_sizes, plan, entry, subjects))
+                tried(partial(read_sizes, plan, entry, subjects))
         if model is not None:
             tried(lambda: bind(model, data))
     tried(lambda: deviations(plan))

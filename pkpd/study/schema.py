@@ -27,6 +27,7 @@ __all__ = [
     "pair",
     "table",
     "text",
+    "toml",
 ]
 
 Check = Callable[[Any], Any]
@@ -234,7 +235,7 @@ class Reader:
         except ValueError as error:
             percent = isinstance(value, (int, float)) and 1 < value <= 100 and "below 1" in str(error)
             remedy = f"A probability is meant, not percentage points: {value / 100:g}?" if percent else ""
-            message = f"{spelled(path)} = {_toml(value)} {error}."
+            message = f"{spelled(path)} = {toml(value)} {error}."
             self.mistake("E_PLAN_VALUE", path, message, remedy, value)
             return None
 
@@ -265,13 +266,14 @@ def spelled(path: Path) -> str:
     return out
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
+    """A value as a plan spells it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, list):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
+        return "[" + ", ".join(toml(v) for v in value) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{name} = {_toml(v)}" for name, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{name} = {toml(v)}" for name, v in value.items()) + " }"
     return str(value)

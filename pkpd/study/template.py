@@ -13,10 +13,8 @@ import numpy as np
 
 from pkpd.data import Dataset, read_dataset
 from pkpd.errors import InputError
-from pkpd.study.plan import _ABSENT as ABSENT
-from pkpd.study.plan import _SECTIONS as SECTIONS
-from pkpd.study.plan import PLAN_FORMAT
-from pkpd.study.schema import _toml as toml
+from pkpd.study.plan import ABSENT, PLAN_FORMAT, SECTIONS
+from pkpd.study.schema import toml
 from pkpd.study.sections import EndpointPlan
 
 __all__ = ["plan_template"]
@@ -71,14 +69,10 @@ def plan_template(data: str | Path, *, histology: str = "TUMOR", folder: str | P
         "seed = 1  # of everything random; any whole number, chosen once",
     ]
     for name, section in SECTIONS.items():
-        header = f"[{name}]{_summary(section)}"
-        if name in ABSENT:
-            lines += ["", f"# {header}"]
-            lines += [f"# {key.name} = ..." for key in _keys(section)]
-            continue
-        lines += ["", header]
+        extra = name in ABSENT
+        lines += ["", f"{'# ' if extra else ''}[{name}]{_summary(section)}"]
         for key in _keys(section):
-            lines += _key(section, key, values, known.hints, (name, key.name))
+            lines += _key(section, key, values, known.hints, (name, key.name), needed=not extra)
         if name == "exposure":
             lines += _endpoints(known)
     return "\n".join(lines) + "\n"
@@ -158,7 +152,8 @@ def _endpoints(known: _Columns) -> list[str]:
     lines = [
         "",
         "# One [[endpoint]] per outcome, 0 or 1 per patient, or a time to an event.",
-        "# Verdicts rest on one binary endpoint of kind efficacy and one of kind safety.",
+        '# Verdicts rest on one binary endpoint of kind efficacy and one of kind safety. kind = "tumour_size" has other keys:',
+        "# `pkpd plan check` names them.",
     ]
     columns: list[str | None] = [*known.binary] or [None]
     if not known.binary:
@@ -179,12 +174,18 @@ def _keys(section: type) -> list[Any]:
 
 
 def _key(
-    section: type, key: Any, values: Mapping[Any, Any], hints: Mapping[Any, str], path: tuple[str, str]
+    section: type,
+    key: Any,
+    values: Mapping[Any, Any],
+    hints: Mapping[Any, str],
+    path: tuple[str, str],
+    *,
+    needed: bool = True,
 ) -> list[str]:
     """Comment and line of one key."""
     meaning = _meanings(section).get(key.name, "")
     hint = hints.get(path, "")
-    required = key.default is dataclasses.MISSING or path in _ONE_OF
+    required = needed and (key.default is dataclasses.MISSING or path in _ONE_OF)
     if values.get(path) is not None:
         line, note = f"{key.name} = {toml(values[path])}", hint
     elif required:
@@ -192,13 +193,8 @@ def _key(
         also = ", or the key below" if path in _ONE_OF else ""
         line, note = f"# {key.name} = {example}  # FILL IN{also}", "" if example == hint else hint
     else:
-        shown = (
-            hint
-            if key.default is None and hint
-            else "..."
-            if key.default is None
-            else toml(_listed_default(key))
-        )
+        absent = key.default is None or key.default is dataclasses.MISSING
+        shown = (hint or "...") if absent else toml(_listed_default(key))
         line, note = f"# {key.name} = {shown}", ""
     text = " ".join(part for part in (meaning, f"({note})" if note else "") if part).replace("``", "`")
     return [*("# " + t for t in textwrap.wrap(text, WIDTH - 2)), line]

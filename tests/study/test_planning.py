@@ -12,7 +12,7 @@ import pytest
 
 from pkpd import cli
 from pkpd.errors import InputError, PlanError
-from pkpd.study.plan import _SECTIONS, check_plan, read_plan
+from pkpd.study.plan import SECTIONS, check_plan, read_plan
 from pkpd.study.rehearsal import rehearse
 from pkpd.study.signature import deviations, sign_plan
 from pkpd.study.template import plan_template
@@ -71,7 +71,7 @@ def test_every_key_that_a_plan_knows_is_in_the_template():
     values = tomllib.loads(text)
     import dataclasses
 
-    for name, section in _SECTIONS.items():
+    for name, section in SECTIONS.items():
         assert re.search(rf"^(# )?\[{name}\]", text, flags=re.M)
         for key in dataclasses.fields(section):
             if "check" in key.metadata:
