@@ -58,6 +58,14 @@ class MuReference:
                 return -math.inf if value <= self.a else math.inf
         return value
 
+    def restored(self, u: float) -> float:
+        """Inverse of :meth:`transformed`."""
+        if self.form == "log":
+            return self.a + self.b * math.exp(u)
+        if self.form == "logit":
+            return self.a + (self.b - self.a) / (1.0 + math.exp(-u))
+        return u
+
     def slope(self, value: float) -> float:
         """h'(t)."""
         if self.form == "log":

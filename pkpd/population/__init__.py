@@ -16,6 +16,8 @@ from pkpd.population.randomisation import Randomisation, randomisation_test
 from pkpd.population.resampling import Bootstrap, bootstrap
 from pkpd.population.result import PopulationFit
 from pkpd.population.saem import SAEM
+from pkpd.population.starting_values import starting_values
+from pkpd.population.two_stage import TwoStage
 
 __all__ = [
     "AGQ",
@@ -40,6 +42,7 @@ __all__ = [
     "PopulationFit",
     "Randomisation",
     "Stepwise",
+    "TwoStage",
     "bootstrap",
     "conditional_draws",
     "covariate_effects",
@@ -50,6 +53,7 @@ __all__ = [
     "profile",
     "randomisation_test",
     "sir",
+    "starting_values",
     "stepwise",
     "vpc",
 ]

@@ -28,11 +28,13 @@ from pkpd.population.result import PopulationFit
 from pkpd.population.saem import SAEM
 from pkpd.population.sampled import sampled_fit
 from pkpd.population.search import find_optimum
+from pkpd.population.starting_values import resolved_start
+from pkpd.population.two_stage import TwoStage, fit_two_stage
 from pkpd.store import Store, fingerprint, open_store
 
 __all__ = ["evaluate", "fit"]
 
-Method = GradientMethod | SAEM | IMP
+Method = GradientMethod | SAEM | IMP | TwoStage
 
 
 def fit(
@@ -41,7 +43,7 @@ def fit(
     method: Method | Sequence[Method] | None = None,
     *,
     seed: int = 0,
-    start: Mapping[str, float] | pd.Series | None = None,
+    start: Mapping[str, float] | pd.Series | str | None = None,
     progress: Callable[[int, float], None] | None = None,
     store: Store | str | os.PathLike[str] | None = None,
 ) -> PopulationFit:
@@ -53,20 +55,21 @@ def fit(
         From :func:`pkpd.load_model` or :func:`pkpd.model`; its initial values are where the search starts.
     data : Dataset
         From :func:`pkpd.read_dataset`.
-    method : FO, FOCE, FOCEI, Laplace, AGQ, MAP, NaivePooled, SAEM or IMP, optional
+    method : FO, FOCE, FOCEI, Laplace, AGQ, MAP, NaivePooled, TwoStage, SAEM or IMP, optional
         Settings of the method; FOCEI by default. A list is a chain: each starts where the one before ended, and the last
         one's result is returned.
     seed : int
         Of the random numbers of SAEM and IMP, and of the starting points of ``starts``; the other methods draw none.
-    start : mapping or Series, optional
+    start : mapping, Series or "auto", optional
         Natural parameters by name where the search starts (``other.parameter_estimates``), and the values of fixed ones; the
-        model's initial values where not given. Effects of levels that the data do not have are left aside.
+        model's initial values where not given. ``"auto"`` looks for them, see
+        :func:`pkpd.starting_values`. Effects of levels that the data do not have are left aside.
     progress : callable, optional
         Called with (iteration, ofv), by SAEM with -2 log-likelihood given the current draws; by default a line on a terminal, and
         nothing elsewhere.
     store : Store or path, optional
         Where evaluations of the objective, or the state of SAEM and IMP, are kept as the fit goes on: when it is run again, it
-        goes on to the same bits.
+        goes on to the same bits. Of TwoStage it keeps the naive pooled fit.
 
     Returns
     -------
@@ -89,11 +92,14 @@ def fit(
         model = model.without_random_effects()
     chosen, problem = _bound(model, data, method)
     scales = Scales(problem)
-    begin = parameter_values(scales, problem, _present(start, model, scales))
+    given = resolved_start(start, model, data, chosen, seed)
+    begin = parameter_values(scales, problem, _present(given, model, scales))
     kept = open_store(store)
     key = "" if kept is None else fingerprint("fit", model, data, chosen, seed, scales.natural(begin))
     if isinstance(chosen, (SAEM, IMP)):
         return _by_sampling(problem, scales, chosen, begin, seed, progress, Checkpoint(kept, key), data)
+    if isinstance(chosen, TwoStage):
+        return _by_two_stages(problem, scales, chosen, begin, seed, progress, kept, data)
     objective = RecordedObjective(problem, scales, chosen, kept, key)
     with Progress(f"{type(chosen).__name__} fit of {model.name}") as line:
 
@@ -141,12 +147,34 @@ def _by_sampling(
     return fit
 
 
+def _by_two_stages(
+    problem: Problem,
+    scales: Scales,
+    method: TwoStage,
+    begin: Values,
+    seed: int,
+    progress: Callable[[int, float], None] | None,
+    store: Store | None,
+    data: Dataset,
+) -> PopulationFit:
+    """A naive pooled fit, which a store keeps, and the individual fits that start from it."""
+    with python_warnings.catch_warnings():
+        python_warnings.simplefilter("ignore", PkpdWarning)
+        start = dict(zip(scales.names, scales.natural(begin), strict=True))
+        thetas = {n: v for n, v in start.items() if not n.startswith("OMEGA(")}
+        naive = NaivePooled(covariance=None, blq=method.blq, solver=method.solver)
+        pooled = fit(problem.model, data, naive, seed=seed, start=thetas, progress=progress, store=store)
+    both = start | dict(pooled.parameter_estimates)
+    ended = fit_two_stage(problem, scales, method, parameter_values(scales, problem, both))
+    return outcome(ended.objective, seed, ended.search, ended.step, data, method=method, notes=ended.notes)
+
+
 def _chained(
     model: Model,
     data: Dataset,
     methods: Sequence[Method],
     seed: int,
-    start: Mapping[str, float] | pd.Series | None,
+    start: Mapping[str, float] | pd.Series | str | None,
     progress: Callable[[int, float], None] | None,
     store: Store | str | os.PathLike[str] | None,
 ) -> PopulationFit:
@@ -184,7 +212,7 @@ def _present(
 
 def _bound(model: Model, data: Dataset, method: Any) -> tuple[Any, Problem]:
     method = method or FOCEI()
-    if not isinstance(method, (GradientMethod, SAEM, IMP)) or type(method) is GradientMethod:
+    if not isinstance(method, (GradientMethod, SAEM, IMP, TwoStage)) or type(method) is GradientMethod:
         raise InputError("E_METHOD", f"method {method!r} is not an estimation method.", "Use pkpd.FOCEI(…).")
     for value, kind, source in (
         (model, Model, "pkpd.load_model(…)"),
@@ -200,7 +228,7 @@ def _bound(model: Model, data: Dataset, method: Any) -> tuple[Any, Problem]:
             "E_NO_OBSERVATIONS", f"{data.source} has no observation that counts.", "Check EVID, MDV and DV."
         )
     direct = [o.name for o in problem.model.observations if o.likelihood]
-    if direct and method.kind in ("FO", "FOCE", "FOCEI"):
+    if direct and method.kind in ("FO", "FOCE", "FOCEI", "TwoStage"):
         raise InputError(
             "E_METHOD_LIKELIHOOD",
             f"{method.kind} takes Gaussian endpoints only, and {', '.join(direct)} of {model.name} is a "
@@ -242,7 +270,7 @@ def evaluate(
     """
     if isinstance(method, NaivePooled) and isinstance(model, Model):
         model = model.without_random_effects()
-    if isinstance(method, (SAEM, IMP)):
+    if isinstance(method, (SAEM, IMP, TwoStage)):
         raise InputError(
             "E_METHOD",
             f"{method.kind} has no objective with a gradient.",

@@ -34,6 +34,9 @@ def outcome(
     step: CovarianceStep,
     data: Dataset,
     sampled: SampledFit | None = None,
+    *,
+    method: Any = None,
+    notes: tuple[str, ...] = (),
 ) -> PopulationFit:
     """Put together what a fit reports, and warn.
 
@@ -48,9 +51,13 @@ def outcome(
     data : Dataset
     sampled : SampledFit, optional
         Of a method that samples.
+    method : optional
+        Where it is not that of the objective.
+    notes : tuple of str
+        Further warnings.
     """
     problem, scales = objective.problem, objective.scales
-    method = objective.method if sampled is None else sampled.method
+    method = method or (objective.method if sampled is None else sampled.method)
     point, model = search.point, problem.model
     values, names = point.values, scales.names
     ids = pd.Index(problem.subjects, name="ID")
@@ -68,16 +75,17 @@ def outcome(
     modes = _modes(objective, point)
     predicted, residual = residuals(problem, values, modes)
     eta_shrinkage, eps_shrinkage = shrinkage(problem, values, modes, residual["IWRES"].to_numpy())
-    notes = [
+    told = [
         *_censoring(problem, method),
         *step.warnings,
         *(() if sampled is None else sampled.notes),
+        *notes,
         *_notes(scales, values, eta_shrinkage),
         *_small_groups(problem, step),
     ]
     if not search.converged:
-        notes.insert(0, f"W_NOT_CONVERGED: {search.cause}.")
-    for note in notes:
+        told.insert(0, f"W_NOT_CONVERGED: {search.cause}.")
+    for note in told:
         python_warnings.warn(note, PkpdWarning, stacklevel=3)
     return PopulationFit(
         model=model,
@@ -105,7 +113,7 @@ def outcome(
         iterations=pd.DataFrame(list(search.history), columns=["iteration", "ofv", "gradient"])
         if sampled is None
         else sampled.iterations,
-        warnings=tuple(notes),
+        warnings=tuple(told),
         problem=problem,
         individual_estimates_covariance=_posterior(point.precision, ids, etas),
         conditional_means=None if sampled is None else sampled.means,
