@@ -50,6 +50,10 @@ def finished(monkeypatch):
     def write_report(result, path, language="en"):
         Path(path).write_text(f"<html>{result.title}</html>")
 
+    def write_figures(result, folder, language="en"):
+        (Path(folder) / "forest.svg").write_text("<svg/>")
+
+    monkeypatch.setattr("pkpd.report.write_figures", write_figures, raising=False)
     monkeypatch.setattr(pkpd.study.analysis, "assess", assess)
     monkeypatch.setattr("pkpd.report.write_report", write_report, raising=False)
     return calls
@@ -68,7 +72,7 @@ def test_assess_writes_every_file_and_prints_the_verdicts_and_the_report(plan, f
     out = tmp_path / "new" / "out"
     assert run("assess", str(plan), "--output", str(out)) == 0
     shown = sorted(f.name for f in out.iterdir() if not f.name.startswith("."))
-    assert shown == ["assessment.json", "report.html", "tables"]
+    assert shown == ["assessment.json", "figures", "report.docx", "report.html", "tables"]
     restored = Assessment.from_json((out / "assessment.json").read_text(encoding="utf-8"))
     assert restored.verdicts.equals(assessment().verdicts)
     assert (
@@ -165,7 +169,7 @@ def test_warnings_are_one_line_each(plan, finished, monkeypatch, tmp_path, capsy
     [
         (("assess", "p.toml"), "--output"),
         (("assess", "p.toml", "--output", "x", "--threads", "0"), "a whole number from 1 upwards"),
-        (("assess", "p.toml", "--output", "x", "--language", "zh"), "invalid choice: 'zh'"),
+        (("assess", "p.toml", "--output", "x", "--language", "fr"), "invalid choice: 'fr'"),
         (("asess",), "invalid choice: 'asess'"),
         ((), "VERB"),
     ],

@@ -15,7 +15,7 @@ from pkpd.commands.sources import result_of, threads_option
 __all__ = ["register"]
 
 REGRESSION = 3
-LANGUAGES = ("en",)
+LANGUAGES = ("en", "zh")
 
 
 def register(verbs: Any) -> None:
@@ -23,7 +23,8 @@ def register(verbs: Any) -> None:
     assess = verbs.add_parser(
         "assess",
         help="run an analysis plan: a verdict per histology and a report",
-        description="Run an analysis plan. DIR receives assessment.json (every number), tables/, and report.html. Stages that "
+        description="Run an analysis plan. DIR receives assessment.json (every number), tables/, figures/, "
+        "report.html and report.docx. Stages that "
         "are finished are kept in DIR: after Ctrl-C, or an edit of the plan, the same command does only the rest.",
     )
     assess.add_argument("plan", metavar="PLAN", help="the plan, a TOML file (`pkpd plan new` writes one)")
@@ -44,7 +45,7 @@ def register(verbs: Any) -> None:
     report = verbs.add_parser(
         "report",
         help="write the report of an assessment again, in another language, say",
-        description="Write tables and report of an assessment.json into DIR; nothing is computed.",
+        description="Write tables, figures and report of an assessment.json into DIR; nothing is computed.",
     )
     report.add_argument(
         "assessment", metavar="ASSESSMENT", help="assessment.json, or the folder that holds it"
@@ -72,7 +73,12 @@ def register(verbs: Any) -> None:
 
 
 def _language(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--language", choices=LANGUAGES, default="en", help="language of the report")
+    parser.add_argument(
+        "--language",
+        choices=LANGUAGES,
+        default="en",
+        help="language of the report: English or Simplified Chinese",
+    )
 
 
 def _assess(options: argparse.Namespace) -> int:
@@ -85,6 +91,7 @@ def _assess(options: argparse.Namespace) -> int:
     from pkpd.study.plan import read_plan
 
     plan = read_plan(options.plan)
+    _require_letters(options.language)
     folder = prepare_folder(options.output)
     store = Store(folder / STAGES)
     if not options.resume:
@@ -119,10 +126,22 @@ def _report(options: argparse.Namespace) -> int:
     return _said(options, assessment, folder)
 
 
+def _require_letters(language: str) -> None:
+    """A font that is missing is said before the long fits."""
+    if language != "en":
+        from pkpd.report.canvas import require_font
+
+        require_font(language)
+
+
 def _pages(assessment: Any, folder: Path, language: str) -> None:
-    from pkpd.report import write_report
+    from pkpd.report import write_figures, write_report
 
     write_report(assessment, folder / "report.html", language=language)
+    write_report(assessment, folder / "report.docx", language=language)
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    write_figures(assessment, figures, language=language)
 
 
 def _said(options: argparse.Namespace, assessment: Any, folder: Path) -> int:

@@ -60,12 +60,18 @@ def write_all(
         written = write_tables(assessment, folder)
         for write in writers:
             write(assessment, folder)
-    except OSError as error:
+    except (OSError, InputError) as error:
+        if isinstance(error, InputError) and not isinstance(error.__cause__, OSError):
+            raise  # nothing to do with the disk
         kept = _rescued(assessment, folder)
+        why = (
+            f"cannot write {error.filename or folder}: {error.strerror or error}."
+            if isinstance(error, OSError)
+            else error.message
+        )
         raise FitError(
             "E_OUTPUT_WRITE",
-            f"cannot write {error.filename or folder}: {error.strerror or error}."
-            + (f" All numbers are safe in {kept}." if kept else ""),
+            why + (f" All numbers are safe in {kept}." if kept else ""),
             "Make room, then run the same command again: what was computed is taken from what was kept."
             + (f" Or write the report elsewhere: pkpd report {kept} --output OTHER." if kept else ""),
         ) from error
