@@ -4,6 +4,11 @@ Kuhn & Lavielle, Comput Stat Data Anal 2005;49:1020-1038: at iteration k each ch
 sufficient statistics S of the complete-data likelihood follow S ← S + γ_k (S(φ) - S), and the parameters maximise the likelihood
 at S. What has no sufficient statistics follows Fisher's scoring with the same gains, whose fixed point is the same (Gu & Kong,
 Proc Natl Acad Sci 1998;95:7270-7274).
+
+A theta θ that no random effect carries creeps in plain EM: given φ the records leave it no room. Here φ moves along with it by
+A_i = ∂φ_i/∂θ (working parameters: Liu, Rubin & Wu, Biometrika 1998;85:755-770), so that its score is s_θ + A_iᵀ s_φ, s_φ with the
+prior's part. As E(s_φ | y) = 0, the fixed point stays whatever A_i is; A_i = -H_φφ⁻¹ H_φθ, from the expected curvature H that the chains
+have met, takes from the score most of its noise and leaves the curvature that φ does not absorb.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ import numpy as np
 
 from pkpd._jit import A1, A2, A3, I1, I2, MODEL, OBSERVED, SUBJECTS, i8, kernel, prange, void
 from pkpd.kernels.complete import add_score, minus2ll_given, work_arrays
-from pkpd.kernels.dense import cholesky
+from pkpd.kernels.dense import cholesky, cholesky_solve
 from pkpd.kernels.likelihood import records_minus2ll
 from pkpd.kernels.maximisation import fill_means, invert_positive, maximise
 from pkpd.kernels.mcmc import adapt, counts_of_numbers, sweep
@@ -25,14 +30,59 @@ _LEARN = 20  # iterations after which a subject's own moments serve as proposals
 _MEMORY = 0.05  # gain of these moments while the parameters still move
 
 
+@kernel()
+def _companions(curves, precision, lower, right, follow):
+    """Fill ``follow`` (E, M), A: how φ goes along with the thetas of ``curves`` (E + M, E + M); zero where H_φφ is singular."""
+    ne, count = follow.shape
+    for a in range(ne):
+        for z in range(count):
+            follow[a, z] = 0.0
+    inner = np.empty((ne, ne))
+    for a in range(ne):
+        for b in range(ne):
+            inner[a, b] = curves[a, b] + 2.0 * precision[a, b]
+    if not cholesky(inner, lower):
+        return
+    solved = np.empty(ne)
+    for z in range(count):
+        for a in range(ne):
+            right[a] = -curves[a, ne + z]
+        cholesky_solve(lower, right, solved)
+        for a in range(ne):
+            follow[a, z] = solved[a]
+
+
+@kernel()
+def _together(g, h, follow, g_out, h_out):
+    """Score and curvature to (thetas, sigmas) from those to (φ, thetas, sigmas), where φ follows the thetas."""
+    ne, count = follow.shape
+    columns = g_out.shape[0]
+    half = np.empty((ne + columns, columns))
+    for z in range(columns):
+        g_out[z] = g[ne + z]
+        for y in range(ne + columns):
+            half[y, z] = h[y, ne + z]
+        if z < count:
+            for a in range(ne):
+                g_out[z] += follow[a, z] * g[a]
+                for y in range(ne + columns):
+                    half[y, z] += h[y, a] * follow[a, z]
+    for z in range(columns):
+        for y in range(columns):
+            h_out[y, z] = half[ne + y, z]
+            if y < count:
+                for a in range(ne):
+                    h_out[y, z] += follow[a, y] * half[a, z]
+
+
 @kernel(
-    void(i8, i8, i8, I1, A1, A1, A3, A2, A2, A2, A2, A3, A2, A2, A2, I2, A2, A2, I2, I2, I1, A2, I1, A1, A2, A1,
+    void(i8, i8, i8, I1, A1, A1, A3, A2, A2, A2, A2, A3, A3, A2, A2, A2, I2, A2, A2, I2, I2, I1, A2, I1, A1, A2, A1,
          *MODEL, SUBJECTS, OBSERVED, A2, I1),
     parallel=True,
 )  # fmt: skip
 def run_saem(
     seed, begin, end, counts, gains, annealing,
-    phi, minus2ll, f_now, widths, centres, covers, first, second, curvature,
+    phi, minus2ll, f_now, widths, centres, covers, curves, first, second, curvature,
     terms, shape, design, blocks, omega_index, moving, bounds, free_sigma, theta, omega, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
     history, status,
@@ -50,6 +100,8 @@ def run_saem(
         L chains per subject: φ, -2 log p(y | φ), predictions, widths of the random walks.
     centres (N, E), covers (N, E, E)
         Mean and covariance of each subject's φ over its chains so far, the recent past counting most.
+    curves (N, E + M, E + M)
+        Mean curvature of -2 log p(y | φ) to (φ, moving thetas), in the same memory.
     first (N, E), second (E, E), curvature (M + S, M + S)
         Averaged statistics: E φ, sum of E φφᵀ, curvature of the complete-data likelihood.
     terms, shape, design, blocks, moving, bounds, free_sigma
@@ -69,8 +121,16 @@ def run_saem(
     g_rows, h_rows = np.zeros((n, columns)), np.zeros((n, columns, columns))
     s2_rows = np.zeros((n, ne, ne))
     g, h, s1, s2 = np.zeros(columns), np.zeros((columns, columns)), np.zeros((n, ne)), np.zeros((ne, ne))
-    spread = np.zeros(ne)
+    spread, before = np.zeros(ne), np.zeros(nt)
     derivatives = 1 if moving.shape[0] > 0 else 0
+    # places of (φ, moving thetas) among the derivatives that begin with the etas and go on with the thetas
+    lead = ne if derivatives == 1 else 0
+    both = np.zeros(lead + moving.shape[0], dtype=np.int64)
+    for a in range(lead):
+        both[a] = a - ne
+    for z in range(moving.shape[0]):
+        both[lead + z] = moving[z]
+    follow = np.zeros((n, lead, moving.shape[0]))
     fill_means(theta, terms, shape, design, mu)
     invert_positive(omega, factor, precision)
     for k in range(begin, end):
@@ -88,13 +148,15 @@ def run_saem(
             learned = k >= _LEARN and cholesky(covers[i], cover)
             for a in range(ne):
                 centre[a] = centres[i, a] - mu[i, a]
-            m_z, v_z = np.zeros(columns), np.zeros(columns)
+            m_z, v_z = np.zeros(lead + columns), np.zeros(lead + columns)
+            g_both, h_both = np.zeros(lead + columns), np.zeros((lead + columns, lead + columns))
+            if derivatives == 1:
+                # from earlier draws only: A must not depend on those whose score it enters
+                _companions(curves[i], precision, np.zeros((ne, ne)), np.zeros(ne), follow[i])
             for a in range(ne):
                 s1[i, a] = 0.0
                 for b in range(ne):
                     s2_rows[i, a, b] = 0.0
-            g_rows[i] = 0.0
-            h_rows[i] = 0.0
             for c in range(chains):
                 for a in range(ne):
                     eta[a] = phi[i, c, a] - mu[i, a]
@@ -131,9 +193,11 @@ def run_saem(
                         p, dp, d2p, f, f_p, f_pp, fz, fez,
                     )  # fmt: skip
                 add_score(
-                    i, 1.0 / chains, ne, f_now[c, o0:o1], fz, subjects, observed, sigma, moving, m_z, v_z, g_rows[i],
-                    h_rows[i],
-                )  # fmt: skip
+                    i, 1.0 / chains, ne, f_now[c, o0:o1], fz, subjects, observed, sigma, both, m_z, v_z, g_both, h_both
+                )
+                for a in range(lead):
+                    for b in range(ne):
+                        g_both[a] += 2.0 * precision[a, b] * eta[b] / chains
             adapt(widths[i], accepted, tried, gains[k], spread)
             memory = (
                 gains[k] / (1.0 + gains[k] / _MEMORY) if gains[k] < 1.0 else max(_MEMORY, 1.0 / (k + 1.0))
@@ -147,6 +211,13 @@ def run_saem(
                         total += (phi[i, c, a] - centres[i, a]) * (phi[i, c, b] - centres[i, b]) / chains
                     covers[i, a, b] += memory * (total - covers[i, a, b])
                     covers[i, b, a] = covers[i, a, b]
+            for a in range(both.shape[0]):
+                for b in range(both.shape[0]):
+                    curves[i, a, b] += memory * (h_both[a, b] - curves[i, a, b])
+            for a in range(lead):
+                for b in range(ne):
+                    h_both[a, b] += 2.0 * precision[a, b]
+            _together(g_both, h_both, follow[i], g_rows[i], h_rows[i])
         s2[:, :] = 0.0
         g[:] = 0.0
         h[:, :] = 0.0
@@ -166,10 +237,18 @@ def run_saem(
         for z in range(columns):
             for y in range(columns):
                 curvature[z, y] += gains[k] * (h[z, y] - curvature[z, y])
+        before[:] = theta
         maximise(
             gains[k], annealing[k], g, curvature, first, second, terms, shape, design, blocks, moving, bounds, free_sigma,
             theta, omega, sigma, mu, factor, precision,
         )  # fmt: skip
+        for z in range(moving.shape[0]):
+            step = theta[moving[z]] - before[moving[z]]
+            for i in range(n):
+                for a in range(ne):
+                    centres[i, a] += follow[i, a, z] * step
+                    for c in range(chains):
+                        phi[i, c, a] += follow[i, a, z] * step
         for t in range(nt):
             history[k, t] = theta[t]
         for v in range(omega_index.shape[0]):

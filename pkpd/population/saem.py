@@ -225,7 +225,7 @@ def fit_saem(
 
 
 # what the iterations hand on beside the parameters, in the order of the kernel
-_CHAINS = ("phi", "minus2ll", "f_now", "widths", "centres", "covers", "first", "second", "curvature")
+_CHAINS = ("phi", "minus2ll", "f_now", "widths", "centres", "covers", "curves", "first", "second", "curvature")
 
 
 def _begun(
@@ -235,6 +235,7 @@ def _begun(
     n, ne, chains = problem.n_subjects, problem.n_eta, method.chains
     spread = np.sqrt(np.diag(start.omega))
     columns = len(complete.moving) + len(start.sigma)
+    followed = ne + len(complete.moving) if len(complete.moving) else 0
     return {
         "theta": start.theta.copy(),
         "omega": start.omega.copy(),
@@ -245,6 +246,7 @@ def _begun(
         "widths": np.hstack([np.tile(0.5 * spread, (n, 1)), np.ones((n, 1))]),
         "centres": np.zeros((n, ne)),
         "covers": np.zeros((n, ne, ne)),
+        "curves": np.zeros((n, followed, followed)),
         "first": np.zeros((n, ne)),
         "second": np.zeros((ne, ne)),
         "curvature": np.zeros((columns, columns)),
