@@ -241,7 +241,7 @@ def evaluate_first_order(
             cholesky_solve(lower, unit, column)
             for b in range(ne):
                 h_inv[b, a] = column[b]
-        w = np.zeros(ne)  # Φ_ηη⁻¹ ∂log|H|/∂η; FO's H does not move with η
+        w = np.zeros(ne)  # Φ_ηη⁻¹ ∂(Φ + log|H|)/∂η; FO's H does not move with η
         if method != FO:
             code = predict_subject(
                 i, 2, nz, eta, theta,
@@ -257,7 +257,12 @@ def evaluate_first_order(
                     phi_z, phi_ez, det_z,
                 )  # fmt: skip
                 if cholesky(phi_ez[:, :ne].copy(), lower):
-                    cholesky_solve(lower, det_z[:ne], w)
+                    # with what is left of Φ_η at the mode that was found, the gradient errs by the square of its error only
+                    for a in range(ne):
+                        column[a] = det_z[a] + phi_z[a]
+                        for b in range(ne):
+                            column[a] += 2.0 * omega_inv[a, b] * eta[b]
+                    cholesky_solve(lower, column, w)
                 else:
                     code = HESSIAN_NOT_POSITIVE
             status[i] = code

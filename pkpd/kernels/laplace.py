@@ -159,6 +159,8 @@ def evaluate_laplace(
             ofv[i] = base + phi
             explicit[:] = phi_z
             for a in range(ne):
+                # zero, but for the error of the mode: the gradient then errs by its square only
+                by_eta[a] = phi_z[a]
                 for b in range(ne):
                     moment[a, b] = eta[a] * eta[b]
         else:

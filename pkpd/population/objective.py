@@ -151,8 +151,7 @@ class Objective:
         evaluate, settings = self._kernel
         evaluate(
             int(gradient), int(optimise), *settings,
-            modes, values.theta, values.omega, omega_inv, log_det, values.sigma,
-            *problem.compiled, problem.subject_data, self.observed,
+            modes, values.theta, values.omega, omega_inv, log_det, values.sigma, *self._given,
             ofv, h, g_theta, g_sigma, g_precision, status, iterations,
         )  # fmt: skip
         ofv[status != 0] = math.inf
@@ -175,6 +174,11 @@ class Objective:
             prior,
             of_prior @ self.scales.jacobian(values),
         )
+
+    @cached_property
+    def _given(self) -> tuple[Any, ...]:
+        """What kernels take for the model, its data and the records: put together once, not for each evaluation."""
+        return *self.problem.compiled, self.problem.subject_data, self.observed
 
     @cached_property
     def _kernel(self) -> tuple[Any, tuple[Any, ...]]:

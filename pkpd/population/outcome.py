@@ -123,10 +123,13 @@ def outcome(
 
 def _posterior(precision: np.ndarray, ids: pd.Index, etas: list[str]) -> pd.DataFrame:
     """Covariance of each subject's etas from its precision (N, E, E); NaN where that is singular."""
-    covariance = np.full(precision.shape, np.nan)
-    for i, h in enumerate(precision):
-        with contextlib.suppress(np.linalg.LinAlgError):
-            covariance[i] = np.linalg.inv(h)
+    try:
+        covariance = np.linalg.inv(precision)
+    except np.linalg.LinAlgError:
+        covariance = np.full(precision.shape, np.nan)
+        for i, h in enumerate(precision):
+            with contextlib.suppress(np.linalg.LinAlgError):
+                covariance[i] = np.linalg.inv(h)
     index = pd.MultiIndex.from_product([ids, etas], names=["ID", "eta"])
     return pd.DataFrame(covariance.reshape(len(index), len(etas)), index=index, columns=etas)
 
