@@ -7,8 +7,8 @@ Proc Natl Acad Sci 1998;95:7270-7274).
 
 A theta θ that no random effect carries creeps in plain EM: given φ the records leave it no room. Here φ moves along with it by
 A_i = ∂φ_i/∂θ (working parameters: Liu, Rubin & Wu, Biometrika 1998;85:755-770), so that its score is s_θ + A_iᵀ s_φ, s_φ with the
-prior's part. As E(s_φ | y) = 0, the fixed point stays whatever A_i is; A_i = -H_φφ⁻¹ H_φθ, from the expected curvature H that the chains
-have met, takes from the score most of its noise and leaves the curvature that φ does not absorb.
+prior's part. As E(s_φ | y) = 0, the fixed point stays whatever A_i is; A_i = -H_φφ⁻¹ H_φθ, from the expected curvature H that the
+chains have met, takes from the score most of its noise and leaves the curvature that φ does not absorb.
 """
 
 from __future__ import annotations
@@ -193,7 +193,19 @@ def run_saem(
                         p, dp, d2p, f, f_p, f_pp, fz, fez,
                     )  # fmt: skip
                 add_score(
-                    i, 1.0 / chains, ne, f_now[c, o0:o1], fz, subjects, observed, sigma, both, m_z, v_z, g_both, h_both
+                    i,
+                    1.0 / chains,
+                    ne,
+                    f_now[c, o0:o1],
+                    fz,
+                    subjects,
+                    observed,
+                    sigma,
+                    both,
+                    m_z,
+                    v_z,
+                    g_both,
+                    h_both,
                 )
                 for a in range(lead):
                     for b in range(ne):

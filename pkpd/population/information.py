@@ -6,6 +6,9 @@ Louis, J R Stat Soc B 1982;44:226-233: with s and H the score and Hessian of the
 
 expectations over the posterior of subject i. The complete data are (y, φ), φ the individual parameters on their normal scale, so
 that mu-referenced thetas and Ω enter by the Gaussian density of φ alone.
+
+Where φ leaves a parameter little freedom, I is a small difference of two large matrices, and the sampling error of the second
+can be larger than it.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from pkpd.population.importance import Weighted
 
 __all__ = ["louis"]
 
+_LARGEST_ERROR = 0.1  # of I in any direction, relative: standard errors then err by 5 %
 _STEP = 1e-4  # on the unconstrained scale; central differences of exact scores err by its square
 
 
@@ -31,8 +35,8 @@ def louis(
     values: Values,
     weighted: Weighted,
     seed: int,
-) -> CovarianceStep:
-    """Covariance of the estimates.
+) -> CovarianceStep | None:
+    """Covariance of the estimates; None where the draws are too few for it.
 
     Parameters
     ----------
@@ -71,7 +75,10 @@ def louis(
     _, _, score, square, sigma_curves = scores(values, 1)
     to_free = _to_free(scales, values, ne)
     score_free = score @ to_free
-    missing = to_free.T @ square.sum(axis=0) @ to_free - score_free.T @ score_free
+    # weighted covariances within subjects, without bias
+    lost = np.exp(2 * weighted.log_weights).sum(axis=1)
+    within = square - score[:, :, None] * score[:, None, :]
+    missing = to_free.T @ (within / (1 - lost)[:, None, None]).sum(axis=0) @ to_free
     # the records' part, in (moving thetas, sigmas)
     part = np.zeros((columns, columns))
     part[:, len(complete.moving) :] = sigma_curves.sum(axis=0).T
@@ -89,6 +96,8 @@ def louis(
     selected = to_free[rows]
     complete_information = selected.T @ (0.5 * (part + part.T)) @ selected
     complete_information += _gaussian(scales, complete, values, weighted, x)
+    if not _relative_error(complete_information, missing, float(lost.mean()) / n) < _LARGEST_ERROR:
+        return None
     information = complete_information - missing
     return from_information(
         0.5 * (information + information.T),
@@ -97,6 +106,19 @@ def louis(
         scales,
         "observed information (Louis)",
     )
+
+
+def _relative_error(whole: np.ndarray, missing: np.ndarray, per_draw: float) -> float:
+    """Standard error of I relative to itself in the direction where most is missing; a variance estimated from n independent
+    draws, 1/n being ``per_draw``, errs by √(2/n).
+    """
+    scale = np.sqrt(np.abs(np.diag(whole)))
+    spectrum, vectors = np.linalg.eigh(whole / np.outer(scale, scale))
+    if not spectrum[0] > 0:
+        return np.inf
+    root = vectors / np.sqrt(spectrum) / scale[:, None]
+    share = np.linalg.eigvalsh(root.T @ missing @ root)[-1]
+    return np.sqrt(2 * per_draw) * share / (1 - share) if share < 1 else np.inf
 
 
 def _to_free(scales: Scales, values: Values, ne: int) -> np.ndarray:

@@ -46,7 +46,8 @@ class SAEM:
         Draws per subject of the importance sampling.
     covariance : {"louis", "linearisation", None}
         Covariance of the estimates: inverse of the observed information, by Louis's formula from the draws of the
-        importance sampling; R⁻¹ of FOCEI's approximation; or none.
+        importance sampling; R⁻¹ of FOCEI's approximation, which also stands in (``covariance_status`` says so) where that formula
+        would need more draws, as it may where a theta has no random effect; or none.
     blq : {"M3", "M4", "M1"}
         How censored records enter.
     solver : Solver
@@ -225,7 +226,18 @@ def fit_saem(
 
 
 # what the iterations hand on beside the parameters, in the order of the kernel
-_CHAINS = ("phi", "minus2ll", "f_now", "widths", "centres", "covers", "curves", "first", "second", "curvature")
+_CHAINS = (
+    "phi",
+    "minus2ll",
+    "f_now",
+    "widths",
+    "centres",
+    "covers",
+    "curves",
+    "first",
+    "second",
+    "curvature",
+)
 
 
 def _begun(

@@ -164,8 +164,12 @@ def _covariance(
     method: SAEM | IMP, objective: Objective, ended: Sampled, weighted: Weighted, mode: Point, seed: int
 ) -> CovarianceStep:
     problem, scales, values = objective.problem, objective.scales, ended.values
+    status = None
     if method.covariance == "louis":
-        return louis(problem, scales, objective.observed, ended.complete, values, weighted, seed)
+        step = louis(problem, scales, objective.observed, ended.complete, values, weighted, seed)
+        if step is not None:
+            return step
+        status = f"R⁻¹ of {objective.method.kind}'s approximation (Louis's formula needs more than {method.samples} samples)"
     x = scales.free_values(values)
     if method.covariance is None or not len(x):
         return covariance_step(None if len(x) else "R", _unused, x, mode, scales)
@@ -173,7 +177,8 @@ def _covariance(
     def at(y: np.ndarray, etas: np.ndarray | None) -> Point:
         return objective.at(scales.from_free(y, values), etas)
 
-    return covariance_step("R", at, x, at(x, mode.etas), scales)
+    step = covariance_step("R", at, x, at(x, mode.etas), scales)
+    return replace(step, status=status) if status and step.status == "R⁻¹" else step
 
 
 def _unused(x: np.ndarray, etas: np.ndarray | None) -> Point:

@@ -17,12 +17,12 @@ def quietly(function, *arguments, **named):
         return function(*arguments, **named)
 
 
-def data(subjects=40, records=5, seed=1, spread=1.0, noise=0.5, slope=0.3, effect=0.4):
+def data(subjects=40, records=5, seed=1, spread=1.0, noise=0.5, slope=0.3, effect=0.4, first=0.0):
     """Y = 5 + effect·(WT - 70)/10 + η + slope·TIME + ε."""
     random = np.random.default_rng(seed)
     wt = random.uniform(50, 90, subjects)
     eta = random.normal(0, spread, subjects)
-    time = np.tile(np.arange(records, dtype=float), subjects)
+    time = first + np.tile(np.arange(records, dtype=float), subjects)
     who = np.repeat(np.arange(subjects), records)
     y = 5 + effect * (wt[who] - 70) / 10 + eta[who] + slope * time + random.normal(0, noise, len(who))
     frame = pd.DataFrame(
