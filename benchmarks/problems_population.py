@@ -18,7 +18,23 @@ from pkpd import exp
 
 
 @dataclass(frozen=True)
-class Timed:
+class Row:
+    """A row of the table of times: a problem of this file or a shipped data set, and how it is fitted; the aim in seconds."""
+
+    problem: str
+    method: Any
+    aim: float
+    model: Any = None
+
+    def load(self) -> tuple[Any, Any]:
+        """Model and data."""
+        if self.problem in PROBLEMS:
+            return PROBLEMS[self.problem].model, PROBLEMS[self.problem].data()
+        return self.model or pkpd.load_model(self.problem), pkpd.load_dataset(self.problem)
+
+
+@dataclass(frozen=True)
+class Simulated:
     """A model with the values that a fit starts from, the truth, and the records (DV is filled by simulation)."""
 
     model: Any
@@ -197,22 +213,22 @@ def _variances(value: float, *names: str) -> dict[str, float]:
 
 
 PROBLEMS = {
-    "oral, 251 records": Timed(
+    "oral, 251 records": Simulated(
         oral_two_compartments(etas=("KA", "CL", "V"), additive=True),
         {**_ORAL, **_variances(0.09, "KA", "CL", "V"), "SD(PROP)": 0.15, "SD(ADD)": 0.02},
         oral_251,
     ),
-    "oral, 2280 records": Timed(
+    "oral, 2280 records": Simulated(
         oral_two_compartments(etas=("KA", "CL", "V", "Q", "V2"), additive=False),
         {**_ORAL, **_variances(0.09, *_ORAL), "SD(PROP)": 0.2},
         oral_2280,
     ),
-    "oral, 7000 records": Timed(
+    "oral, 7000 records": Simulated(
         oral_two_compartments(etas=("KA", "CL", "V", "Q", "V2"), additive=False),
         {**_ORAL, **_variances(0.09, *_ORAL), "SD(PROP)": 0.2},
         oral_7000,
     ),
-    "lag and turnover": Timed(
+    "lag and turnover": Simulated(
         lag_and_turnover,
         {
             "KA": 1.2, "CL": 0.135, "V": 8.0, "EC50": 1.2, "KOUT": 0.055, "BASE": 96.0, "TLAG": 0.8, "OMEGA(KA,KA)": 0.3,
@@ -221,7 +237,7 @@ PROBLEMS = {
         },
         turnover_483,
     ),
-    "neutrophils": Timed(
+    "neutrophils": Simulated(
         neutrophils,
         {
             "BASE": 5.05, "MTT": 88.7, "SLOPE": 8.58, "GAMMA": 0.161, "OMEGA(BASE,BASE)": 0.176, "OMEGA(MTT,MTT)": 0.026,
@@ -230,3 +246,34 @@ PROBLEMS = {
         neutrophils_45,
     ),
 }  # fmt: skip
+
+
+_ODE = pkpd.Solver("ode")
+_GOOD, _POOR = newborns(0.007, 1.4, 0.1, 2.0), newborns(0.008, 0.6, 1.0, 0.1)
+
+ROWS = {
+    "theophylline, FOCEI": Row("theophylline", pkpd.FOCEI(), 0.03),
+    "theophylline, SAEM": Row("theophylline", pkpd.SAEM(), 0.25),
+    "theophylline, AGQ of 7 nodes": Row("theophylline", pkpd.AGQ(nodes=7), 0.5),
+    "theophylline, IMP": Row("theophylline", pkpd.IMP(), 0.8),
+    "phenobarbital with weight, FOCEI": Row("phenobarbital", pkpd.FOCEI(), 0.15),
+    "phenobarbital, block, FOCEI": Row("phenobarbital", pkpd.FOCEI(), 0.15, _GOOD),
+    "phenobarbital, block, FOCEI, equations solved": Row(
+        "phenobarbital", pkpd.FOCEI(solver=_ODE), 0.4, _GOOD
+    ),
+    "phenobarbital, block, FOCEI, poor start": Row("phenobarbital", pkpd.FOCEI(), 0.15, _POOR),
+    "phenobarbital, block, FOCEI, equations solved, poor start": Row(
+        "phenobarbital", pkpd.FOCEI(solver=_ODE), 0.4, _POOR
+    ),
+    "phenobarbital, block, SAEM": Row("phenobarbital", pkpd.SAEM(), 0.8, _GOOD),
+    "phenobarbital, block, SAEM, equations solved": Row("phenobarbital", pkpd.SAEM(solver=_ODE), 2.0, _GOOD),
+    "oral, 251 records, FOCEI, equations solved": Row("oral, 251 records", pkpd.FOCEI(solver=_ODE), 0.4),
+    "oral, 2280 records, FOCEI": Row("oral, 2280 records", pkpd.FOCEI(), 2.0),
+    "oral, 2280 records, FOCEI, equations solved": Row("oral, 2280 records", pkpd.FOCEI(solver=_ODE), 6.0),
+    "oral, 2280 records, SAEM": Row("oral, 2280 records", pkpd.SAEM(), 4.0),
+    "oral, 2280 records, SAEM, equations solved": Row("oral, 2280 records", pkpd.SAEM(solver=_ODE), 20.0),
+    "oral, 7000 records, FOCEI, equations solved": Row("oral, 7000 records", pkpd.FOCEI(solver=_ODE), 20.0),
+    "lag and turnover, FOCEI": Row("lag and turnover", pkpd.FOCEI(), 3.0),
+    "lag and turnover, SAEM": Row("lag and turnover", pkpd.SAEM(), 15.0),
+    "neutrophils, FOCEI": Row("neutrophils", pkpd.FOCEI(), 6.0),
+}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 
 import pytest
 
 import pkpd
+from benchmarks.problems_population import ROWS
+from pkpd._jit import set_threads, threads
 from pkpd.language.scales import Scales
 from pkpd.population.objective import Objective
 from pkpd.shipped import dataset_path
@@ -31,26 +32,23 @@ def fitted(model, data, method=None):
         return pkpd.fit(model, data, method)
 
 
-@pytest.mark.parametrize("covariance", [None, "sandwich"])
-@pytest.mark.parametrize("name", ["theophylline", "phenobarbital"])
-def test_fit(benchmark, name, covariance):
-    model, data = load(name)
-    method = pkpd.FOCEI(covariance=covariance)
-    fitted(model, data, method)  # compiled
-    fit = benchmark.pedantic(fitted, (model, data, method), rounds=5)
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.nightly] if r.aim > 1 else []) for n, r in ROWS.items()]
+)
+def test_fit(benchmark, name, workers):
+    """A row of the table: fit, covariance and tables, on one thread and on two."""
+    row = ROWS[name]
+    model, data = row.load()
+    before = threads()
+    set_threads(workers)
+    try:
+        fitted(model, data, row.method)  # compiled
+        fit = benchmark.pedantic(fitted, (model, data, row.method), rounds=1 if row.aim > 1 else 5)
+    finally:
+        set_threads(before)
+    benchmark.extra_info |= {"aim": row.aim, "ofv": fit.ofv}
     assert fit.minimization_successful
-
-
-@pytest.mark.parametrize("method", [pkpd.SAEM(), pkpd.IMP()], ids=["SAEM", "IMP"])
-@pytest.mark.parametrize("solver", ["auto", "ode"])
-@pytest.mark.parametrize("name", ["theophylline", "phenobarbital"])
-def test_fit_by_sampling(benchmark, name, solver, method):
-    """The whole fit: iterations, likelihood, covariance, tables."""
-    model, data = load(name)
-    method = dataclasses.replace(method, solver=pkpd.Solver(solver))
-    fitted(model, data, method)  # compiled
-    fit = benchmark.pedantic(fitted, (model, data, method), rounds=3)
-    assert fit.ofv < float("inf")
 
 
 @pytest.mark.nightly
@@ -74,14 +72,3 @@ def test_evaluation(benchmark, name, what, solver):
     modes = objective.at(values).etas
     point = benchmark(objective.at, values, modes, gradient=what == "gradient")
     assert point.ofv < float("inf")
-
-
-@pytest.mark.parametrize(
-    "method", [pkpd.FO(), pkpd.FOCE(), pkpd.Laplace(), pkpd.AGQ(nodes=7)], ids=lambda m: type(m).__name__
-)
-def test_fit_by_method(benchmark, method):
-    """Theophylline: fit, covariance and tables."""
-    model, data = load("theophylline")
-    fitted(model, data, method)  # compiled
-    fit = benchmark.pedantic(fitted, (model, data, method), rounds=3)
-    assert fit.minimization_successful
