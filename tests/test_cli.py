@@ -47,15 +47,15 @@ def finished(monkeypatch):
         progress("reading the data", "")
         return assessment()
 
-    def write_report(result, path, language="en"):
-        Path(path).write_text(f"<html>{result.title}</html>")
+    def write_pages(result, folder, language="en"):
+        (folder / "report.html").write_text(f"<html>{result.title}</html>")
 
     def write_figures(result, folder, language="en"):
         (Path(folder) / "forest.svg").write_text("<svg/>")
 
     monkeypatch.setattr("pkpd.report.write_figures", write_figures, raising=False)
     monkeypatch.setattr(pkpd.study.analysis, "assess", assess)
-    monkeypatch.setattr("pkpd.report.write_report", write_report, raising=False)
+    monkeypatch.setattr("pkpd.report.write_pages", write_pages)
     return calls
 
 

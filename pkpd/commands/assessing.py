@@ -135,13 +135,9 @@ def _require_letters(language: str) -> None:
 
 
 def _pages(assessment: Any, folder: Path, language: str) -> None:
-    from pkpd.report import write_figures, write_report
+    from pkpd.report import write_pages
 
-    write_report(assessment, folder / "report.html", language=language)
-    write_report(assessment, folder / "report.docx", language=language)
-    figures = folder / "figures"
-    figures.mkdir(exist_ok=True)
-    write_figures(assessment, figures, language=language)
+    write_pages(assessment, folder, language=language)
 
 
 def _said(options: argparse.Namespace, assessment: Any, folder: Path) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pkpd.report.document import report_html, write_figures, write_report
+from pkpd.report.document import report_html, write_figures, write_pages, write_report
 from pkpd.report.fields import field_value
 
-__all__ = ["field_value", "report_html", "write_figures", "write_report"]
+__all__ = ["field_value", "report_html", "write_figures", "write_pages", "write_report"]

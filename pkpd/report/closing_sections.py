@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pkpd.report import evidence_tables as evidence
+from pkpd.report import further_tables as further
 from pkpd.report import robustness_tables as rests_on
 from pkpd.report import verdict_tables as answer
 from pkpd.report.blocks import Block, Code, Heading, Points, Text
@@ -33,14 +34,27 @@ def dose(c: Context) -> list[Block]:
 
 
 def populations(c: Context) -> list[Block]:
-    """Not part of an assessment so far."""
-    return [c.absent("populations")]
+    """Age bands, where the plan names an age."""
+    if "age_bands" not in c.a.enrolment:
+        return [*c.refused("age_bands"), c.absent("populations")]
+    return [further.cell_table(c.a, "age_bands", c.w), c.absent("organs")]
 
 
 def representativeness(c: Context) -> list[Block]:
     """Who was enrolled, and how far one histology carries the pooled result."""
-    shown = rests_on.pooled_table(c.a, c.w)
-    return [*([shown] if shown is not None else []), c.absent("representativeness")]
+    shown, w = rests_on.pooled_table(c.a, c.w), c.w
+    blocks: list[Block] = [shown] if shown is not None else []
+    if "mix" in c.a.enrolment:
+        from pkpd.report.representativeness_figures import representativeness as drawn
+
+        axes = drawn(c.a.enrolment["mix"], c.language)
+        blocks.append(further.mix_table(c.a, w))
+        blocks.append(
+            c.figure("mix", axes, w["mix.figure_caption"], w["mix.figure_alt"], w["mix.figure_note"])
+        )
+    else:
+        blocks.append(c.absent("representativeness"))
+    return [*blocks, *c.refused("mix")]
 
 
 def trial(c: Context) -> list[Block]:

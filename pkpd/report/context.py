@@ -67,6 +67,15 @@ class Context:
         what = self.w["list"].join(self.w[f"absent.{key}"] for key in keys)
         return Text(self.w["absent"].format(what=what), "absent")
 
+    def refused(self, *names: str) -> list[Text]:
+        """Parts of the enrolment that the data did not allow, with the reason."""
+        reasons = self.a.enrolment.get("refused", {})
+        return [
+            Text(self.w["refused"].format(name=name, reason=reasons[name]), "warning")
+            for name in names
+            if name in reasons
+        ]
+
     def figure(self, key: str, axes: Any, caption: str, description: str, note: str = "") -> Figure:
         """A drawing with its caption, and a description for those who cannot see it."""
         short = textwrap.shorten(description, 4000, placeholder=" …")

@@ -1,4 +1,4 @@
-"""The report: one HTML file that works offline, prints to A4, and says where each number comes from."""
+"""The report: an HTML file that works offline, prints to A4 and says where each number comes from; a DOCX; figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 
 from pkpd.errors import InputError
-from pkpd.report.blocks import Figure
+from pkpd.report.blocks import Figure, Section
 from pkpd.report.context import Context
 from pkpd.report.numbers import MISSING
 from pkpd.report.outline import sections
@@ -21,7 +21,7 @@ from pkpd.study.assessment import Assessment
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["report_html", "write_figures", "write_report"]
+__all__ = ["report_html", "write_figures", "write_pages", "write_report"]
 
 
 def write_report(assessment: Assessment, path: str | Path, language: str = "en") -> Path:
@@ -47,22 +47,48 @@ def write_report(assessment: Assessment, path: str | Path, language: str = "en")
         ``E_LANGUAGE`` if there is no such language, ``E_FONT`` if no installed font has its letters,
         ``E_REPORT_PATH`` if the file cannot be written.
     """
-    words = words_of(language)
+    words_of(language)
     target = Path(path)
     if not target.parent.is_dir():
         raise _not_written(target, "there is no such folder")
-    if target.suffix.lower() == ".docx":
-        from pkpd.report.word import report_docx
-
-        parts = sections(Context(assessment, language))
-        content = report_docx(assessment.title, _subtitle(assessment, words), parts, words, language)
-    else:
-        content = report_html(assessment, language).encode()
+    write = _docx if target.suffix.lower() == ".docx" else _html
+    content = write(assessment, sections(Context(assessment, language)), language)
     try:
         target.write_bytes(content)
     except OSError as error:
         raise _not_written(target, error.strerror or str(error)) from error
     return target
+
+
+def write_pages(assessment: Assessment, folder: Path, language: str = "en") -> list[Path]:
+    """Write all that people read into a folder: ``report.html``, ``report.docx``, and ``figures/`` as SVG and PNG.
+
+    Parameters
+    ----------
+    assessment : Assessment
+    folder : Path
+        An existing folder.
+    language : str
+        ``"en"`` or ``"zh"``.
+
+    Returns
+    -------
+    list of Path
+        The files that were written, the page first.
+
+    Raises
+    ------
+    InputError
+        ``E_LANGUAGE``, ``E_FONT`` as :func:`write_report`.
+    OSError
+        If a file cannot be written.
+    """
+    parts = sections(Context(assessment, language))
+    pages = {"report.html": _html, "report.docx": _docx}
+    for name, write in pages.items():
+        (folder / name).write_bytes(write(assessment, parts, language))
+    (folder / "figures").mkdir(exist_ok=True)
+    return [*(folder / name for name in pages), *_figures(parts, folder / "figures")]
 
 
 def write_figures(assessment: Assessment, folder: str | Path, language: str = "en") -> list[Path]:
@@ -86,21 +112,28 @@ def write_figures(assessment: Assessment, folder: str | Path, language: str = "e
     InputError
         As :func:`write_report`.
     """
+    try:
+        return _figures(sections(Context(assessment, language)), Path(folder))
+    except OSError as error:
+        raise _not_written(Path(folder), error.strerror or str(error)) from error
+
+
+def _figures(parts: list[Section], folder: Path) -> list[Path]:
     from pkpd.report.canvas import png
 
     written = []
-    for section in sections(Context(assessment, language)):
-        for block in section.blocks:
-            if not isinstance(block, Figure):
-                continue
-            for suffix, content in (("svg", str(_drawn(block)).encode()), ("png", png(block.drawing))):
-                target = Path(folder) / f"{block.key}.{suffix}"
-                try:
-                    target.write_bytes(content)
-                except OSError as error:
-                    raise _not_written(target, error.strerror or str(error)) from error
-                written.append(target)
+    for block in (b for section in parts for b in section.blocks if isinstance(b, Figure)):
+        for suffix, content in (("svg", str(_drawn(block)).encode()), ("png", png(block.drawing))):
+            written.append(folder / f"{block.key}.{suffix}")
+            written[-1].write_bytes(content)
     return written
+
+
+def _docx(assessment: Assessment, parts: list[Section], language: str) -> bytes:
+    from pkpd.report.word import report_docx
+
+    words = words_of(language)
+    return report_docx(assessment.title, _subtitle(assessment, words), parts, words, language)
 
 
 def _not_written(target: Path, reason: str) -> InputError:
@@ -117,17 +150,22 @@ def report_html(assessment: Assessment, language: str = "en") -> str:
     Every number carries the place it has in the assessment in an attribute ``data-field`` (see
     :func:`pkpd.report.fields.field_value`) and, where it is shown in percent, ``data-scale="100"``.
     """
+    return _html(assessment, sections(Context(assessment, language)), language).decode()
+
+
+def _html(assessment: Assessment, parts: list[Section], language: str) -> bytes:
     words = words_of(language)
-    return _template().render(
+    page = _template().render(
         title=assessment.title,
         language=language,
         w=words,
-        sections=sections(Context(assessment, language)),
+        sections=parts,
         style=_package_file("style.css"),
         subtitle=_subtitle(assessment, words),
         missing=MISSING,
         kind=lambda block: type(block).__name__,
     )
+    return page.encode()
 
 
 @functools.cache

@@ -50,11 +50,60 @@ WORDS: dict = {
     "absent.data": "counts of patients and observations",
     "absent.aliasing": "what histologies can be told apart from",
     "absent.vpc": "visual predictive checks",
+    "conditional.caption": "Conditional exposure ratio: every histology with the covariates of all patients",
+    "conditional.note": (
+        "What histology itself does to exposure; verdicts rest on the marginal ratio, each histology with its own"
+        " patients."
+    ),
+    "mediation.caption": "What covariates explain of the conditional exposure ratio",
+    "mediation.change": ", change of OFV ",
+    "mediation.note": (
+        "Explained: change of the log ratio from the first model, percent of the first. A covariate that"
+        " histology itself changes explains, but does not remove, a difference."
+    ),
+    "column.explained": "Explained (%)",
+    "column.measurements": "Measurements",
+    "column.time_to_growth": "Time to growth ({unit})",
+    "column.size_ratio": "Size at {time} over size at start",
+    "column.ratio_plain": "Ratio",
+    "column.response": "Response (%)",
+    "column.enrolled": "Enrolled (%)",
+    "column.target": "Target (%)",
+    "column.band": "Age",
+    "column.best_cutoff": "Best cut-off",
+    "column.sensitivity": "Sensitivity (%)",
+    "column.specificity": "Specificity (%)",
+    "column.youden_loss": "Youden lost",
+    "sizes.caption": "{label}: the typical patient of each histology, model {model}",
+    "size_effects.caption": "{label}: growth parameters, ratio to the reference histology",
+    "link.caption": "{label}: link of the time to growth to {endpoint}",
+    "mix.caption": "Enrolled mix against the target population",
+    "mix.note": "Target: {source}.",
+    "mix.said": (
+        "Response as enrolled {pooled} %, post-stratified {response} % ({level} % interval"
+        " {lower} to {upper}). {variation} % of patients would have to be of another histology; the weighted"
+        " patients are worth {size}."
+    ),
+    "mix.missing": "Not enrolled: {names}, {share} % of the target.",
+    "mix.figure_caption": "Share of each histology among the enrolled and in the target population",
+    "mix.figure_note": "Hollow: enrolled; filled: target; at the side the weight of one patient.",
+    "mix.figure_alt": "Enrolled and target shares by histology; the numbers stand in the table above.",
+    "cells.age_bands": "Patients and responses by age band",
+    "cells.biomarkers": "Patients and responses by biomarkers",
+    "cutoff.caption": "The common cut-off {cutoff} in every histology",
+    "cutoff.note": (
+        "Sensitivity and specificity at the common cut-off; Youden lost: against the best cut-off of the"
+        " histology."
+    ),
+    "cutoff.said": "Test that slopes differ: {statistic} on {df} df, p = {p_bootstrap} (bootstrap).",
+    "refused": "Not computed, {name}: {reason}",
     "absent.gof": "goodness of fit",
     "absent.etas": "random effects against covariates",
     "absent.eta_shrinkage": "shrinkage by histology",
     "absent.by_dose": "exposure of each patient",
     "absent.biomarkers": "biomarkers and target engagement",
+    "absent.engagement": "target engagement",
+    "absent.organs": "organ function, region and formulation",
     "absent.efficacy": "exposure-response of efficacy",
     "absent.safety": "exposure-response of safety",
     "absent.differences": "the hierarchical model of exposure",

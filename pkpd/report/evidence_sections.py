@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pkpd.report import evidence_tables as evidence
+from pkpd.report import further_tables as further
 from pkpd.report import robustness_tables as rests_on
 from pkpd.report.blocks import Block, Equations, Heading, Points, Text
 from pkpd.report.context import Context
@@ -111,6 +112,9 @@ def exposure(c: Context) -> list[Block]:
             "forest", forest, w["forest.caption"].format(reference=home), w["forest.alt"].format(rows=rows)
         ),
     ]
+    blocks += [
+        t for t in (further.conditional_table(c.a, w), further.mediation_table(c.a, w)) if t is not None
+    ]
     if not (subjects[found.metric] > 0).any():
         return [*blocks, c.absent("by_dose")]
     spoken = w["by_dose.alt"].format(n=len(subjects), k=k)
@@ -119,5 +123,10 @@ def exposure(c: Context) -> list[Block]:
 
 
 def biomarkers(c: Context) -> list[Block]:
-    """Not part of an assessment so far."""
-    return [c.absent("biomarkers")]
+    """Responses by biomarker and the common cut-off, where the plan names any."""
+    found, blocks = c.a.enrolment, []
+    if "biomarkers" in found:
+        blocks.append(further.cell_table(c.a, "biomarkers", c.w))
+    if "cutoff" in found:
+        blocks.append(further.cutoff_table(c.a, c.w))
+    return [*blocks, *c.refused("biomarkers", "cutoff"), c.absent("engagement" if blocks else "biomarkers")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pkpd.report import evidence_tables as evidence
+from pkpd.report import further_tables as further
 from pkpd.report import robustness_tables as rests_on
 from pkpd.report.blocks import Block, Figure, Heading, Text
 from pkpd.report.context import Context
@@ -41,6 +42,13 @@ def _endpoints(c: Context, kind: str) -> list[Block]:
             _figure(c, f"survival-{i}", kaplan_meier(c.a, i, c.language), "kaplan_meier", label=timed.label)
         )
         blocks.append(rests_on.survival_table(c.a, i, c.w))
+    for i, size in enumerate(c.a.tumour_sizes if kind == "efficacy" else ()):
+        tables = (
+            further.size_table(c.a, i, c.w),
+            further.size_effect_table(c.a, i, c.w),
+            further.link_table(c.a, i, c.w),
+        )
+        blocks += [Heading(f"size-{i}", size.label), *(t for t in tables if t is not None)]
     return blocks or [c.absent(kind)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,19 @@ import pandas as pd
 
 from pkpd.report.numbers import MISSING, significant
 
-__all__ = ["Badge", "Cell", "Column", "Number", "Reader", "Row", "Table", "cell", "heading", "table"]
+__all__ = [
+    "Badge",
+    "Cell",
+    "Column",
+    "Number",
+    "Reader",
+    "Row",
+    "Table",
+    "cell",
+    "heading",
+    "table",
+    "traced",
+]
 
 
 @dataclass(frozen=True)
@@ -99,6 +112,17 @@ class Table:
 def cell(*parts: Part, kind: str = "text", detail: Iterable[Part] = (), span: int = 1) -> Cell:
     """Make a cell."""
     return Cell(tuple(parts), kind, tuple(detail), span)
+
+
+def traced(template: str, values: Mapping[str, Part]) -> list[Part]:
+    """A sentence with its values as parts, so that its numbers keep their place in the assessment."""
+    parts: list[Part] = []
+    for text, name, _, _ in string.Formatter().parse(template):
+        if text:
+            parts.append(text)
+        if name is not None:
+            parts.append(values[name])
+    return parts
 
 
 def heading(*parts: Part, detail: Iterable[Part] = (), span: int = 1) -> Cell:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pkpd.errors import InputError
-from pkpd.report import field_value, report_html, write_report
+from pkpd.report import field_value, report_html, write_figures, write_pages, write_report
 from pkpd.report.blocks import Text
 from pkpd.study.assessment import Assessment
 from tests.report.page import Page
@@ -257,6 +257,22 @@ def test_another_language_is_refused(language, said, tmp_path):
     with pytest.raises(InputError, match=said) as caught:
         write_report(MADE["pantumor"], tmp_path / "report.html", language=language)
     assert caught.value.code == "E_LANGUAGE" and not list(tmp_path.iterdir())
+
+
+def test_one_call_writes_the_page_the_document_and_every_figure(tmp_path):
+    made = MADE["degenerate"]
+    written = write_pages(made, tmp_path)
+    assert (tmp_path / "report.html").read_bytes() == HTML["degenerate"].encode()
+    keys = {f.attributes["id"].removeprefix("figure-") for f in PAGES["degenerate"].root.find("figure")}
+    names = {p.name for p in (tmp_path / "figures").iterdir()}
+    assert names == {f"{key}.{suffix}" for key in keys for suffix in ("svg", "png")} and len(written) == 2 + len(names)
+    for path in (tmp_path / "figures").iterdir():
+        assert path.read_bytes().startswith(b"<svg " if path.suffix == ".svg" else b"\x89PNG")
+    assert (tmp_path / "report.docx").read_bytes().startswith(b"PK")
+    alone = write_figures(dataclasses.replace(made, endpoints=(), survival=()), tmp_path / "figures")
+    assert {p.stem for p in alone} < keys
+    with pytest.raises(InputError, match="E_REPORT_PATH"):
+        write_figures(made, tmp_path / "nowhere")
 
 
 def test_a_folder_that_is_not_there_is_one_clear_error(tmp_path):
