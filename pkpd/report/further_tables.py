@@ -83,9 +83,11 @@ def mediation_table(assessment: Assessment, words: Mapping) -> Table | None:
         lambda i: reader.interval("lower", "upper", i, ratio),
         lambda i: reader.numeric("explained_percent", i, lambda v: fixed(v, 0)),
     ]
+    home = assessment.plan.get("data", {}).get("reference")
+    others = [i for i in _known(assessment, reader) if reader.word("histology", i) != home]
     bodies = []
     for model in dict.fromkeys(map(str, found["model"])):
-        rows = [i for i in _known(assessment, reader) if reader.word("model", i) == model]
+        rows = [i for i in others if reader.word("model", i) == model]
         change = reader.number("ofv_change", rows[0], lambda v: fixed(v, 2))
         head = heading(model, words["mediation.change"], change, span=len(columns))
         bodies.append([Row((head,), "group"), *_lines(reader, rows, makers)])

@@ -265,7 +265,9 @@ def test_one_call_writes_the_page_the_document_and_every_figure(tmp_path):
     assert (tmp_path / "report.html").read_bytes() == HTML["degenerate"].encode()
     keys = {f.attributes["id"].removeprefix("figure-") for f in PAGES["degenerate"].root.find("figure")}
     names = {p.name for p in (tmp_path / "figures").iterdir()}
-    assert names == {f"{key}.{suffix}" for key in keys for suffix in ("svg", "png")} and len(written) == 2 + len(names)
+    assert names == {f"{key}.{suffix}" for key in keys for suffix in ("svg", "png")} and len(
+        written
+    ) == 2 + len(names)
     for path in (tmp_path / "figures").iterdir():
         assert path.read_bytes().startswith(b"<svg " if path.suffix == ".svg" else b"\x89PNG")
     assert (tmp_path / "report.docx").read_bytes().startswith(b"PK")
