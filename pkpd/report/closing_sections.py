@@ -47,7 +47,7 @@ def representativeness(c: Context) -> list[Block]:
     if "mix" in c.a.enrolment:
         from pkpd.report.representativeness_figures import representativeness as drawn
 
-        axes = drawn(c.a.enrolment["mix"], c.language)
+        axes = drawn(c.a, c.language)
         blocks.append(further.mix_table(c.a, w))
         blocks.append(
             c.figure("mix", axes, w["mix.figure_caption"], w["mix.figure_alt"], w["mix.figure_note"])

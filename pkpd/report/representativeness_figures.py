@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, literal, panel, wrapped
-from pkpd.report.palette import GREY, INK, looks
+from pkpd.report.palette import GREY, INK, histologies, looks
 from pkpd.report.wording import words
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ def representativeness(result: Any, language: str = "en", ax: Axes | None = None
 
     Parameters
     ----------
-    result : Representativeness
-        From :func:`pkpd.histology.representativeness`.
+    result : Assessment or Representativeness
+        An assessment with a target population, or what :func:`pkpd.histology.representativeness` returned.
     language : str
         Of the labels, ``"en"`` or ``"zh"``.
     ax : Axes, optional
@@ -38,29 +38,34 @@ def representativeness(result: Any, language: str = "en", ax: Axes | None = None
     InputError
         ``E_PLOT_INPUT`` if ``result`` is no such result.
     """
+    order = histologies(result) if hasattr(result, "enrolment") else []
+    result = result.enrolment.get("mix") if order else result
     table = getattr(result, "table", None)
     if table is None or not {"enrolled", "target", "weight"} <= set(table):
         raise InputError(
             "E_PLOT_INPUT",
             f"{type(result).__name__} holds no enrolled and target shares.",
-            "Give the result of pkpd.histology.representativeness.",
+            "Give an assessment whose plan has a target population, or a result of pkpd.histology.representativeness.",
         )
     w = words(language)
-    names = [str(n) for n in table["histology"]]
+    table = table.set_index(table["histology"].astype(str))
+    names = [*(n for n in order if n in table.index), *(n for n in table.index if n not in order)]
+    table, look = table.loc[names], looks([*order, *(n for n in names if n not in order)])
     ax = panel(ax, (6.7, 1.1 + 0.3 * len(names)))
-    for row, (name, look) in enumerate(looks(names).items()):
+    for row, name in enumerate(names):
+        colour = look[name].colour
         enrolled, target, weight = (float(table[c].iloc[row]) for c in ("enrolled", "target", "weight"))
-        ax.plot([enrolled, target], [row, row], color=look.colour, linewidth=1.4, solid_capstyle="butt")
+        ax.plot([enrolled, target], [row, row], color=colour, linewidth=1.4, solid_capstyle="butt")
         ax.plot(
             enrolled,
             row,
             "o",
-            color=look.colour,
+            color=colour,
             markersize=5.5,
             markerfacecolor="white",
             label=f"{name}, enrolled",
         )
-        ax.plot(target, row, "o", color=look.colour, markersize=5.5, label=f"{name}, target")
+        ax.plot(target, row, "o", color=colour, markersize=5.5, label=f"{name}, target")
         shown = f"n = {int(table['n'].iloc[row])}, × {weight:.2f}" if weight == weight else "n = 0"
         ax.text(1.01, row, shown, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL, color=GREY)
     ax.set_yticks(range(len(names)), [wrapped(n, 26) for n in names], fontsize=TEXT)

@@ -56,7 +56,8 @@ def kaplan_meier(assessment: Assessment, endpoint: str | int, language: str = "e
     order = [n for n in histologies(assessment) if (result.curves["histology"].astype(str) == n).any()]
     axes = grid(1, 2, (6.7, 3.2 + 0.09 * len(order)), sharey=True)
     left, right = axes[0]
-    time = (assessment.plan.get("data", {}).get("units") or {}).get("TIME", "")
+    # its times stand in a column of their own, whose unit the plan may name
+    time = (assessment.plan.get("data", {}).get("units") or {}).get(result.name, "")
     label = w["figure.time"] + (f" ({time})" if time else "")
     _curves(left, result.curves.rename(columns={"histology": "group"}), looks(histologies(assessment)), order)
     if len(result.quartiles):
