@@ -194,7 +194,9 @@ def target_mix(
         total = sum(weights.values())
         if abs(total - 1) > 1e-6:
             raise InputError(
-                "E_WEIGHTS", f"the shares add up to {total:g}, not 1.", "Give shares of one population."
+                "E_WEIGHTS",
+                f"the shares add up to {total:g}, not 1.",
+                "Give fractions of one population (50 % is 0.5).",
             )
         return weights
     assert incidence is not None

@@ -187,6 +187,12 @@ def fit_emax(
     )
     ids = records["ID"].to_numpy()
     y = numbers_of(frame, response, ids, "E_RESPONSE", "response")
+    if y.max() == y.min():
+        raise InputError(
+            "E_ENDPOINT_CONSTANT",
+            f"response {response} is {y[0]:g} in every subject: no effect of exposure can show.",
+            "Bring data that vary.",
+        )
     x = records["exposure"].to_numpy()
     if (x < 0).any() or x.max() == 0:
         raise InputError(

@@ -235,6 +235,8 @@ class Reader:
         except ValueError as error:
             percent = isinstance(value, (int, float)) and 1 < value <= 100 and "below 1" in str(error)
             remedy = f"A probability is meant, not percentage points: {value / 100:g}?" if percent else ""
+            if "from 0 to 1" in str(error):
+                remedy = "A fraction is meant: 50 % is 0.5."
             message = f"{spelled(path)} = {toml(value)} {error}."
             self.mistake("E_PLAN_VALUE", path, message, remedy, value)
             return None

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pkpd.data import Dataset, read_dataset
 from pkpd.study.plan import Plan
+from pkpd.study.sections import EndpointPlan
 
 __all__ = ["counts_per_dose", "read_data", "response_rates", "subject_table"]
 
@@ -23,7 +24,8 @@ def read_data(plan: Plan) -> Dataset:
     DataError
         All errors of the file itself.
     PlanError
-        ``E_HISTOLOGY_UNKNOWN``: a histology that the plan names is not in the data; ``E_DATA_EMPTY``: no
+        ``E_HISTOLOGY_UNKNOWN``: a histology that the plan names is not in the data; ``E_PLAN_HISTOLOGIES``: there is
+        one histology only; ``E_DATA_EMPTY``: no
         subject at all has a dose, or an observation.
     """
     section = plan.data
@@ -52,6 +54,13 @@ def read_data(plan: Plan) -> Dataset:
                 f"`pkpd check {section.file}` lists what was found.",
             )
     levels = sorted({str(v) for v in data.frame[section.histology].dropna()})
+    if len(levels) < 2:
+        raise plan.error(
+            "E_PLAN_HISTOLOGIES",
+            ("data", "histology"),
+            f"{section.file} has a single histology, {', '.join(levels)}: there is nothing to compare it with.",
+            "Name the column that tells tumour types apart.",
+        )
     named: list[tuple[tuple[str | int, ...], Iterable[str]]] = [
         (("data", "reference"), [section.reference]),
         (("data", "anchors"), section.anchors or {}),
@@ -97,7 +106,8 @@ def subject_table(plan: Plan, data: Dataset) -> pd.DataFrame:
     Raises
     ------
     PlanError
-        ``E_PLAN_COLUMN`` if a column is not in the data; ``E_SUBJECT_VARIES`` if it changes within a subject;
+        ``E_PLAN_COLUMN`` if a column is not in the data; ``E_PLAN_OUTCOME`` if nobody in the reference histology has
+        an outcome; ``E_SUBJECT_VARIES`` if it changes within a subject;
         ``E_DOSE_MISSING`` if a subject has no dose.
     """
     table = pd.DataFrame({"ID": np.asarray(data.subjects)})
@@ -119,6 +129,7 @@ def subject_table(plan: Plan, data: Dataset) -> pd.DataFrame:
     for endpoint in plan.endpoints:
         values = _constant(plan, data, endpoint.column, plan.place(endpoint, "column"))
         table[endpoint.name] = values.to_numpy()
+        _check_known(plan, endpoint, table)
         if endpoint.event is not None:
             event = _constant(plan, data, endpoint.event, plan.place(endpoint, "event"))
             table[f"{endpoint.name}:event"] = event.to_numpy()
@@ -134,6 +145,19 @@ def subject_table(plan: Plan, data: Dataset) -> pd.DataFrame:
         for a, b in _spans(data)
     ]
     return table
+
+
+def _check_known(plan: Plan, endpoint: EndpointPlan, table: pd.DataFrame) -> None:
+    known = table.loc[table[endpoint.name].notna(), "histology"]
+    if (known == plan.data.reference).any():
+        return
+    whom = f"in the reference histology {plan.data.reference!r}" if len(known) else "at all"
+    raise plan.error(
+        "E_PLAN_OUTCOME",
+        plan.place(endpoint, "column"),
+        f"no patient {whom} has an outcome of {endpoint.name} (column {endpoint.column}).",
+        "Name the column with the outcomes, or another reference.",
+    )
 
 
 def _spans(data: Dataset) -> list[tuple[int, int]]:

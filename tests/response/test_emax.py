@@ -161,7 +161,8 @@ def test_ec50_beyond_the_data_is_noted():
         InputError, "E_EXPOSURE_NEG"), (lambda: fit_emax(continuous().iloc[:4], "Y", "CONC",
         shape="sigmoid_emax"), InputError, "E_TOO_FEW"), (lambda: fit_emax(continuous(), "Y", "CONC",
         shape="log"), InputError, "E_OPTION"), (lambda: fit_emax(continuous().assign(Y="x"), "Y", "CONC"),
-        InputError, "E_RESPONSE_NOT_NUMERIC"), (lambda: fit_logistic(binary(), "Y", "CONC", shape="emax",
+        InputError, "E_RESPONSE_NOT_NUMERIC"), (lambda: fit_emax(continuous().assign(Y=1.0), "Y", "CONC"),
+        InputError, "E_ENDPOINT_CONSTANT"), (lambda: fit_logistic(binary(), "Y", "CONC", shape="emax",
         firth=True), InputError, "E_OPTION"), (lambda: fit_logistic(binary(), "Y", "CONC", shape="emax",
         slopes="none"), InputError, "E_OPTION"), (lambda: fit_logistic(binary(), "Y", "CONC",
         ec50="separate"), InputError, "E_OPTION"), (lambda: fit_logistic(binary().assign(Y=lambda d:
