@@ -48,7 +48,11 @@ def register(verbs: Any) -> None:
     sign.set_defaults(run=_sign)
 
     data = verbs.add_parser("check", help="check a data set, or a plan (.toml), and list what is wrong")
-    data.add_argument("file", metavar="FILE", help="CSV in NONMEM convention, or an analysis plan")
+    data.add_argument(
+        "file",
+        metavar="FILE",
+        help="CSV in NONMEM convention, the name of a shipped data set, or a plan (.toml)",
+    )
     json_option(data)
     data.set_defaults(run=_check)
 
@@ -57,10 +61,13 @@ def _new(options: argparse.Namespace) -> int:
     from pkpd.errors import InputError
     from pkpd.study.template import plan_template
 
-    target = Path(options.data).with_name("plan.toml") if options.output is None else Path(options.output)
+    data = Path(options.data)
+    # that of a shipped data set begins here, not beside it
+    beside = data.with_name("plan.toml") if data.is_file() else Path("plan.toml")
+    target = beside if options.output is None else Path(options.output)
     printed = options.output == "-"
-    folder = Path(options.data).parent if printed else target.parent
-    text = plan_template(options.data, histology=options.histology, folder=folder)
+    folder = data.parent if printed else target.parent
+    text = plan_template(_path(options.data), histology=options.histology, folder=folder)
     if printed:
         print(text, end="")
         return OK
@@ -97,23 +104,29 @@ def _sign(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     sizes = ""
-    if Path(options.file).suffix == ".toml":
+    of_plan = Path(options.file).suffix == ".toml"
+    if of_plan:
         from pkpd.study.rehearsal import rehearse
 
         findings = rehearse(options.file)
-        where = "line"
     else:
         from pkpd.data.intake import examine
 
-        dataset, findings = examine(options.file)
-        where = "row"
+        dataset, findings = examine(_path(options.file))
         if dataset is not None:
             sizes = dataset.summary().to_string()
     errors = sum(f.is_error for f in findings)
-    shown = [str(f).replace(": row ", f": {where} ", 1) for f in findings]
+    shown = [str(f).replace(": row ", ": line ", 1) if f.row and of_plan else str(f) for f in findings]
     ending = f"{options.file}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}"
     answer(options, "\n".join([*shown, *([sizes] if sizes else []), ending]), [vars(f) for f in findings])
     return BAD_INPUT if errors else OK
+
+
+def _path(file: str) -> str | Path:
+    """A file, or the one of a shipped data set."""
+    from pkpd.shipped import dataset_names, dataset_path
+
+    return dataset_path(file) if file in dataset_names() and not Path(file).exists() else file
 
 
 def _count(n: int, what: str) -> str:

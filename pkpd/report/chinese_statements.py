@@ -10,6 +10,13 @@ STATEMENTS: dict[str, str] = {
     "in_brackets": "（{text}）",
     # verdicts
     "exposure_ratio": "其暴露量为 {reference} 的 {ratio} 倍（90 % 区间 {lower}～{upper}）",
+    "exposure_only": (
+        "{histology}：其暴露量为 {reference} 的 {ratio} 倍（90 % 区间 {lower}～{upper}），{state} {low}～{high}"
+        "（在其内的概率为 {within}）。分析计划没有终点：仅凭暴露量不能决定剂量。"
+    ),
+    "exposure_inside": "在界内：",
+    "exposure_outside": "在界外：",
+    "exposure_open": "可能在界外：",
     "at_dose": "预计在 {dose} 下应答率为 {response}，不良事件发生率为 {ae}。",
     "evaluable": "可评价暴露量 {n_pk} 例、应答 {n_response} 例、不良事件 {n_ae} 例",
     "not_identifiable": (

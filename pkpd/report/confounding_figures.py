@@ -38,7 +38,7 @@ def aliasing_map(assessment: Assessment, language: str = "en") -> np.ndarray:
         ``E_PLOT_INPUT`` if the assessment holds no such counts.
     """
     cells = assessment.confounding.get("cells")
-    if cells is None or len(cells) == 0:
+    if cells is None or len(cells) == 0 or set(cells.columns) <= {"histology", "n"}:
         raise InputError(
             "E_PLOT_INPUT", "the assessment holds no counts of patients.", "Assess two histologies or more."
         )

@@ -27,7 +27,8 @@ def data(c: Context) -> list[Block]:
 
     blocks.append(aliasing)
     cells = c.a.confounding.get("cells")
-    if cells is not None and len(cells):
+    # a column of many values (doses of every patient's own) has no cells to draw
+    if cells is not None and len(cells) and len(cells.columns) > 2:
         names = c.w["list"].join(
             c.w["source.dose"] if name == "dose" else name
             for name in cells.columns

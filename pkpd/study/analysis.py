@@ -17,6 +17,7 @@ from pkpd.study.confounding import confounding, sources_of_exposure
 from pkpd.study.enrolment import check_weights, enrolment
 from pkpd.study.environment import versions
 from pkpd.study.estimation import planned_method
+from pkpd.study.exposure_only import exposure_verdicts
 from pkpd.study.exposures import exposure_result, histology_means, mediation_table, subject_exposures
 from pkpd.study.pharmacokinetics import (
     load_planned_model,
@@ -83,7 +84,7 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
     data = read_data(plan)
     subjects = subject_table(plan, data)
     histologies = tuple(dict.fromkeys(subjects["histology"]))
-    margins = margins_of(plan, histologies)
+    margins = None if plan.exposure_only else margins_of(plan, histologies)
     check_weights(plan, histologies)
     # what is wrong with a file is said before the long fits
     sizes = {entry.name: read_sizes(plan, entry, subjects) for entry in plan.tumour_sizes}
@@ -99,16 +100,22 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
         fits[endpoint.name] = fit_endpoint(plan, frame, endpoint, exposure.reference_exposure)
     say("verdicts", "")
     shrinkage = shrinkage_per_histology(plan, fit, subjects)
-    evidence = planned_evidence(plan, frame, fits, exposure.ratios, margins, shrinkage)
-    refits = refit_verdicts(plan, model, data, fit, frame, fits, exposure, margins, shrinkage, evidence, say)
-    evidence = with_findings(evidence, refits)
-    verdicts = verdict_frame(evidence, margins)
+    if margins is None:
+        evidence: dict[str, Any] = {}
+        refits, verdicts = pd.DataFrame(), exposure_verdicts(plan, exposure.ratios, shrinkage)
+    else:
+        evidence = planned_evidence(plan, frame, fits, exposure.ratios, margins, shrinkage)
+        refits = refit_verdicts(
+            plan, model, data, fit, frame, fits, exposure, margins, shrinkage, evidence, say
+        )
+        evidence = with_findings(evidence, refits)
+        verdicts = verdict_frame(evidence, margins)
     endpoints = []
     for endpoint in binary:
         say(f"tests of {endpoint.name}", f"{plan.bootstrap.n} bootstrap replicates each")
         tests = {term: histology_test(plan, frame, endpoint, term) for term in ("interaction", "intercepts")}
         known = evidence
-        if not plan.is_primary(endpoint):
+        if margins is not None and not plan.is_primary(endpoint):
             known = planned_evidence(
                 plan,
                 frame,

@@ -39,12 +39,6 @@ def assumptions(
             interval=f"{plan.dosing.interval:g} {(plan.data.units or {}).get('TIME', '')}".strip(),
         ),
         say(
-            "empirical_bayes",
-            "{metric} enters the exposure-response as each subject's empirical Bayes estimate, from the fit that "
-            "contains the histology effect.",
-            metric=plan.exposure.metric,
-        ),
-        say(
             "dose_proportional",
             "Exposure at another dose is exposure at the reference dose in proportion to the dose.",
         ),
@@ -74,23 +68,34 @@ def assumptions(
             source=_ended(plan.exposure.source),
         ),
         say(
-            "margins_source",
-            "Margins of {efficacy} (efficacy) and {safety} (safety) percentage points: {source}.",
-            efficacy=f"{100 * plan.margins.efficacy:g}",
-            safety=f"{100 * plan.margins.safety:g}",
-            source=_ended(plan.margins.source),
-        ),
-        say(
-            "p0_source",
-            "Response rate below which the drug is not worth giving: {source}.",
-            source=_ended(plan.p0.source),
-        ),
-        say(
             "exchangeability",
             "Exchangeability between histologies: {prior}.",
             prior=exchangeable["prior"],
         ),
     ]
+    if not plan.exposure_only:
+        lines[1:1] = [
+            say(
+                "empirical_bayes",
+                "{metric} enters the exposure-response as each subject's empirical Bayes estimate, from the fit that "
+                "contains the histology effect.",
+                metric=plan.exposure.metric,
+            ),
+        ]
+        lines[-1:-1] = [
+            say(
+                "margins_source",
+                "Margins of {efficacy} (efficacy) and {safety} (safety) percentage points: {source}.",
+                efficacy=f"{100 * plan.margins.efficacy:g}",
+                safety=f"{100 * plan.margins.safety:g}",
+                source=_ended(plan.margins.source),
+            ),
+            say(
+                "p0_source",
+                "Response rate below which the drug is not worth giving: {source}.",
+                source=_ended(plan.p0.source),
+            ),
+        ]
     if plan.model.methods[-1] in ("SAEM", "IMP"):
         lines.append(
             say(

@@ -24,8 +24,8 @@ def expected_work(plan: Plan) -> dict[str, float]:
         "population PK with ": 10.0,
         "population PK without ": 3.0,
         "exposure per subject": 4.0,
-        "sensitivity to the prior": 2.0 * plan.sensitivity.prior,
-        "leaving out": 13.0 * plan.sensitivity.leave_one_out,
+        "sensitivity to the prior": 2.0 * (plan.sensitivity.prior and not plan.exposure_only),
+        "leaving out": 13.0 * (plan.sensitivity.leave_one_out and not plan.exposure_only),
     }
     replicates = plan.bootstrap.n / 999
     return work | {f"tests of {e.name}": 2.0 * replicates for e in plan.endpoints if e.binary}

@@ -13,7 +13,7 @@ from pkpd.errors import Finding, InputError, PlanError
 from pkpd.histology.margins import WIDEST_BOUNDS
 from pkpd.results import result
 from pkpd.study.locations import line_of, locations
-from pkpd.study.schema import Reader, integer, text
+from pkpd.study.schema import Reader, flag, integer, text
 from pkpd.study.sections import (
     STARTING_METHODS,
     BootstrapPlan,
@@ -53,6 +53,8 @@ class Plan:
         The entries of ``[[endpoint]]``, in the order of the file.
     representativeness : RepresentativenessPlan or None
         The section, where the plan has it.
+    exposure_only : bool
+        No endpoints: exposure is compared and no dose decided; ``margins`` and ``p0`` are None then.
     path : str
         The file it was read from.
     sha256 : str
@@ -75,6 +77,7 @@ class Plan:
     path: str
     sha256: str
     representativeness: RepresentativenessPlan | None = None
+    exposure_only: bool = False
 
     def resolve(self, file: str) -> Path:
         """Path of a file that the plan names, relative to the plan's own folder."""
@@ -98,6 +101,11 @@ class Plan:
         """The primary efficacy or safety endpoint, on which verdicts rest."""
         return next(e for e in self.endpoints if e.kind == kind and self.is_primary(e))
 
+    @property
+    def primary(self) -> tuple[EndpointPlan, ...]:
+        """The endpoints on which verdicts rest, efficacy first; none where exposure alone is compared."""
+        return () if self.exposure_only else (self.endpoint("efficacy"), self.endpoint("safety"))
+
     def is_primary(self, endpoint: EndpointPlan) -> bool:
         """Whether verdicts rest on the endpoint."""
         alone = sum(e.kind == endpoint.kind and e.binary for e in self.endpoints) == 1
@@ -118,9 +126,11 @@ class Plan:
         whole = dataclasses.asdict(self)
         del whole["path"], whole["sha256"]
         whole["endpoint"] = list(whole.pop("entries"))
-        for name in ABSENT:
+        for name in (*ABSENT, *_OF_ENDPOINTS):
             if whole[name] is None:
                 del whole[name]
+        if not self.exposure_only:
+            del whole["exposure_only"]
         return {"format": PLAN_FORMAT, **whole}
 
 
@@ -141,7 +151,8 @@ SECTIONS: dict[str, type] = {
 _OPTIONAL = ("thresholds", "bootstrap", "exchangeability", "sensitivity")
 ABSENT = ("representativeness",)
 """Those that are None where the plan does not have them."""
-_TOP = ("format", "title", "seed", *SECTIONS, "endpoint")
+_OF_ENDPOINTS = ("margins", "p0")
+_TOP = ("format", "title", "seed", "exposure_only", *SECTIONS, "endpoint")
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -225,8 +236,18 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
         "title": reader.value(text, values.get("title", "-"), ("title",)),
         "seed": reader.value(integer(0), values.get("seed", 0), ("seed",)),
     }
+    alone = read["exposure_only"] = reader.value(flag, values.get("exposure_only", False), ("exposure_only",))
+    if alone:
+        for name in ("endpoint", *_OF_ENDPOINTS, *ABSENT):
+            if name in values:
+                reader.mistake(
+                    "E_PLAN_ENDPOINTS",
+                    (name,),
+                    f"exposure_only = true, but the plan has [{name}].",
+                    f"Leave [{name}] out, or exposure_only.",
+                )
     for name, kind in SECTIONS.items():
-        if name in ABSENT and name not in values:
+        if name not in values and (name in ABSENT or (alone and name in _OF_ENDPOINTS)):
             read[name] = None
         elif name in values or name in _OPTIONAL:
             read[name] = reader.section(kind, values.get(name, {}), (name,))
@@ -234,14 +255,16 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
             reader.mistake(
                 "E_PLAN_MISSING", (name,), f"the section [{name}] is missing.", f"Add [{name}] and its keys."
             )
+    _check_alternatives(reader, values)
     entries = values.get("endpoint")
     if not isinstance(entries, list) or not entries:
-        reader.mistake(
-            "E_PLAN_MISSING",
-            ("endpoint",),
-            "no [[endpoint]] is declared.",
-            "Add [[endpoint]] and its keys, once each.",
-        )
+        if not alone:
+            reader.mistake(
+                "E_PLAN_MISSING",
+                ("endpoint",),
+                "no [[endpoint]] is declared.",
+                "Add [[endpoint]] and its keys, once each; or exposure_only = true above the first [section].",
+            )
         entries = []
     kinds = [
         TumourSizePlan if isinstance(e, dict) and e.get("kind") == "tumour_size" else EndpointPlan
@@ -254,9 +277,28 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
     return read
 
 
+def _check_alternatives(reader: Reader, values: dict[str, Any]) -> None:
+    """Keys of which one must be given, also where another key of the section is wrong."""
+    model, p0 = values.get("model"), values.get("p0")
+    if isinstance(model, dict) and ("file" in model) == ("name" in model):
+        reader.mistake(
+            "E_PLAN_MODEL",
+            ("model",),
+            "[model] needs exactly one of file (a Python file) and name (a shipped model).",
+            "Give one of them; `pkpd models` lists the shipped ones.",
+        )
+    if isinstance(p0, dict) and "default" not in p0 and not p0.get("histologies"):
+        reader.mistake(
+            "E_PLAN_P0",
+            ("p0",),
+            "[p0] declares no response rate.",
+            "Give default, or histologies = { name = rate }.",
+        )
+
+
 def _check_together(reader: Reader, read: dict[str, Any], folder: Path) -> None:
     """What no key shows alone: files that exist, one source of the model, one endpoint of each kind, a p0."""
-    data, model, p0 = read.get("data"), read.get("model"), read.get("p0")
+    data, model = read.get("data"), read.get("model")
     dosing, exposure = read.get("dosing"), read.get("exposure")
     if dosing is not None and dosing.reference not in dosing.candidates:
         message = f"dosing.reference = {dosing.reference:g} is not among dosing.candidates."
@@ -268,24 +310,12 @@ def _check_together(reader: Reader, read: dict[str, Any], folder: Path) -> None:
         reader.mistake("E_PLAN_BOUNDS", ("exposure", "bounds"), message, remedy, exposure.bounds)
     if data is not None:
         _check_file(reader, folder, data.file, ("data", "file"))
-    if model is not None and (model.file is None) == (model.name is None):
-        message = "[model] needs exactly one of file (a Python file) and name (a shipped model)."
-        reader.mistake(
-            "E_PLAN_MODEL", ("model",), message, "Give one of them; `pkpd models` lists the shipped ones."
-        )
-    elif model is not None and model.file is not None:
+    if model is not None and model.file is not None:
         _check_file(reader, folder, model.file, ("model", "file"))
     if model is not None:
         _check_methods(reader, model)
     if read.get("representativeness") is not None:
         _check_representativeness(reader, read["representativeness"])
-    if p0 is not None and p0.default is None and not p0.histologies:
-        reader.mistake(
-            "E_PLAN_P0",
-            ("p0",),
-            "[p0] declares no response rate.",
-            "Give default, or histologies = { name = rate }.",
-        )
     entries = read.get("entries", ())
     if entries and all(e is not None for e in entries):
         _check_endpoints(reader, entries)

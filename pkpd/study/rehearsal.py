@@ -54,7 +54,8 @@ def _against_data(plan: Plan) -> list[Finding]:
         subjects = tried(lambda: subject_table(plan, data))
         if subjects is not None:
             histologies = tuple(dict.fromkeys(subjects["histology"]))
-            tried(lambda: margins_of(plan, histologies))
+            if not plan.exposure_only:
+                tried(lambda: margins_of(plan, histologies))
             tried(lambda: check_weights(plan, histologies))
             for entry in plan.tumour_sizes:
                 tried(partial(read_sizes, plan, entry, subjects))

@@ -147,8 +147,7 @@ def _response_fits(
 ) -> dict[str, Any]:
     """Both primary endpoints fitted again as they were, with the penalty (Jeffreys' prior) scaled."""
     out = {}
-    for kind in ("efficacy", "safety"):
-        endpoint = plan.endpoint(kind)
+    for endpoint in plan.primary:
         firth = bool(fits[endpoint.name].firth)
         out[endpoint.name] = fit_endpoint(
             plan,
@@ -194,8 +193,7 @@ def influence_tables(
     estimates = pd.Series(np.asarray(between.log_mean, float), index=list(between.levels))
     errors = np.sqrt(np.diag(np.asarray(between.covariance, float)))
     quantities = {plan.exposure.metric: (estimates - math.log(exposure.reference_exposure), errors)}
-    for kind in ("efficacy", "safety"):
-        endpoint = plan.endpoint(kind)
+    for endpoint in plan.primary:
         fit = fits[endpoint.name]
         names = [f"slope[{k}]" for k in fit.histologies]
         own = pd.Series(fit.coefficients[names].to_numpy(), index=list(fit.histologies))
@@ -223,8 +221,7 @@ def pooled_response(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
         dominant (more than 40 % of patients, or a shift of more than 5 percentage points).
     """
     rows = []
-    for kind in ("efficacy", "safety"):
-        endpoint = plan.endpoint(kind)
+    for endpoint in plan.primary:
         known = evaluable(frame, endpoint)
         y = known[endpoint.name].astype(float)
         total, events = len(y), float(y.sum())

@@ -65,9 +65,12 @@ def read_data(plan: Plan) -> Dataset:
         (("data", "reference"), [section.reference]),
         (("data", "anchors"), section.anchors or {}),
         (("dosing", "tolerated"), plan.dosing.tolerated or {}),
-        (("margins", "safety_by_histology"), plan.margins.safety_by_histology or {}),
-        (("p0", "histologies"), plan.p0.histologies or {}),
     ]
+    if not plan.exposure_only:
+        named += [
+            (("margins", "safety_by_histology"), plan.margins.safety_by_histology or {}),
+            (("p0", "histologies"), plan.p0.histologies or {}),
+        ]
     for path, names in named:
         for name in names:
             if name not in levels:

@@ -67,6 +67,7 @@ def plan_template(data: str | Path, *, histology: str = "TUMOR", folder: str | P
         f"format = {PLAN_FORMAT}",
         f"title = {toml(f'May every {histology} share one dose?')}",
         "seed = 1  # of everything random; any whole number, chosen once",
+        "# exposure_only = true  # compare exposure alone: no endpoints, no [margins], no [p0], and no dose is decided",
     ]
     for name, section in SECTIONS.items():
         extra = name in ABSENT
@@ -83,10 +84,10 @@ class _Columns:
 
     def __init__(self, dataset: Dataset, histology: str) -> None:
         table = dataset.frame
-        if histology not in table.columns:
+        if histology not in dataset.covariates:
             raise InputError(
                 "E_PLAN_GROUPS",
-                f"the data have no column {histology!r}; they have {', '.join(map(str, table.columns.drop('ROW')))}.",
+                f"the data have no column {histology!r} of groups; besides records they have {', '.join(dataset.covariates)}.",
                 "Name the column of the groups with --histology.",
             )
         self.data, self.histology = dataset, histology

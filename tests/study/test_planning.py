@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tomllib
@@ -12,6 +13,8 @@ import pytest
 
 from pkpd import cli
 from pkpd.errors import InputError, PlanError
+from pkpd.report import report_html
+from pkpd.study.analysis import assess
 from pkpd.study.plan import SECTIONS, check_plan, read_plan
 from pkpd.study.rehearsal import rehearse
 from pkpd.study.signature import deviations, sign_plan
@@ -90,12 +93,12 @@ def test_what_is_open_is_what_check_lists(tmp_path):
     (tmp_path / "d.csv").write_bytes((DATASETS / "pantumor_small/pantumor_small.csv").read_bytes())
     (tmp_path / "plan.toml").write_text(plan_template(tmp_path / "d.csv"))
     findings = check_plan(tmp_path / "plan.toml")
-    assert {f.code for f in findings} == {"E_PLAN_MISSING"}
-    missing = {re.match(r"(\S+) is missing", f.message)[1] for f in findings}
-    assert missing == set(FILLED) - {
-        "model.file",
-        "p0.default",
-    }  # one of two keys: said when the others are there
+    missing = {f.message.split(" is missing")[0] for f in findings if f.code == "E_PLAN_MISSING"}
+    assert missing == set(FILLED) - {"model.file", "p0.default"}
+    assert {f.code for f in findings} - {"E_PLAN_MISSING"} == {
+        "E_PLAN_MODEL",
+        "E_PLAN_P0",
+    }  # one of two keys each
     assert all(f.row for f in findings)
 
 
@@ -202,3 +205,27 @@ def test_the_frame_of_deviations_is_a_table_of_the_assessment(study):
     found = deviations(read_plan(study / "plan.toml"))
     assert isinstance(found["deviations"], pd.DataFrame)
     assert list(found["deviations"].columns) == ["key", "signed", "run"]
+
+
+def test_a_plan_of_exposure_alone_takes_no_endpoint_and_decides_no_dose(study):
+    plan = study / "plan.toml"
+    kept = re.sub(r"\n# One \[\[endpoint\]\].*?(?=\n\[thresholds\])", "\n", plan.read_text(), flags=re.S)
+    text = kept.replace("# exposure_only = true", "exposure_only = true").replace("seed = 1 ", "seed = 2 ")
+    (study / "alone.toml").write_text(text)
+    assert rehearse(study / "alone.toml") == []
+    whole = plan.read_text().replace("# exposure_only = true", "exposure_only = true")
+    (study / "both.toml").write_text(whole)
+    assert {(f.code, f.message.split("[")[1].rstrip("].")) for f in check_plan(study / "both.toml")} == {
+        ("E_PLAN_ENDPOINTS", name) for name in ("endpoint", "margins", "p0")
+    }
+    found = assess(study / "alone.toml")
+    assert set(found.verdicts["verdict"]) == {"insufficient data"}
+    assert found.verdicts["p_exposure_within"].between(0, 1).all()
+    assert found.verdicts["p_effect_kept"].isna().all()
+    assert all("exposure alone decides no dose" in s for s in found.verdicts["sentence"])
+    assert found.endpoints == ()
+    assert type(found).from_json(found.to_json()).to_json() == found.to_json()
+    for language in ("en", "zh"):
+        with contextlib.suppress(InputError):  # E_FONT where no font has the letters
+            page = report_html(found, language)
+            assert "0.8" in page
