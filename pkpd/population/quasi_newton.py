@@ -79,6 +79,7 @@ def minimise(
     etas: np.ndarray | None,
     max_iterations: int,
     tolerance: float,
+    begin: Point | None = None,
     progress: Callable[[int, float], None] | None = None,
     on_jump: Callable[[], bool] | None = None,
 ) -> Search:
@@ -93,13 +94,15 @@ def minimise(
     max_iterations : int
     tolerance : float
         Stop when the expected fall of the objective, ½ gᵀB⁻¹g, is below this.
+    begin : Point, optional
+        The evaluation at ``x``, where there is one already.
     progress : callable, optional
         Called with (iteration, ofv).
     on_jump : callable, optional
         Called when a line search meets a jump of the objective; returns whether ``evaluate`` has changed, so that the
         search goes on from a new evaluation of the same parameters. Otherwise the search crosses the edge, a few times.
     """
-    point = evaluate(x, etas)
+    point = evaluate(x, etas) if begin is None else begin
     if not math.isfinite(point.ofv):
         return Search(x, point, False, "the objective is not finite at the starting values", ())
     history = [(0, point.ofv, float(np.max(np.abs(point.gradient), initial=0.0)))]

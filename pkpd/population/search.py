@@ -53,6 +53,7 @@ def find_optimum(
             at,
             scales.free_values(values),
             etas=first.etas,
+            begin=first,
             max_iterations=method.max_iterations,
             tolerance=method.tolerance,
             progress=progress,
@@ -89,11 +90,11 @@ class _Landscape:
     def __init__(self, objective: Objective, begin: Values) -> None:
         self.objective, self.begin, self.lowest = objective, begin, False
 
-    def __call__(self, x: np.ndarray, etas: np.ndarray | None) -> Point:
+    def __call__(self, x: np.ndarray, etas: np.ndarray | None, *, gradient: bool = True) -> Point:
         values = self.objective.scales.from_free(x, self.begin)
-        return (
-            self.objective.at_lowest_modes(values, etas) if self.lowest else self.objective.at(values, etas)
-        )
+        if self.lowest:
+            return self.objective.at_lowest_modes(values, etas)
+        return self.objective.at(values, etas, gradient=gradient)
 
     def on_jump(self) -> bool:
         changed, self.lowest = not self.lowest, True
@@ -111,7 +112,7 @@ def _starts(scales: Scales, begin: Values, count: int, seed: int) -> list[Values
 
 
 def _from_better_modes(
-    at: Callable[[np.ndarray, np.ndarray | None], Point],
+    at: _Landscape,
     search: Search,
     method: GradientMethod,
     progress: Callable[[int, float], None] | None,
@@ -119,7 +120,7 @@ def _from_better_modes(
     """Search once more if some subject has a better mode than the one followed from iteration to iteration."""
     if not math.isfinite(search.point.ofv):
         return search
-    anew = at(search.x, None)
+    anew = at(search.x, None, gradient=False)
     if not math.isfinite(anew.ofv) or search.point.ofv - anew.ofv < 1e-6 or method.max_iterations == 0:
         return search
     again = minimise(
