@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, literal, panel, wrapped
+from pkpd.report.canvas import SMALL, TEXT, grid, literal, panel, short, wrapped
 from pkpd.report.exposure_figures import quantity
 from pkpd.report.palette import GREY, INK, SHADE, histologies, looks
 from pkpd.report.response_figures import endpoint_of
@@ -150,10 +150,10 @@ def exchangeability_map(
             p = values[i, j]
             text = ">0.99" if p >= 0.995 else "<0.01" if p < 0.005 else f"{p:.2f}"
             ax.text(j, i - 1, text, ha="center", va="center", fontsize=SMALL, color=INK)
-    ax.set_yticks(range(k - 1), [wrapped(n, 22) for n in names[1:]], fontsize=TEXT)
+    ax.set_yticks(range(k - 1), [short(n, 22) for n in names[1:]], fontsize=TEXT)
     tilted = max(map(len, names)) > 7
     ax.set_xticks(
-        range(k - 1), [wrapped(n, 22) for n in names[:-1]], fontsize=TEXT, rotation=35 if tilted else 0
+        range(k - 1), [short(n, 22) for n in names[:-1]], fontsize=TEXT, rotation=35 if tilted else 0
     )
     if tilted:
         for label in ax.get_xticklabels():
@@ -203,7 +203,7 @@ def leave_one_out(assessment: Assessment, language: str = "en") -> np.ndarray:
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
     labels = [w["analysis.left out"].format(change=n) for n in names]
-    axes[0, 0].set_yticks(range(len(names)), [wrapped(text, 26) for text in labels], fontsize=TEXT)
+    axes[0, 0].set_yticks(range(len(names)), [short(text, 32) for text in labels], fontsize=TEXT)
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     literal(axes[0, 0].figure)
     return axes

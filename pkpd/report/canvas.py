@@ -31,6 +31,7 @@ __all__ = [
     "png",
     "require_font",
     "settle",
+    "short",
     "svg",
     "wrapped",
 ]
@@ -197,6 +198,11 @@ def literal(owner: Any) -> None:
                     PkpdWarning,
                     stacklevel=3,
                 )
+
+
+def short(name: str, width: int = 26) -> str:
+    """A long name cut to one line, where rows stand close; tables show it whole, in the same order."""
+    return textwrap.shorten(str(name), width, placeholder=" …") or str(name)[:width]
 
 
 def wrapped(name: str, width: int = 24) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, literal, wrapped
+from pkpd.report.canvas import SMALL, TEXT, grid, literal, short, wrapped
 from pkpd.report.palette import GREY, INK, histologies
 from pkpd.report.wording import words
 
@@ -62,7 +62,7 @@ def aliasing_map(assessment: Assessment, language: str = "en") -> np.ndarray:
             range(len(levels)), [wrapped(v, 14) for v in levels], fontsize=SMALL, rotation=90 if tilted else 0
         )
         ax.set_title(w["source.dose"] if column == "dose" else column, fontsize=TEXT, color=INK, loc="left")
-    axes[0, 0].set_yticks(range(len(names)), [wrapped(n, 26) for n in names], fontsize=TEXT)
+    axes[0, 0].set_yticks(range(len(names)), [short(n) for n in names], fontsize=TEXT)
     literal(axes[0, 0].figure)
     return axes
 

@@ -163,6 +163,12 @@ WORDS: dict = {
     "aliasing_map.note": "Number of patients in each cell; crosses: none.",
     "aliasing_map.alt": "Map of the number of patients by histology and {names}; the counts stand in the cells.",
     "pk.warnings": "Warnings of the estimation:",
+    "vpc.caption": "Prediction-corrected visual predictive check by histology",
+    "vpc.note": (
+        "Points: observations; lines: their 5 %, 50 % and 95 % quantiles; bands: {level} % of the quantiles of {n}"
+        " simulations, the median's in orange."
+    ),
+    "vpc.alt": "Observed quantiles of prediction-corrected concentrations over time after dose and simulated bands.",
     "etas.caption": "Random effects against histology and covariates",
     "etas.note": (
         "Empirical Bayes estimates. Box: quartiles and median; whiskers: to 1.5 × the interquartile range; n"

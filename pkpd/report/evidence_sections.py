@@ -69,14 +69,25 @@ def _diagnostics(c: Context) -> list[Block]:
     from pkpd.report.goodness_of_fit import gof
     from pkpd.report.random_effect_figures import eta_covariates, shrinkage
 
-    pk, w, missing = c.a.pk, c.w, ["vpc"]
+    pk, w = c.a.pk, c.w
+    missing = []
     blocks: list[Block] = []
     shown = len(pk.diagnostics) and np.isfinite(pk.diagnostics[["DV", "CWRES"]].astype(float)).all(axis=1)
     if np.any(shown):
         said = w["gof.alt"].format(n=len(pk.diagnostics))
         blocks.append(c.figure("gof", gof(c.a, c.language), w["gof.caption"], said, w["gof.note"]))
     else:
-        missing.insert(0, "gof")
+        missing.append("gof")
+    if pk.predictive_check is not None:
+        from pkpd.report.simulation_figures import vpc
+
+        check = pk.predictive_check
+        said = w["vpc.note"].format(n=check.replicates, level=f"{100 * check.level:g}")
+        # concentrations of a positive typical prediction: a ratio scale
+        drawn = vpc(check, log=bool((check.points["y"].dropna() > 0).all()), language=c.language)
+        blocks.append(c.figure("vpc", drawn, w["vpc.caption"], w["vpc.alt"], said))
+    else:
+        missing.append("vpc")
     if len(pk.random_effects):
         etas = eta_covariates(c.a, c.language)
         blocks.append(c.figure("etas", etas, w["etas.caption"], w["etas.alt"], w["etas.note"]))
@@ -88,7 +99,7 @@ def _diagnostics(c: Context) -> list[Block]:
         blocks.append(c.figure("eta-shrinkage", by_group, w["eta_shrinkage.caption"], said))
     else:
         missing.append("eta_shrinkage")
-    return [*blocks, c.absent(*missing)]
+    return [*blocks, c.absent(*missing)] if missing else blocks
 
 
 def exposure(c: Context) -> list[Block]:

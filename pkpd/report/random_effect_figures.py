@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, literal, panel, wrapped
+from pkpd.report.canvas import SMALL, TEXT, grid, literal, panel, short
 from pkpd.report.goodness_of_fit import trend
 from pkpd.report.palette import GREY, INK, TREND, histologies, looks
 from pkpd.report.wording import words
@@ -99,13 +99,13 @@ def _boxes(
     """Vertical boxes: quartiles, median, whiskers to the last value within 1.5 × the interquartile range."""
     from matplotlib.patches import Rectangle
 
+    turned = max((len(str(level)) for level in levels), default=0) > 5 and len(levels) > 3
     labels = []
     for at, level in enumerate(levels):
         values = own.loc[own[name] == level, eta].to_numpy(float)
         colour = colours[at] if colours else _POINT
-        labels.append(
-            f"{wrapped(f'{level:g}' if isinstance(level, float) else str(level), 14)}\n{len(values)}"
-        )
+        said = f"{level:g}" if isinstance(level, float) else short(str(level), 16)
+        labels.append(f"{said} ({len(values)})" if turned else f"{said}\n{len(values)}")
         if len(values) < 5:
             ax.plot(np.full(len(values), at), values, "o", color=colour, markersize=3.5, label=str(level))
             continue
@@ -118,8 +118,7 @@ def _boxes(
         ax.plot([at, at], [ends[0], low], color=colour, linewidth=0.9)
         ax.plot([at, at], [high, ends[1]], color=colour, linewidth=0.9)
         ax.plot([at - 0.3, at + 0.3], [middle, middle], color=INK, linewidth=1.6, label="median")
-    long = max((len(str(level)) for level in levels), default=0) > 5 and len(levels) > 3
-    ax.set_xticks(range(len(levels)), labels, fontsize=6.5, rotation=90 if long else 0)
+    ax.set_xticks(range(len(levels)), labels, fontsize=6.5, rotation=90 if turned else 0)
     ax.set_xlim(-0.6, len(levels) - 0.4)
 
 
@@ -162,7 +161,7 @@ def shrinkage(result: Any, language: str = "en", ax: Axes | None = None) -> Axes
     for row, group in enumerate(groups):
         n = f"n = {int(table['subjects'][group])}"
         ax.text(1.01, row, n, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL, color=GREY)
-    labels = [w["figure.all"] if g == "all" else wrapped(g, 26) for g in groups]
+    labels = [w["figure.all"] if g == "all" else short(g) for g in groups]
     ax.set_yticks(range(len(groups)), labels, fontsize=TEXT)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)

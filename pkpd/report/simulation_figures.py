@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, literal
+from pkpd.report.canvas import SMALL, TEXT, grid, literal, log_ticks, wrapped
 from pkpd.report.palette import GREY, INK, TREND
 from pkpd.report.wording import words
 
@@ -53,14 +52,25 @@ def vpc(check: Any, *, log: bool = False, language: str = "en") -> np.ndarray:
     columns = min(_COLUMNS, len(names))
     rows = -(-len(names) // columns)
     censored = not check.censored.empty
-    axes = grid(rows * (1 + censored), columns, (6.7, min(9.5, 0.4 + rows * (2.1 + 1.3 * censored))))
+    size = (6.7, min(9.5, 0.4 + rows * (2.1 + 1.3 * censored)))
+    axes = grid(rows * (1 + censored), columns, size, sharey="row")
     for place, name in enumerate(names):
         row, column = divmod(place, columns)
         ax = axes[row * (1 + censored), column]
-        _quantiles(ax, check, name, log, w)
-        ax.set_title(name if check.stratified_by else "", fontsize=TEXT, color=INK, loc="left")
+        _quantiles(ax, check, name, log)
+        n = int((check.points["stratum"] == name).sum())
+        ax.set_title(wrapped(name, 26) if check.stratified_by else "", fontsize=TEXT, color=INK, loc="left")
+        ax.set_title(f"n = {n}", fontsize=SMALL, color=GREY, loc="right", pad=2)
+        if column == 0:
+            label = w["figure.corrected" if check.prediction_corrected else "figure.value"]
+            ax.set_ylabel(label, fontsize=TEXT, color=INK)
         if censored:
-            _share(axes[2 * row + 1, column], check, name, w)
+            _share(axes[2 * row + 1, column], check, name)
+            if column == 0:
+                axes[2 * row + 1, 0].set_ylabel(w["figure.below_limit"], fontsize=TEXT, color=INK)
+    if log:
+        for row in range(rows):
+            log_ticks(axes[row * (1 + censored), 0], "y")
     for place in range(len(names), rows * columns):
         row, column = divmod(place, columns)
         for k in range(1 + censored):
@@ -82,7 +92,7 @@ def _bands(ax: Axes, part: pd.DataFrame, colour: str, line: Any) -> None:
     ax.plot(part["x"], part["median"], color=GREY, linewidth=0.8, linestyle=line, label="simulated median")
 
 
-def _quantiles(ax: Axes, check: Any, name: str, log: bool, words: Mapping) -> None:
+def _quantiles(ax: Axes, check: Any, name: str, log: bool) -> None:
     points = check.points[check.points["stratum"] == name]
     ax.scatter(
         points["x"], points["y"], s=4, color=_POINT, alpha=0.35, linewidths=0, rasterized=len(points) > _MANY, label="data"
@@ -99,15 +109,11 @@ def _quantiles(ax: Axes, check: Any, name: str, log: bool, words: Mapping) -> No
         )
     if log:
         ax.set_yscale("log")
-    ax.set_ylabel(
-        words["figure.corrected" if check.prediction_corrected else "figure.value"], fontsize=TEXT, color=INK
-    )
 
 
-def _share(ax: Axes, check: Any, name: str, words: Mapping) -> None:
+def _share(ax: Axes, check: Any, name: str) -> None:
     _bands(ax, check.censored[check.censored["stratum"] == name], _OUTER, "-")
     ax.set_ylim(-0.02, 1.02)
-    ax.set_ylabel(words["figure.below_limit"], fontsize=TEXT, color=INK)
 
 
 def npde(errors: Any, language: str = "en") -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, literal, wrapped
+from pkpd.report.canvas import SMALL, TEXT, grid, literal, short
 from pkpd.report.exposure_figures import metric_name
 from pkpd.report.palette import INK, Look, histologies, looks
 from pkpd.report.wording import words
@@ -54,7 +54,7 @@ def kaplan_meier(assessment: Assessment, endpoint: str | int, language: str = "e
         raise InputError("E_PLOT_ENDPOINT", f"no time-to-event endpoint {endpoint!r}.", f"It has: {names}.")
     result, w = found[endpoint], words(language)
     order = [n for n in histologies(assessment) if (result.curves["histology"].astype(str) == n).any()]
-    axes = grid(1, 2, (6.7, 3.2 + 0.09 * len(order)), sharey=True)
+    axes = grid(1, 2, (6.7, 3.1 + 0.09 * len(order)), sharey=True)
     left, right = axes[0]
     # its times stand in a column of their own, whose unit the plan may name
     time = (assessment.plan.get("data", {}).get("units") or {}).get(result.name, "")
@@ -88,10 +88,11 @@ def _curves(ax: Axes, curves: pd.DataFrame, look: Mapping[str, Look], order: lis
         x = np.concatenate([[0.0], own["time"].to_numpy(float), [last]])
         y = np.concatenate([[1.0], own["survival"].to_numpy(float)])
         y = np.append(y, y[-1])
-        shown = f"{wrapped(name, 22)} (n = {n})"
+        shown = f"{short(name, 22)} (n = {n})"
         ax.step(x, y, where="post", color=look[name].colour, linewidth=1.4, label=shown)
     ax.grid(axis="y", color="#ececec", linewidth=0.6)
     ax.set_xlim(0, last * 1.02)
     ax.legend(
-        fontsize=SMALL, frameon=False, loc="upper right", borderpad=0, handlelength=1.2, labelspacing=0.25
-    )
+        fontsize=SMALL, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.2), ncols=2, borderpad=0,
+        handlelength=1.2, labelspacing=0.25, columnspacing=1.0,
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -53,6 +54,8 @@ class PkResult:
         Index group (``all``, then each histology); subjects, and shrinkage of each eta and of IWRES, as fractions.
     code : dict
         Text of the final model by program: ``NONMEM``, ``nlmixr2``; without those that cannot say it.
+    predictive_check : VPC or None
+        Prediction-corrected, over time after dose, by histology; None where the model's endpoint allows none.
     """
 
     model: str
@@ -72,6 +75,7 @@ class PkResult:
     random_effects: pd.DataFrame = field(default_factory=pd.DataFrame)
     shrinkage: pd.DataFrame = field(default_factory=pd.DataFrame)
     code: dict = field(default_factory=dict)
+    predictive_check: Any = None
 
 
 @result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import numpy as np
 import pandas as pd
 
 from pkpd.data import Dataset
-from pkpd.errors import ModelError
+from pkpd.errors import InputError, ModelError, PkpdWarning
 from pkpd.histology import likelihood_ratio
 from pkpd.study.assessment import PkResult
 from pkpd.study.plan import Plan
+from pkpd.study.stages import finished
 
 __all__ = ["load_planned_model", "model_source", "pk_result", "shrinkage_per_histology"]
+
+SIMULATIONS = 200  # of the data, for the visual predictive check
 
 
 def load_planned_model(plan: Plan) -> Any:
@@ -102,7 +106,25 @@ def pk_result(plan: Plan, data: Dataset, fit: Any, reduced: Any, subjects: pd.Da
         random_effects=_random_effects(plan, fit, subjects),
         shrinkage=fit.shrinkage(),
         code=_code(data, fit),
+        predictive_check=_predictive_check(plan, fit),
     )
+
+
+def _predictive_check(plan: Plan, fit: Any) -> Any:
+    """Prediction-corrected visual predictive check by histology; None where the fit cannot be checked so."""
+    from pkpd.population import vpc
+
+    def work() -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", PkpdWarning
+            )  # records that are left out are counted in the result
+            return vpc(fit, SIMULATIONS, plan.seed, x="TAD", prediction_corrected=True)
+
+    try:
+        return finished("predictive check", work, fit, SIMULATIONS, plan.seed)
+    except InputError:
+        return None
 
 
 def _random_effects(plan: Plan, fit: Any, subjects: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from pkpd.population.predictive_check import VPC
 from pkpd.results import estimates_table
 from pkpd.study.assessment import Assessment, EndpointResult, ExposureResult, PkResult, SurvivalResult
 
@@ -427,11 +428,33 @@ def _pk(groups, subjects, rng) -> PkResult:
         warnings=("W_SHRINKAGE_HIGH: the shrinkage of eta KA is 41.7 %, above 25 %.",),
         random_effects=_random_effects(subjects, rng),
         shrinkage=_shrinkage(groups),
+        predictive_check=_predictive_check(groups, rng),
         code={
             "NONMEM": "$PROBLEM examplinib\n$PK\n  CL = THETA(1)*EXP(ETA(1))  ; a < b & c",
             "nlmixr2": "f <- function() {}",
         },
     )
+
+
+def _predictive_check(groups, rng) -> VPC:
+    bands, points = [], []
+    for name, n, *_ in groups:
+        for k, x in enumerate((2.0, 12.0)):
+            for quantile, level in ((0.05, 0.5), (0.5, 1.0), (0.95, 2.0)):
+                middle = 40 * level / (k + 1)
+                bands.append(
+                    {
+                        "stratum": name, "bin": k, "n": 2 * n, "x": x, "x_lower": x - 2, "x_upper": x + 6, "quantile": quantile,
+                        "observed": 1.02 * middle, "lower": 0.9 * middle, "median": middle, "upper": 1.1 * middle,
+                    }
+                )  # fmt: skip
+            y = 40 / (k + 1) * np.exp(0.4 * rng.standard_normal(min(n, 40)))
+            points.append(pd.DataFrame({"stratum": name, "x": x, "y": y}))
+    empty = pd.DataFrame(columns=["stratum", "bin", "n", "x", "observed", "lower", "median", "upper"])
+    return VPC(
+        pd.DataFrame(bands), empty, pd.concat(points, ignore_index=True), "TAD", "one bin per distinct time", True, "TUMOR",
+        200, 1, 0.95,
+    )  # fmt: skip
 
 
 def _random_effects(subjects, rng) -> pd.DataFrame:

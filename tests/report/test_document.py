@@ -141,7 +141,7 @@ def test_tables_and_figures_are_accessible(name):
     figures = page.root.find("figure")
     keys = {f.attributes["id"].removeprefix("figure-") for f in figures}
     assert keys == {
-        "aliasing", "gof", "etas", "eta-shrinkage", "forest", "by-dose", "curves-0", "forest-0", "survival-0", "curves-1",
+        "aliasing", "gof", "vpc", "etas", "eta-shrinkage", "forest", "by-dose", "curves-0", "forest-0", "survival-0", "curves-1",
         "forest-1", "shrinkage", "borrowing-0", "pairs-0", "borrowing-1", "pairs-1", "influence", "doses",
     }  # fmt: skip
     for figure in figures:
