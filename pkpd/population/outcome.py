@@ -131,8 +131,8 @@ def _posterior(precision: np.ndarray, ids: pd.Index, etas: list[str]) -> pd.Data
             with contextlib.suppress(np.linalg.LinAlgError):
                 covariance[i] = np.linalg.inv(h)
     # the product of both, without the search for repeated values, which takes longer than everything else here
-    codes = [np.repeat(np.arange(len(ids)), len(etas)), np.tile(np.arange(len(etas)), len(ids))]
-    index = pd.MultiIndex(levels=[ids, pd.Index(etas)], codes=codes, names=["ID", "eta"])
+    codes = np.repeat(np.arange(len(ids)), len(etas)), np.tile(np.arange(len(etas)), len(ids))
+    index = pd.MultiIndex(levels=[list(ids), etas], codes=[list(c) for c in codes], names=["ID", "eta"])
     return pd.DataFrame(covariance.reshape(len(index), len(etas)), index=index, columns=etas)
 
 
