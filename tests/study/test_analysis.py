@@ -56,6 +56,15 @@ def test_the_population_fit_recovers_the_truth(pantumor):
     assert pantumor.pk.n_subjects == len(CSV)
 
 
+def test_the_model_that_made_the_data_passes_its_predictive_check(pantumor):
+    check = pantumor.pk.predictive_check
+    assert set(check.bands["stratum"]) == set(TRUTH["histologies"]) and check.prediction_corrected
+    large = check.bands[check.bands["n"] >= 60]
+    outside = (large["observed"] < large["lower"]) | (large["observed"] > large["upper"])
+    # 5 % are expected; of the 90 quantiles those of one histology hang together
+    assert len(large) == 90 and outside.mean() < 0.15
+
+
 def test_the_test_of_histology_is_the_difference_of_the_two_objectives(pantumor):
     test = pantumor.pk.likelihood_ratio
     assert test["statistic"] == pytest.approx(pantumor.pk.ofv_reduced - pantumor.pk.ofv, abs=1e-9)
