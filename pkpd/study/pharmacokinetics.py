@@ -119,12 +119,13 @@ def _predictive_check(plan: Plan, fit: Any) -> Any:
             warnings.simplefilter(
                 "ignore", PkpdWarning
             )  # records that are left out are counted in the result
-            return vpc(fit, SIMULATIONS, plan.seed, x="TAD", prediction_corrected=True)
+            try:
+                return vpc(fit, SIMULATIONS, plan.seed, x="TAD", prediction_corrected=True)
+            except InputError:
+                return None
 
-    try:
-        return finished("predictive check", work, fit, SIMULATIONS, plan.seed)
-    except InputError:
-        return None
+    parts = fit.model, fit.data, fit.parameter_estimates, SIMULATIONS, plan.seed
+    return finished("predictive check", work, *parts)
 
 
 def _random_effects(plan: Plan, fit: Any, subjects: pd.DataFrame) -> pd.DataFrame:
