@@ -56,3 +56,18 @@ def _api_page() -> str:
 
 # written before the sources are listed
 (Path(__file__).parent / "api.rst").write_text(_api_page(), encoding="utf-8")
+
+
+def _names_apart(app, what, name, obj, options, lines):
+    """Several attributes on one line: after a blank all but the last would be taken for a type."""
+    inside = False
+    for i, line in enumerate(lines):
+        if line.strip() and i + 1 < len(lines) and set(lines[i + 1].strip()) == {"-"}:
+            inside = line.strip() == "Attributes"
+        elif inside and line and not line.startswith((" ", "-")):
+            names, colon, kind = line.partition(" : ")
+            lines[i] = names.replace(", ", "/") + colon + kind
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", _names_apart, priority=400)  # napoleon comes at 500
