@@ -163,6 +163,7 @@ def test_a_real_result_comes_back_with_every_bit(fit, name):
 
 def test_what_is_made_of_a_restored_fit_has_the_same_bits(fit):
     again = pkpd.PopulationFit.from_json(fit.to_json())
+    assert again.fingerprint() == fit.fingerprint()
     assert again.problem.source == fit.problem.source
     assert same(pkpd.vpc(again, n=20, seed=3), pkpd.vpc(fit, n=20, seed=3))
     regimen = pkpd.dose(320.0)

@@ -106,6 +106,13 @@ class PopulationFit:
         problem = bind(stored["model"], stored["data"], stored["method"].solver)
         return cls(problem=problem, **stored)
 
+    def fingerprint(self) -> str:
+        """Hash of what was fitted to what, how, and of what came out: what is made of the fit is kept under it."""
+        from pkpd.store import fingerprint
+
+        found = (self.parameters, self.covariance_matrix, self.individual_estimates)
+        return fingerprint(self.model, self.data, self.method, self.seed, *found)
+
     def to_frame(self) -> pd.DataFrame:
         """Return the parameter table."""
         return self.parameters.copy()
