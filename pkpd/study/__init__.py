@@ -17,14 +17,20 @@ __all__ = [
     "assess",
     "check_plan",
     "operating_characteristics",
+    "plan_template",
     "qualify",
     "read_plan",
+    "rehearse",
+    "sign_plan",
 ]
 
 _WHERE = {
     "Scenario": "scenarios",
     "assess": "analysis",
     "operating_characteristics": "characteristics",
+    "plan_template": "template",
+    "rehearse": "rehearsal",
+    "sign_plan": "signature",
 }
 
 

@@ -14,11 +14,10 @@ import pytest
 from pkpd import cli
 from pkpd.errors import InputError, PlanError
 from pkpd.report import report_html
+from pkpd.study import plan_template, rehearse, sign_plan
 from pkpd.study.analysis import assess
 from pkpd.study.plan import SECTIONS, check_plan, read_plan
-from pkpd.study.rehearsal import rehearse
-from pkpd.study.signature import deviations, sign_plan
-from pkpd.study.template import plan_template
+from pkpd.study.signature import deviations
 
 DATASETS = Path(__file__).parents[2] / "datasets"
 FILLED = {
