@@ -116,6 +116,10 @@ STATEMENTS: dict[str, str] = {
         "各瘤种在 {dose}、每 {interval} 一次的方案下比较；暴露量比值为典型受试者（随机效应为零）之比，按各瘤种自身的协变量平均。"
     ),
     "empirical_bayes": "{metric} 以每例受试者的经验贝叶斯估计值进入暴露-效应模型，来自包含瘤种效应的拟合。",
+    "exposure_joint": (
+        "收缩超过 {percent} %：在群体药代动力学估计值给定的条件下，每例受试者暴露量的不确定性"
+        "计入暴露-效应模型的似然；瘤种间差异的检验仍直接采用经验贝叶斯估计值。"
+    ),
     "dose_proportional": "其他剂量下的暴露量与参照剂量下的暴露量成比例。",
     "standard_errors_of_r": "群体药代动力学拟合的标准误来自 R 矩阵：对受试者少的瘤种，三明治估计过小。",
     "standard_errors_by_louis": "群体药代动力学拟合的标准误按 Louis 公式计算。",
@@ -131,6 +135,7 @@ STATEMENTS: dict[str, str] = {
     "not_penalised": "{label}：最大似然（{reason}）。",
     "exposures_equal": "{label}：{histologies} 中所有暴露量相等，没有暴露-效应关系。",
     "asked_for": "按要求",
+    "joint": "暴露量的不确定性最大为 {percent} %",
     "few_events": "{histologies} 中事件或非事件少于 {few} 例",
     "no_separation": "事件与非事件均不少于 {few} 例，无分离",
     "separated": "数据在 {histologies} 中分离",

@@ -30,6 +30,7 @@ from pkpd.response.qtc import QtcFit, fit_qtc
 from pkpd.response.regressors import Regressors
 from pkpd.response.tumour_growth import size_ratio, time_to_growth
 from pkpd.response.tumour_size import TumourSizeFit, fit_tumour_size, tumour_survival
+from pkpd.response.uncertain_exposure import JointLogisticFit, with_uncertain_exposure
 
 __all__ = [
     "AliasingMap",
@@ -38,6 +39,7 @@ __all__ = [
     "CoxFit",
     "EmaxFit",
     "ExposureCheck",
+    "JointLogisticFit",
     "LikelihoodRatio",
     "LogisticEmaxFit",
     "LogisticFit",
@@ -79,4 +81,5 @@ __all__ = [
     "time_to_growth",
     "tumour_survival",
     "weighted_effect",
+    "with_uncertain_exposure",
 ]

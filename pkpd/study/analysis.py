@@ -18,7 +18,13 @@ from pkpd.study.enrolment import check_weights, enrolment
 from pkpd.study.environment import versions
 from pkpd.study.estimation import planned_method
 from pkpd.study.exposure_only import exposure_verdicts
-from pkpd.study.exposures import exposure_result, histology_means, mediation_table, subject_exposures
+from pkpd.study.exposures import (
+    exposure_log_sd,
+    exposure_result,
+    histology_means,
+    mediation_table,
+    subject_exposures,
+)
 from pkpd.study.pharmacokinetics import (
     load_planned_model,
     model_source,
@@ -26,7 +32,7 @@ from pkpd.study.pharmacokinetics import (
     shrinkage_per_histology,
 )
 from pkpd.study.plan import Plan, read_plan
-from pkpd.study.responses import endpoint_result, fit_endpoint, histology_test
+from pkpd.study.responses import LOG_SD, endpoint_result, fit_endpoint, histology_test
 from pkpd.study.sensitivity import influence_tables, pooled_response, refit_verdicts, with_findings
 from pkpd.study.signature import deviations
 from pkpd.study.stages import fitted, keeping
@@ -94,12 +100,17 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
     exposure, between = _exposure(plan, model, data, fit, subjects, say)
     frame = exposure.subjects.merge(subjects.drop(columns=["histology", "dose"]), on="ID", validate="1:1")
     binary = [e for e in plan.endpoints if e.binary]
+    shrinkage = shrinkage_per_histology(plan, fit, subjects)
+    patients = subjects.groupby("histology").size()
+    # of a handful of patients the SD says nothing of shrinkage
+    shrunken = [h for h in shrinkage if patients[h] >= plan.thresholds.minimum_n]
+    if binary and any(shrinkage[h] > plan.thresholds.shrinkage for h in shrunken):
+        frame[LOG_SD] = exposure_log_sd(plan, fit, frame["ID"])
     fits = {}
     for endpoint in binary:
         say(f"exposure-response of {endpoint.name}", "")
         fits[endpoint.name] = fit_endpoint(plan, frame, endpoint, exposure.reference_exposure)
     say("verdicts", "")
-    shrinkage = shrinkage_per_histology(plan, fit, subjects)
     if margins is None:
         evidence: dict[str, Any] = {}
         refits, verdicts = pd.DataFrame(), exposure_verdicts(plan, exposure.ratios, shrinkage)

@@ -9,7 +9,7 @@ import pandas as pd
 from pkpd.histology.sentence import dose_text
 from pkpd.statements import joined, say
 from pkpd.study.plan import Plan
-from pkpd.study.responses import evaluable, flat_histologies
+from pkpd.study.responses import LOG_SD, evaluable, flat_histologies
 
 __all__ = ["assumptions"]
 
@@ -82,6 +82,17 @@ def assumptions(
                 metric=plan.exposure.metric,
             ),
         ]
+        if LOG_SD in frame.columns:
+            lines.insert(
+                2,
+                say(
+                    "exposure_joint",
+                    "Shrinkage is above {percent} %: the uncertainty of each subject's exposure is part of the likelihood of "
+                    "the exposure-response, given the estimates of the population PK fit; the tests of a difference between "
+                    "histologies take the empirical Bayes estimates as they are.",
+                    percent=f"{100 * plan.thresholds.shrinkage:g}",
+                ),
+            )
         lines[-1:-1] = [
             say(
                 "margins_source",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pkpd.data import Dataset
 from pkpd.errors import InputError
+from pkpd.response.estimates import normal_quantile
 from pkpd.study.assessment import ExposureResult
 from pkpd.study.estimation import planned_method
 from pkpd.study.plan import Plan
@@ -18,6 +19,7 @@ from pkpd.study.stages import fitted
 
 __all__ = [
     "LEVEL",
+    "exposure_log_sd",
     "exposure_result",
     "histology_means",
     "mediation_table",
@@ -67,6 +69,25 @@ def subject_exposures(plan: Plan, fit: Any, subjects: pd.DataFrame) -> pd.DataFr
         table[metric] = at_dose[metric].reindex(table["ID"]).to_numpy(float)
     table["reference"] = at_reference[plan.exposure.metric].reindex(table["ID"]).to_numpy(float)
     return table
+
+
+def exposure_log_sd(plan: Plan, fit: Any, ids: pd.Series) -> np.ndarray:
+    """Standard deviation of the logarithm of each subject's exposure, given its own records (N,).
+
+    That of the exposure at the reference dose: where exposure is in proportion to the dose, the same at any.
+    """
+    from pkpd.exposure import exposure_metrics
+
+    metric = plan.exposure.metric
+    table = exposure_metrics(
+        fit,
+        metrics=[metric],
+        regimen=planned_regimen(plan, plan.dosing.reference),
+        interval=plan.dosing.interval,
+        level=LEVEL,
+    )
+    length = np.log(table[f"{metric}_upper"] / table[f"{metric}_lower"])
+    return (length / (2 * normal_quantile(LEVEL))).reindex(ids).to_numpy(float)
 
 
 def histology_means(plan: Plan, fit: Any, *, adjusted: bool = False) -> Any:

@@ -8,16 +8,23 @@ import numpy as np
 import pandas as pd
 
 from pkpd.histology import Evidence, likelihood_ratio
-from pkpd.response import LogisticFit, counts, fit_logistic, observed_proportions
+from pkpd.response import (
+    LogisticFit,
+    counts,
+    fit_logistic,
+    observed_proportions,
+    with_uncertain_exposure,
+)
 from pkpd.study.assessment import EndpointResult
 from pkpd.study.borrowing import borrowed_responses
 from pkpd.study.plan import Plan
 from pkpd.study.sections import EndpointPlan
 from pkpd.study.stages import finished
 
-__all__ = ["endpoint_result", "evaluable", "fit_endpoint", "histology_test"]
+__all__ = ["LOG_SD", "endpoint_result", "evaluable", "fit_endpoint", "histology_test"]
 
 CURVE_POINTS = 61
+LOG_SD = "log_sd"  # column with the uncertainty of exposures, where it is part of the likelihood
 GROUPS = 4  # groups of equal size per histology, next to the curves
 
 
@@ -45,13 +52,16 @@ def fit_endpoint(
 
     `firth` and `penalty` as in :func:`pkpd.response.fit_logistic`.
 
+    Where the frame has the column ``log_sd``, the uncertainty of each exposure is part of the likelihood.
+
     A histology whose patients share one exposure (a single patient, say) has no slope and is left out: its verdict is
     "insufficient data" whatever its outcomes.
     """
     known = evaluable(frame, endpoint)
     without = flat_histologies(plan, known)
-    return fit_logistic(
-        known[~known["histology"].isin(without)].reset_index(drop=True),
+    table = known[~known["histology"].isin(without)].reset_index(drop=True)
+    fit = fit_logistic(
+        table,
         response=endpoint.name,
         exposure=plan.exposure.metric,
         histology="histology",
@@ -60,6 +70,7 @@ def fit_endpoint(
         firth=firth,
         penalty=penalty,
     )
+    return with_uncertain_exposure(fit, table[LOG_SD]) if LOG_SD in table.columns else fit
 
 
 def histology_test(plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan, term: str) -> dict[str, Any]:

@@ -280,6 +280,10 @@ KEYS = {
     "minimum_n": (("minimum_n = 10", "minimum_n = 31"), lambda a: a.verdicts["rule"].tolist()),
     "small_n": (("small_n = 30", "small_n = 31"), lambda a: a.verdicts["qualifiers"].tolist()),
     "shrinkage": (("shrinkage = 0.25", "shrinkage = 0.001"), lambda a: a.verdicts["qualifiers"].tolist()),
+    "joint likelihood": (
+        ("shrinkage = 0.25", "shrinkage = 0.001"),
+        lambda a: a.endpoints[0].coefficients["estimate"].tolist(),
+    ),
     "bootstrap": (("n = 39", "n = 79"), bootstrap),
     "tau": (("tau = 0.5", "tau = 0.05"), lambda a: a.exchangeability["tau"]["mean"]),
     "mu": (
@@ -313,6 +317,15 @@ def test_every_key_of_the_plan_changes_what_it_says(small, base, key):
         assert small(*edits).endpoints[0].interaction["n_bootstrap"] == 79
         return
     assert look(small(*edits)) != look(base)
+
+
+def test_above_the_limit_of_shrinkage_exposures_are_uncertain_in_the_likelihood(small, base):
+    joint = small(("shrinkage = 0.25", "shrinkage = 0.001"))
+    assert any("uncertainty of each subject's exposure" in line for line in joint.assumptions)
+    assert not any("uncertainty of each subject's exposure" in line for line in base.assumptions)
+    slopes = [a.endpoints[1].coefficients["estimate"].filter(like="slope") for a in (base, joint)]
+    # samples on several days: exposures are known to a few percent, and the slopes change by little
+    assert not np.allclose(*slopes, rtol=1e-3) and np.allclose(*slopes, rtol=0.2)
 
 
 def test_an_anchor_resolves_a_confounding(small):
