@@ -133,13 +133,13 @@ def with_uncertain_exposure(fit: LogisticFit, log_sd: Any) -> JointLogisticFit:
     start = fit.coefficients.to_numpy(float)
     # scaled by the standard errors of the start, so that a step of 1 is a step of 1 in each direction
     scale = fit.standard_errors.to_numpy(float)
-    found = minimize(
-        lambda u: (lambda v, g: (v, g * scale))(*objective(start + scale * u)),
-        np.zeros(start.size),
-        jac=True,
-        method="BFGS",
-        options={"gtol": 1e-6},
-    )
+
+    def scaled(u: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = objective(start + scale * u)
+        return value, slope * scale
+
+    options: Any = {"gtol": 1e-6}
+    found = minimize(scaled, np.zeros(start.size), jac=True, method="BFGS", options=options)
     beta = start + scale * found.x
     m, _ = means(beta)
     coefficients, covariance = labelled(fit.regressors.names, beta, np.linalg.inv(information(beta)))

@@ -86,8 +86,9 @@ def exposure_log_sd(plan: Plan, fit: Any, ids: pd.Series) -> np.ndarray:
         interval=plan.dosing.interval,
         level=LEVEL,
     )
-    length = np.log(table[f"{metric}_upper"] / table[f"{metric}_lower"])
-    return (length / (2 * normal_quantile(LEVEL))).reindex(ids).to_numpy(float)
+    own = table.reindex(ids)
+    length = np.log(own[f"{metric}_upper"].to_numpy(float) / own[f"{metric}_lower"].to_numpy(float))
+    return length / (2 * normal_quantile(LEVEL))
 
 
 def histology_means(plan: Plan, fit: Any, *, adjusted: bool = False) -> Any:
