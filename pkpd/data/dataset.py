@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pkpd.data.imputation import completed_columns
 from pkpd.data.ledger import names
 from pkpd.data.table import column_of, content_hash
 from pkpd.data.units import conversion_factor
@@ -308,6 +309,30 @@ class Dataset:
                 )
             frame[name] = pd.Series(values).iloc[rows].to_numpy(dtype=values.dtype)
         return self._with(frame=frame, covariates=(*self.covariates, *[str(c) for c in table.columns]))
+
+    def imputed(self, **rules: str) -> Dataset:
+        """Give the subjects without a value of a covariate one by a stated rule.
+
+        Parameters
+        ----------
+        **rules
+            By covariate ``"median"`` (of the subjects' first values) or ``"mode"``: ``data.imputed(WT="median", SEX="mode")``.
+
+        Returns
+        -------
+        Dataset
+            With a covariate ``WT_IMPUTED`` for each: 1 for the subjects that had no value, which a warning
+            (``W_COVARIATE_IMPUTED``) names. A value that is missing on some records of a subject is none of this method's
+            business: a model carries the others there.
+
+        Raises
+        ------
+        InputError
+            ``E_IMPUTE_COLUMN``, ``E_IMPUTE_RULE`` (also for multiple imputation, which is not supported),
+            ``E_COLUMN_EXISTS``.
+        """
+        frame, flags = completed_columns(self, rules)
+        return self._with(frame=frame, covariates=(*self.covariates, *flags))
 
     def fingerprint(self) -> str:
         """SHA-256 of the records and of what their columns are, wherever they were read from."""

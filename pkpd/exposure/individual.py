@@ -7,7 +7,7 @@ import numpy as np
 from pkpd.language import bind
 from pkpd.language.scales import Scales
 from pkpd.population import PopulationFit
-from pkpd.simulation.prediction import predictions, residual_sd
+from pkpd.simulation.prediction import predictions, residual_correlation, residual_sd
 
 __all__ = ["conditional_covariance"]
 
@@ -32,6 +32,9 @@ def conditional_covariance(fit: PopulationFit) -> np.ndarray:
     out = np.zeros((problem.n_subjects, problem.n_eta, problem.n_eta))
     for i in range(problem.n_subjects):
         rows = np.arange(records.offsets[i], records.offsets[i + 1])
-        own = scaled[rows[used[rows]]]
+        rows = rows[used[rows]]
+        own = scaled[rows]
+        if problem.correlated:
+            own = np.linalg.solve(np.linalg.cholesky(residual_correlation(problem, values, rows)), own)
         out[i] = np.linalg.inv(own.T @ own + prior)
     return out

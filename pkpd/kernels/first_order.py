@@ -20,88 +20,53 @@ import math
 import numpy as np
 
 from pkpd._jit import A1, A2, A3, I1, MODEL, OBSERVED, SUBJECTS, f8, i8, kernel, prange, void
+from pkpd.kernels.correlation import add_derivatives, correlation_of
 from pkpd.kernels.dense import cholesky, cholesky_solve
 from pkpd.kernels.inner import find_mode
-from pkpd.kernels.likelihood import (
-    MEASURED,
-    MEASURED_POSITIVE,
-    UNUSED,
-    contribution,
-    error_variance,
-    to_error_scale,
-)
-from pkpd.kernels.penalised import add_record, variance_columns
+from pkpd.kernels.inverse import invert_factored
+from pkpd.kernels.likelihood import MEASURED, MEASURED_POSITIVE, UNUSED, contribution, to_error_scale
+from pkpd.kernels.penalised import add_record, penalised
 from pkpd.kernels.prediction import predict_subject
-from pkpd.kernels.status import HESSIAN_NOT_POSITIVE, OK, VARIANCE_NOT_POSITIVE
+from pkpd.kernels.status import HESSIAN_NOT_POSITIVE, OK
+from pkpd.kernels.variance import variance_columns
 
 FO, FOCE, FOCEI = 0, 1, 2
 
 
 @kernel()
-def _linearised(f, fz, fez, first, endpoint, observed, sigma, wanted, eta, h, lower, omega_inv, phi_z, det_z):
-    """FO: least-squares ``eta`` of the linearised model; returns (status, Φ), fills H, its factor and the derivatives."""
+def _linearised(f, fz, fez, links, first, endpoint, observed, sigma, wanted, eta, h, lower, omega_inv, m, mz):
+    """FO: least-squares ``eta`` of the linearised model, whose predictions and their derivatives go to ``m`` and ``mz``.
+
+    Returns (status, Φ); fills H and its factor.
+    """
     ne, nz = eta.shape[0], fz.shape[1]
-    columns = phi_z.shape[0]
-    right, v_z = np.zeros(ne), np.zeros(columns)
-    for i in range(ne):
-        for j in range(ne):
-            h[i, j] = omega_inv[i, j]
-    for o in range(f.shape[0]):
-        if observed.kind[first + o] == UNUSED:
-            continue
-        v = error_variance(f[o], observed.residual[endpoint[o]], sigma)[0]
-        if not v > 0.0:
-            return VARIANCE_NOT_POSITIVE, np.inf
-        for i in range(ne):
-            right[i] += fz[o, i] * (observed.value[first + o] - f[o]) / v
-            for j in range(ne):
-                h[i, j] += fz[o, i] * fz[o, j] / v
+    g, step = np.zeros(ne), np.zeros(ne)
+    eta[:] = 0.0
+    code, _ = penalised(f, fz, f, 0, links, first, endpoint, observed, sigma, eta, omega_inv, g, h)
+    if code != OK:
+        return code, np.inf
     if not cholesky(h, lower):
         return HESSIAN_NOT_POSITIVE, np.inf
-    cholesky_solve(lower, right, eta)
-    total = 0.0
+    cholesky_solve(lower, g, step)
     for i in range(ne):
-        for j in range(ne):
-            total += eta[i] * omega_inv[i, j] * eta[j]
-    ha = np.zeros(ne)
+        eta[i] = -0.5 * step[i]
+    mz[:, :] = fz
     for o in range(f.shape[0]):
-        if observed.kind[first + o] == UNUSED:
-            continue
-        row = observed.residual[endpoint[o]]
-        v, vf, _, va, vb, vc, _, _, _ = error_variance(f[o], row, sigma)
-        e = observed.value[first + o] - f[o]
+        m[o] = f[o]
         for i in range(ne):
-            e -= fz[o, i] * eta[i]
-        total += e * e / v + math.log(v)
-        if wanted == 0:
-            continue
-        for z in range(columns):
-            v_z[z] = vf * fz[o, z] if z < nz else 0.0
-        for k in range(3):
-            if row[k] >= 0:
-                v_z[nz + row[k]] += va if k == 0 else (vb if k == 1 else vc)
-        cholesky_solve(lower, fz[o, :ne].copy(), ha)
-        quad = 0.0
-        for i in range(ne):
-            quad += fz[o, i] * ha[i]
-        for z in range(columns):
-            phi_z[z] += (1.0 / v - e * e / (v * v)) * v_z[z]
-            det_z[z] -= quad * v_z[z] / (v * v)
-            if z < nz:
-                moved = fz[o, z]
-                for i in range(ne):
-                    moved += fez[o, i, z] * eta[i]
-                    det_z[z] += 2.0 * ha[i] * fez[o, i, z] / v
-                phi_z[z] -= 2.0 * e * moved / v
-    return OK, total
+            m[o] += fz[o, i] * eta[i]
+            if wanted == 1:
+                for z in range(ne, nz):
+                    mz[o, z] += fez[o, i, z] * eta[i]
+    return penalised(m, fz, f, 0, links, first, endpoint, observed, sigma, eta, omega_inv, g, h)
 
 
 @kernel()
 def _conditional_derivatives(
-    m, mz, mez, at, typical_z, interaction, first, endpoint, observed, sigma, omega_inv, h_inv,
+    m, mz, mez, at, typical_z, interaction, links, first, time, endpoint, observed, sigma, omega_inv, h_inv,
     phi_z, phi_ez, det_z,
 ):  # fmt: skip
-    """FOCE(I) at the mode: fills ∂Φ/∂z, ∂²Φ/∂η∂z, ∂log|H|/∂z at fixed η; z = (eta, theta, sigma)."""
+    """At the mode: fills ∂Φ/∂z, ∂²Φ/∂η∂z, ∂log|H|/∂z at fixed η; z = (eta, theta, sigma)."""
     ne, nz = mez.shape[1], mez.shape[2]
     columns = phi_z.shape[0]
     v_z, v_ez = np.zeros(columns), np.zeros((ne, columns))
@@ -140,6 +105,9 @@ def _conditional_derivatives(
                 for i in range(ne):
                     det += hc[i] * v_ez[i, z] / v
             det_z[z] += det
+    add_derivatives(
+        links, m, mz, mez, at, typical_z, interaction, first, time, endpoint, observed, sigma, h_inv, phi_z, phi_ez, det_z
+    )  # fmt: skip
 
 
 @kernel(
@@ -183,8 +151,10 @@ def evaluate_first_order(
         eta, h, lower = etas[i].copy(), np.zeros((ne, ne)), np.zeros((ne, ne))
         phi_z, det_z, phi_ez = np.zeros(columns), np.zeros(columns), np.zeros((ne, columns))
         typical, typical_z = np.zeros(records), np.zeros((records, nz))
-        code, phi, iteration = OK, np.inf, 0
-        if method != FOCEI:
+        m, mz = np.zeros(records), np.zeros((records, nz))
+        phi, iteration = np.inf, 0
+        code, links = correlation_of(i, subjects, observed, sigma)
+        if code == OK and method != FOCEI:
             wanted = 1 + gradient_wanted if method == FO else 1
             code = predict_subject(
                 i, wanted, nz, np.zeros(ne), theta,
@@ -197,24 +167,13 @@ def evaluate_first_order(
             code = to_error_scale(1 + gradient_wanted, o0, f, fz, fez, endpoint, observed)
             if code == OK:
                 code, phi = _linearised(
-                    f,
-                    fz,
-                    fez,
-                    o0,
-                    endpoint,
-                    observed,
-                    sigma,
-                    gradient_wanted,
-                    eta,
-                    h,
-                    lower,
-                    omega_inv,
-                    phi_z,
-                    det_z,
-                )
+                    f, fz, fez, links, o0, endpoint, observed, sigma, gradient_wanted, eta, h, lower, omega_inv, m, mz
+                )  # fmt: skip
+                typical[:] = f
+                typical_z[:, :] = fz
         elif code == OK:
             code, phi, iteration = find_mode(
-                i, method - FOCE, optimise, typical, eta, theta, omega_inv, sigma,
+                i, method - FOCE, optimise, typical, links, eta, theta, omega_inv, sigma,
                 solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
                 p, dp, d2p, f, f_p, f_pp, fz, fez, h,
             )  # fmt: skip
@@ -234,28 +193,27 @@ def evaluate_first_order(
         h_all[i, :, :] = h
         if gradient_wanted == 0:
             continue
-        h_inv, unit, column = np.zeros((ne, ne)), np.zeros(ne), np.zeros(ne)
-        for a in range(ne):
-            unit[:] = 0.0
-            unit[a] = 1.0
-            cholesky_solve(lower, unit, column)
-            for b in range(ne):
-                h_inv[b, a] = column[b]
-        w = np.zeros(ne)  # Φ_ηη⁻¹ ∂(Φ + log|H|)/∂η; FO's H does not move with η
+        h_inv = np.zeros((ne, ne))
+        invert_factored(lower, h_inv)
         if method != FO:
             code = predict_subject(
                 i, 2, nz, eta, theta,
                 solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
                 p, dp, d2p, f, f_p, f_pp, fz, fez,
             )  # fmt: skip
-            at = f.copy() if method == FOCEI else typical
+            if method == FOCEI:
+                typical[:] = f
             if code == OK:
                 code = to_error_scale(2, o0, f, fz, fez, endpoint, observed)
-            if code == OK:
-                _conditional_derivatives(
-                    f, fz, fez, at, typical_z, method - FOCE, o0, endpoint, observed, sigma, omega_inv, h_inv,
-                    phi_z, phi_ez, det_z,
-                )  # fmt: skip
+            m[:] = f
+            mz[:, :] = fz
+        w, column = np.zeros(ne), np.zeros(ne)  # Φ_ηη⁻¹ ∂(Φ + log|H|)/∂η; FO's H does not move with η
+        if code == OK:
+            _conditional_derivatives(
+                m, mz, fez, typical, typical_z, 1 if method == FOCEI else 0, links, o0, subjects.obs_time[o0:o1], endpoint,
+                observed, sigma, omega_inv, h_inv, phi_z, phi_ez, det_z,
+            )  # fmt: skip
+            if method != FO:
                 if cholesky(phi_ez[:, :ne].copy(), lower):
                     # with what is left of Φ_η at the mode that was found, the gradient errs by the square of its error only
                     for a in range(ne):
@@ -265,9 +223,9 @@ def evaluate_first_order(
                     cholesky_solve(lower, column, w)
                 else:
                     code = HESSIAN_NOT_POSITIVE
-            status[i] = code
-            if code != OK:
-                continue
+        status[i] = code
+        if code != OK:
+            continue
         for z in range(ne, columns):
             total = phi_z[z] + det_z[z]
             for k in range(ne):

@@ -13,8 +13,10 @@ import numpy as np
 
 from pkpd._jit import A1, A2, A3, I1, I2, MODEL, OBSERVED, SUBJECTS, f8, i8, kernel, prange, void
 from pkpd.kernels.complete import add_score, minus2ll_given, work_arrays
+from pkpd.kernels.correlation import is_correlation
 from pkpd.kernels.dense import cholesky
-from pkpd.kernels.maximisation import fill_means, invert_positive, maximise
+from pkpd.kernels.inverse import invert_positive
+from pkpd.kernels.maximisation import fill_means, maximise
 from pkpd.kernels.mcmc import DEGREES, quadratic, student_draw
 from pkpd.kernels.random import IMPORTANCE_NORMAL, IMPORTANCE_UNIFORM, fill_normals, fill_uniforms
 from pkpd.kernels.status import HESSIAN_NOT_POSITIVE, NOT_FINITE, OK
@@ -211,7 +213,7 @@ def weighted_scores(
                 for b in range(score.shape[0]):
                     squares[i, a, b] += w * score[a] * score[b]
             for s in range(ns):
-                step = 1e-4 * sigma[s]
+                step = 1e-4 if is_correlation(s, observed.residual) else 1e-4 * sigma[s]
                 for side in range(2):
                     shifted[s] = sigma[s] + (step if side == 0 else -step)
                     g[:] = 0.0

@@ -42,7 +42,7 @@ def _bfgs(b, new, old, g_new, g_old, bs):
 
 @kernel()
 def find_mode(
-    i, interaction, optimise, typical, eta, theta, omega_inv, sigma,
+    i, interaction, optimise, typical, links, eta, theta, omega_inv, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
     p, dp, d2p, f, f_p, f_pp, fz, fez, h,
 ):  # fmt: skip
@@ -52,6 +52,8 @@ def find_mode(
     ----------
     interaction : int
         Whether the residual variance is taken at the subject's prediction, or at ``typical`` (O,).
+    links : tuple
+        Of :func:`pkpd.kernels.correlation.correlation_of`.
     optimise : int
         Whether to search; else Φ is evaluated at ``eta``.
     eta : (E,) array
@@ -93,7 +95,7 @@ def find_mode(
             trial_status = to_error_scale(1, o0, f, fz, fez, endpoint, observed)
         if trial_status == OK:
             trial_status, phi_trial = penalised(
-                f, fz, at, interaction, o0, endpoint, observed, sigma, trial, omega_inv, g_new, h_new
+                f, fz, at, interaction, links, o0, endpoint, observed, sigma, trial, omega_inv, g_new, h_new
             )
         if optimise == 0:
             h[:, :] = h_new

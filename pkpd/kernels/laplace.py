@@ -21,9 +21,12 @@ import math
 import numpy as np
 
 from pkpd._jit import A1, A2, A3, I1, MODEL, OBSERVED, SUBJECTS, f8, i8, kernel, prange, void
+from pkpd.kernels.complete import records_minus2ll
+from pkpd.kernels.correlation import correlation_of
 from pkpd.kernels.dense import cholesky, cholesky_solve
 from pkpd.kernels.inner import find_mode
-from pkpd.kernels.likelihood import records_minus2ll, to_error_scale
+from pkpd.kernels.inverse import invert_positive
+from pkpd.kernels.likelihood import to_error_scale
 from pkpd.kernels.penalised import first_derivatives, mixed_derivatives
 from pkpd.kernels.prediction import predict_subject
 from pkpd.kernels.status import HESSIAN_NOT_POSITIVE, NOT_FINITE, OK
@@ -35,7 +38,7 @@ _STEP = 0.02  # of a posterior standard deviation
 def _second_order(
     i, columns, eta, theta, omega_inv, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-    p, dp, d2p, f, f_p, f_pp, fz, fez, at, phi_z, phi_ez,
+    p, dp, d2p, f, f_p, f_pp, fz, fez, at, links, phi_z, phi_ez,
 ):  # fmt: skip
     """∂Φ/∂z and ∂²Φ/∂η∂z of subject ``i`` at ``eta``; returns a status."""
     o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
@@ -49,7 +52,9 @@ def _second_order(
         at[:] = f
         status = to_error_scale(2, o0, f, fz, fez, endpoint, observed)
     if status == OK:
-        mixed_derivatives(f, fz, fez, at, o0, endpoint, observed, sigma, eta, omega_inv, phi_z, phi_ez)
+        mixed_derivatives(
+            f, fz, fez, at, links, o0, subjects.obs_time[o0:o1], endpoint, observed, sigma, eta, omega_inv, phi_z, phi_ez
+        )  # fmt: skip
     return status
 
 
@@ -57,7 +62,7 @@ def _second_order(
 def _node(
     i, order, eta, theta, omega_inv, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-    p, dp, d2p, f, f_p, f_pp, fz, fez, at, phi_z,
+    p, dp, d2p, f, f_p, f_pp, fz, fez, at, links, phi_z,
 ):  # fmt: skip
     """Φ of subject ``i`` at ``eta``, with order 1 its gradient in ``phi_z``; returns (status, Φ)."""
     o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
@@ -70,7 +75,7 @@ def _node(
     if status != OK:
         return status, np.inf
     if order == 0:
-        status, total = records_minus2ll(o0, f, endpoint, observed, sigma)
+        status, total = records_minus2ll(i, f, subjects, observed, sigma)
         for a in range(eta.shape[0]):
             for b in range(eta.shape[0]):
                 total += eta[a] * omega_inv[a, b] * eta[b]
@@ -79,7 +84,9 @@ def _node(
     status = to_error_scale(1, o0, f, fz, fez, endpoint, observed)
     if status != OK:
         return status, np.inf
-    return first_derivatives(f, fz, at, o0, endpoint, observed, sigma, eta, omega_inv, phi_z)
+    return first_derivatives(
+        f, fz, at, links, o0, subjects.obs_time[o0:o1], endpoint, observed, sigma, eta, omega_inv, phi_z
+    )
 
 
 @kernel(
@@ -113,11 +120,14 @@ def evaluate_laplace(
         p, dp, d2p = np.zeros(slots + inputs), np.zeros((slots, nz)), np.zeros((slots, ne, nz))
         eta, h, lower = etas[i].copy(), np.zeros((ne, ne)), np.zeros((ne, ne))
         phi_z, phi_ez = np.zeros(columns), np.zeros((ne, columns))
-        code, phi, iteration = find_mode(
-            i, 1, optimise, f, eta, theta, omega_inv, sigma,
-            solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-            p, dp, d2p, f, f_p, f_pp, fz, fez, h,
-        )  # fmt: skip
+        phi, iteration = np.inf, 0
+        code, links = correlation_of(i, subjects, observed, sigma)
+        if code == OK:
+            code, phi, iteration = find_mode(
+                i, 1, optimise, f, links, eta, theta, omega_inv, sigma,
+                solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+                p, dp, d2p, f, f_p, f_pp, fz, fez, h,
+            )  # fmt: skip
         iterations[i] = iteration
         for k in range(ne):
             etas[i, k] = eta[k]
@@ -125,7 +135,7 @@ def evaluate_laplace(
             code = _second_order(
                 i, used, eta, theta, omega_inv, sigma,
                 solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-                p, dp, d2p, f, f_p, f_pp, fz, fez, at, phi_z, phi_ez,
+                p, dp, d2p, f, f_p, f_pp, fz, fez, at, links, phi_z, phi_ez,
             )  # fmt: skip
         for a in range(ne):
             for b in range(ne):
@@ -134,16 +144,8 @@ def evaluate_laplace(
         whole, factor, covariance = np.zeros((ne, ne)), np.zeros((ne, ne)), np.zeros((ne, ne))
         if code == OK and not cholesky(phi_ez[:, :ne].copy(), whole):
             code = HESSIAN_NOT_POSITIVE
-        if code == OK and cholesky(h, lower):
-            unit, column = np.zeros(ne), np.zeros(ne)
-            for a in range(ne):
-                unit[:] = 0.0
-                unit[a] = 1.0
-                cholesky_solve(lower, unit, column)
-                for b in range(ne):
-                    covariance[b, a] = column[b]
-            if not cholesky(covariance, factor):
-                code = HESSIAN_NOT_POSITIVE
+        if code == OK and not (invert_positive(h, lower, covariance) and cholesky(covariance, factor)):
+            code = HESSIAN_NOT_POSITIVE
         status[i] = code
         if code != OK:
             ofv[i] = np.inf
@@ -178,7 +180,7 @@ def evaluate_laplace(
                 code, phi_q = _node(
                     i, gradient_wanted, at_node, theta, omega_inv, sigma,
                     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-                    p, dp, d2p, f, f_p, f_pp, fz, fez, at, node_z,
+                    p, dp, d2p, f, f_p, f_pp, fz, fez, at, links, node_z,
                 )  # fmt: skip
                 if code != OK:
                     break
@@ -238,7 +240,7 @@ def evaluate_laplace(
                     code = _second_order(
                         i, nz, moved, theta, omega_inv, sigma,
                         solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-                        p, dp, d2p, f, f_p, f_pp, fz, fez, at, change_z, change,
+                        p, dp, d2p, f, f_p, f_pp, fz, fez, at, links, change_z, change,
                     )  # fmt: skip
                 for z in range(columns):
                     for a in range(ne):

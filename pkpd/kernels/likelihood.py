@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from pkpd._jit import kernel
-from pkpd.kernels.status import NOT_FINITE, OK, PREDICTION_NOT_POSITIVE, VARIANCE_NOT_POSITIVE
+from pkpd.kernels.status import NOT_FINITE, OK, PREDICTION_NOT_POSITIVE
 
 # Kinds of records (Observed.kind). 5 to 7 are 1, 4 and 3 given that the quantity is positive.
 UNUSED, MEASURED, BELOW, ABOVE, BETWEEN = 0, 1, 2, 3, 4
@@ -152,63 +150,6 @@ def contribution(m, v, value, limit, kind):
 
 
 @kernel()
-def error_variance(f, row, sigma):
-    """Residual variance at prediction ``f`` and its derivatives.
-
-    Parameters
-    ----------
-    f : float
-    row : (5,) int array
-        Positions in ``sigma`` of the additive SD a, the proportional SD b and the exponent c (-1: none, c = 1); whether SDs
-        add, V = (a + b|f|^c)², rather than variances, V = a² + b²|f|^2c; whether the error is log-normal (V = a²).
-    sigma : (S,) array
-
-    Returns
-    -------
-    V, V_f, V_ff, V_a, V_b, V_c, V_fa, V_fb, V_fc : float
-    """
-    a = sigma[row[0]] if row[0] >= 0 else 0.0
-    if row[1] < 0:
-        return a * a, 0.0, 0.0, 2.0 * a, 0.0, 0.0, 0.0, 0.0, 0.0
-    b = sigma[row[1]]
-    if row[2] < 0 and row[3] == 0:
-        return (
-            a * a + b * b * f * f,
-            2.0 * b * b * f,
-            2.0 * b * b,
-            2.0 * a,
-            2.0 * b * f * f,
-            0.0,
-            0.0,
-            4.0 * b * f,
-            0.0,
-        )
-    # g = |f|^c and its derivatives; where f is exactly 0 they are taken as 0
-    size = abs(f)
-    sign = 1.0 if f > 0.0 else -1.0
-    g, gf, gff, gc, gfc = 0.0, 0.0, 0.0, 0.0, 0.0
-    if row[2] < 0:
-        g, gf = size, sign
-    elif size > 0.0:
-        c = sigma[row[2]]
-        g = size**c
-        gf = c * g / f
-        gff = (c - 1.0) * gf / f
-        gc = g * math.log(size)
-        gfc = gf * math.log(size) + g / f
-    if row[3] == 1:
-        s = a + b * g
-        return (
-            s * s, 2.0 * s * b * gf, 2.0 * b * (b * gf * gf + s * gff), 2.0 * s, 2.0 * s * g, 2.0 * s * b * gc,
-            2.0 * b * gf, 2.0 * gf * (b * g + s), 2.0 * b * (b * gc * gf + s * gfc),
-        )  # fmt: skip
-    return (
-        a * a + b * b * g * g, 2.0 * b * b * g * gf, 2.0 * b * b * (gf * gf + g * gff), 2.0 * a, 2.0 * b * g * g,
-        2.0 * b * b * g * gc, 0.0, 4.0 * b * g * gf, 2.0 * b * b * (gc * gf + g * gfc),
-    )  # fmt: skip
-
-
-@kernel()
 def to_error_scale(order, first, f, fz, fez, endpoint, observed):
     """Predictions of a subject's records, and their derivatives, to the scale of the error model, in place.
 
@@ -239,42 +180,3 @@ def to_error_scale(order, first, f, fz, fez, endpoint, observed):
                 for z in range(fez.shape[2]):
                     fez[o, a, z] = fez[o, a, z] / size - fz[o, a] * fz[o, z]
     return OK
-
-
-@kernel()
-def records_minus2ll(first, f, endpoint, observed, sigma):
-    """-2 log-likelihood of a subject's records given its predictions, for samplers.
-
-    Parameters
-    ----------
-    first : int
-        Place of the subject's first record in ``observed``.
-    f : (O,) array
-        Predictions as the solver gives them.
-    endpoint : (O,) int array
-    observed : Observed
-    sigma : (S,) array
-
-    Returns
-    -------
-    status : int
-    L : float
-        inf where the status is not OK.
-    """
-    total = 0.0
-    for o in range(f.shape[0]):
-        kind = observed.kind[first + o]
-        if kind == UNUSED:
-            continue
-        row = observed.residual[endpoint[o]]
-        v = error_variance(f[o], row, sigma)[0]
-        m = f[o]
-        if kind != DIRECT:
-            if not v > 0.0:
-                return VARIANCE_NOT_POSITIVE, np.inf
-            if row[4] == 1:
-                if not m > 0.0:
-                    return PREDICTION_NOT_POSITIVE if m <= 0.0 else NOT_FINITE, np.inf
-                m = math.log(m)
-        total += contribution(m, v, observed.value[first + o], observed.limit[first + o], kind)[0]
-    return (OK, total) if math.isfinite(total) else (NOT_FINITE, np.inf)

@@ -14,6 +14,7 @@ import numpy as np
 
 from pkpd._jit import kernel
 from pkpd.kernels.dense import cholesky, cholesky_solve
+from pkpd.kernels.inverse import invert_positive
 
 IDENTITY, LOGARITHM, LOGIT = 0, 1, 2  # how h transforms a theta
 
@@ -165,22 +166,6 @@ def update_omega(first, second, mu, blocks, slowest, omega):
 
 
 @kernel()
-def invert_positive(matrix, lower, inverse):
-    """Inverse and lower factor of a positive definite matrix; False where it is not."""
-    n = matrix.shape[0]
-    if not cholesky(matrix, lower):
-        return False
-    unit, column = np.zeros(n), np.zeros(n)
-    for a in range(n):
-        unit[:] = 0.0
-        unit[a] = 1.0
-        cholesky_solve(lower, unit, column)
-        for b in range(n):
-            inverse[b, a] = column[b]
-    return True
-
-
-@kernel()
 def _line_slope(value, low, high):
     """Derivative of a bounded value to its unconstrained counterpart."""
     if math.isfinite(low) and math.isfinite(high):
@@ -206,6 +191,11 @@ def _along_line(value, low, high, step):
 
 
 @kernel()
+def _sigma_bounds(free):
+    return (-1.0, 1.0) if free == 2 else (0.0, np.inf)
+
+
+@kernel()
 def scoring_step(g, h, gain, slowest, moving, bounds, free_sigma, theta, sigma):
     """One step of Fisher scoring in ``moving`` thetas and sigmas; False where the curvature is not positive definite.
 
@@ -220,14 +210,15 @@ def scoring_step(g, h, gain, slowest, moving, bounds, free_sigma, theta, sigma):
     bounds : (M, 3) array
         Lower and upper bound of each moving theta, and the longest step allowed in it.
     free_sigma : (S,) int array
-        1 where a sigma is estimated.
+        1 where a positive sigma is estimated, 2 a correlation, 0 a fixed one.
     """
     count, columns = moving.shape[0], g.shape[0]
     slope = np.zeros(columns)
     for z in range(count):
         slope[z] = _line_slope(theta[moving[z]], bounds[z, 0], bounds[z, 1])
     for s in range(columns - count):
-        slope[count + s] = sigma[s] * free_sigma[s]
+        if free_sigma[s] > 0:
+            slope[count + s] = _line_slope(sigma[s], *_sigma_bounds(free_sigma[s]))
     a, b = np.zeros((columns, columns)), np.zeros(columns)
     lower, step = np.zeros((columns, columns)), np.zeros(columns)
     for z in range(columns):
@@ -245,11 +236,11 @@ def scoring_step(g, h, gain, slowest, moving, bounds, free_sigma, theta, sigma):
         move = gain * min(max(step[z], -longest), longest)
         theta[moving[z]] = _along_line(theta[moving[z]], bounds[z, 0], bounds[z, 1], move)
     for s in range(columns - count):
-        if free_sigma[s] == 1:
+        if free_sigma[s] > 0:
             move = min(max(step[count + s], -0.7), 1.0)
-            if slowest > 0.0:
+            if slowest > 0.0 and free_sigma[s] == 1:
                 move = max(move, 0.5 * math.log(slowest))
-            sigma[s] *= math.exp(gain * move)
+            sigma[s] = _along_line(sigma[s], *_sigma_bounds(free_sigma[s]), gain * move)
     return True
 
 

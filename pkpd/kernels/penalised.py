@@ -12,19 +12,14 @@ import math
 import numpy as np
 
 from pkpd._jit import kernel
-from pkpd.kernels.likelihood import (
-    DIRECT,
-    MEASURED,
-    MEASURED_POSITIVE,
-    UNUSED,
-    contribution,
-    error_variance,
-)
+from pkpd.kernels.correlation import add_curvature, add_derivatives, add_value
+from pkpd.kernels.likelihood import DIRECT, MEASURED, MEASURED_POSITIVE, UNUSED, contribution
 from pkpd.kernels.status import NOT_FINITE, OK, VARIANCE_NOT_POSITIVE
+from pkpd.kernels.variance import error_variance, variance_columns
 
 
 @kernel()
-def penalised(m, mz, at, interaction, first, endpoint, observed, sigma, eta, omega_inv, gradient, h):
+def penalised(m, mz, at, interaction, links, first, endpoint, observed, sigma, eta, omega_inv, gradient, h):
     """Φ at ``eta`` with its gradient and its curvature of first order; returns (status, Φ).
 
     Parameters
@@ -33,10 +28,13 @@ def penalised(m, mz, at, interaction, first, endpoint, observed, sigma, eta, ome
         Predictions on the error scale, and derivatives to the etas.
     at : (O,) array
         Predictions at which the residual variance is taken: those of the subject (``interaction`` 1) or of the typical one.
+    links : tuple
+        Of :func:`pkpd.kernels.correlation.correlation_of`.
     first : int
         Place of the subject's first record in ``observed``.
     gradient, h : (E,) and (E, E) arrays
-        Filled: ∂Φ/∂η, and H = Σ (w a aᵀ + ½ c cᵀ) + Ω⁻¹, a = ∂m/∂η, c = ∂log V/∂η (of measured records).
+        Filled: ∂Φ/∂η, and H = Σ (w a aᵀ + ½ c cᵀ) + Ω⁻¹, a = ∂m/∂η, c = ∂log V/∂η (of measured records), and what
+        correlation adds.
     """
     ne = eta.shape[0]
     total = 0.0
@@ -69,59 +67,14 @@ def penalised(m, mz, at, interaction, first, endpoint, observed, sigma, eta, ome
     for i in range(ne):
         for j in range(i):
             h[j, i] = h[i, j]
+    total += add_curvature(links, m, mz, at, interaction, first, endpoint, observed, sigma, gradient, h)
     return (OK if math.isfinite(total) else NOT_FINITE), total
 
 
 @kernel()
-def variance_columns(o, interaction, at, mz, mez, typical_z, row, sigma, v_z, v_ez):
-    """Residual variance of record ``o`` and its derivatives.
-
-    Parameters
-    ----------
-    at : (O,) array
-        As in :func:`penalised`; with interaction the error scale is the prediction's own (log-normal variances are constant).
-    mz, mez : (O, E+T), (O, E, E+T) arrays
-        Derivatives of the subject's prediction; read with interaction.
-    typical_z : (O, E+T) array
-        Derivatives of the typical prediction; read without interaction.
-    v_z, v_ez : (E+T+S,), (E, E+T+S) arrays
-        Filled: ∂V/∂z and ∂²V/∂η∂z.
-
-    Returns
-    -------
-    float
-        V.
-    """
-    ne, nz = mez.shape[1], mez.shape[2]
-    ns = sigma.shape[0]
-    v, vf, vff, va, vb, vc, vfa, vfb, vfc = error_variance(at[o], row, sigma)
-    for z in range(nz):
-        if interaction == 1:
-            v_z[z] = vf * mz[o, z]
-            for i in range(ne):
-                v_ez[i, z] = vff * mz[o, i] * mz[o, z] + vf * mez[o, i, z]
-        else:
-            v_z[z] = vf * typical_z[o, z] if z >= ne else 0.0
-            for i in range(ne):
-                v_ez[i, z] = 0.0
-    for s in range(ns):
-        v_z[nz + s] = 0.0
-        for i in range(ne):
-            v_ez[i, nz + s] = 0.0
-    for k in range(3):
-        if row[k] < 0:
-            continue
-        z = nz + row[k]
-        v_z[z] += va if k == 0 else (vb if k == 1 else vc)
-        if interaction == 1:
-            mixed = vfa if k == 0 else (vfb if k == 1 else vfc)
-            for i in range(ne):
-                v_ez[i, z] += mixed * mz[o, i]
-    return v
-
-
-@kernel()
-def mixed_derivatives(m, mz, mez, at, first, endpoint, observed, sigma, eta, omega_inv, phi_z, phi_ez):
+def mixed_derivatives(
+    m, mz, mez, at, links, first, time, endpoint, observed, sigma, eta, omega_inv, phi_z, phi_ez
+):  # fmt: skip
     """Exact first and second derivatives of Φ (with interaction): fills ``phi_z`` (E+T+S,), ``phi_ez`` (E, E+T+S)."""
     ne, nz = mez.shape[1], mez.shape[2]
     columns = nz + sigma.shape[0]
@@ -143,6 +96,9 @@ def mixed_derivatives(m, mz, mez, at, first, endpoint, observed, sigma, eta, ome
             m[o], v, observed.value[first + o], observed.limit[first + o], kind
         )
         add_record(o, lm, lv, lmm, lmv, lvv, mz, mez, v_z, v_ez, phi_z, phi_ez)
+    add_derivatives(
+        links, m, mz, mez, at, mz, 1, first, time, endpoint, observed, sigma, omega_inv, phi_z, phi_ez, np.zeros(0)
+    )  # fmt: skip
 
 
 @kernel()
@@ -161,7 +117,7 @@ def add_record(o, lm, lv, lmm, lmv, lvv, mz, mez, v_z, v_ez, phi_z, phi_ez):
 
 
 @kernel()
-def first_derivatives(m, mz, at, first, endpoint, observed, sigma, eta, omega_inv, phi_z):
+def first_derivatives(m, mz, at, links, first, time, endpoint, observed, sigma, eta, omega_inv, phi_z):
     """Φ and its exact gradient (with interaction) to all columns: fills ``phi_z`` (E+T+S,); returns (status, Φ)."""
     ne, nz = eta.shape[0], mz.shape[1]
     total = 0.0
@@ -187,4 +143,11 @@ def first_derivatives(m, mz, at, first, endpoint, observed, sigma, eta, omega_in
         for k in range(3):
             if row[k] >= 0:
                 phi_z[nz + row[k]] += lv * (va if k == 0 else (vb if k == 1 else vc))
+    if links[0].shape[0] > 0:
+        total += add_value(links, m, at, first, endpoint, observed, sigma)
+        no_eta = np.zeros((m.shape[0], 0, nz))
+        add_derivatives(
+            links, m, mz, no_eta, at, mz, 1, first, time, endpoint, observed, sigma, omega_inv, phi_z,
+            np.zeros((0, phi_z.shape[0])), np.zeros(0),
+        )  # fmt: skip
     return (OK if math.isfinite(total) else NOT_FINITE), total

@@ -18,10 +18,10 @@ import math
 import numpy as np
 
 from pkpd._jit import A1, A2, A3, I1, I2, MODEL, OBSERVED, SUBJECTS, i8, kernel, prange, void
-from pkpd.kernels.complete import add_score, minus2ll_given, work_arrays
+from pkpd.kernels.complete import add_score, minus2ll_given, records_minus2ll, work_arrays
 from pkpd.kernels.dense import cholesky, cholesky_solve
-from pkpd.kernels.likelihood import records_minus2ll
-from pkpd.kernels.maximisation import fill_means, invert_positive, maximise
+from pkpd.kernels.inverse import invert_positive
+from pkpd.kernels.maximisation import fill_means, maximise
 from pkpd.kernels.mcmc import adapt, counts_of_numbers, sweep
 from pkpd.kernels.random import SWEEP_NORMAL, SWEEP_UNIFORM, fill_normals, fill_uniforms
 from pkpd.kernels.status import OK
@@ -168,7 +168,7 @@ def run_saem(
                     )  # fmt: skip
                 elif minus2ll[i, c] < np.inf:  # predictions depend on φ alone, which is where it was
                     status[i], minus2ll[i, c] = records_minus2ll(
-                        o0, f_now[c, o0:o1], subjects.obs_endpoint[o0:o1], observed, sigma
+                        i, f_now[c, o0:o1], subjects, observed, sigma
                     )
                 fill_normals(seed, SWEEP_NORMAL, i, k, c, normals)
                 fill_uniforms(seed, SWEEP_UNIFORM, i, k, c, uniforms)

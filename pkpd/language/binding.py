@@ -56,9 +56,10 @@ class Problem:
         Where doses go.
     level_sizes : tuple of int
         Subjects that carry the level of each theta that factors brought, at one record at least.
-    residual : (K, 5) int array
+    residual : (K, 5) or (K, 6 + K) int array
         Per endpoint the positions among the sigmas of its additive and proportional error and of its exponent (-1 where
-        there is none), whether SDs add rather than variances, whether the error is log-normal.
+        there is none), whether SDs add rather than variances, whether the error is log-normal; where errors are correlated
+        also the positions of its rate of decay, and of its correlation with each endpoint.
     structure : Structure
     solver : Solver
     source : str
@@ -96,6 +97,11 @@ class Problem:
     def n_eta(self) -> int:
         """Number of random effects."""
         return len(self.etas)
+
+    @property
+    def correlated(self) -> bool:
+        """Whether residual errors are correlated, between endpoints or in time."""
+        return self.residual.shape[1] > 5
 
     @property
     def copies(self) -> tuple[int, ...]:
@@ -256,7 +262,7 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     if np.any(doses.kind == OFF) and kind == "linear":
         raise ModelError(
             "E_OFF_LINEAR",
-            "the data turn compartments off (negative CMT), which the closed form cannot do.",
+            "the data turn compartments off (negative CMT, or interval-censored events), which the closed form cannot do.",
             'Use Solver(kind="auto") or Solver(kind="ode").',
         )
     # what SymPy derives depends on the model, its levels and what varies: repeated fits and exposure grids find it here
@@ -267,15 +273,6 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
         _DERIVED[key] = derive(model, kind, resolved, symbols, moving, places)
     structure, source = _DERIVED[key]
     _check_steady(model, structure, doses)
-    sigma = {s.name: i for i, s in enumerate(model.sigmas)}
-    residual = [
-        [
-            *(sigma.get(s or "", -1) for s in (o.additive, o.proportional, o.power)),
-            o.combined == "sd",
-            o.transform == "log",
-        ]
-        for o in model.observations
-    ]
     n = data.n_subjects
     columns = [*resolved.constant, *inputs.first.T, *places.values.reshape(n, -1).T]
     return Problem(
@@ -290,13 +287,32 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
         inputs=inputs,
         places=places,
         level_sizes=tuple(resolved.level_sizes),
-        residual=np.array(residual, dtype=np.int64),
+        residual=_residual(model),
         structure=structure,
         solver=solver,
         source=source,
         definitions=resolved.definitions,
         symbols=tuple(resolved.symbols),
     )
+
+
+def _residual(model: Model) -> np.ndarray:
+    """Error model of each endpoint: see ``residual`` of :class:`Problem`."""
+    place = {s.name: i for i, s in enumerate(model.sigmas)}
+    rows = [
+        [
+            *(place.get(s or "", -1) for s in (o.additive, o.proportional, o.power)),
+            o.combined == "sd",
+            o.transform == "log",
+        ]
+        for o in model.observations
+    ]
+    if model.correlations or any(o.ar1 for o in model.observations):
+        between = {frozenset((c.first, c.second)): place[c.sigma] for c in model.correlations}
+        for row, o in zip(rows, model.observations, strict=True):
+            row.append(place.get(o.ar1 or "", -1))
+            row += [between.get(frozenset((o.name, other.name)), -1) for other in model.observations]
+    return np.array(rows, dtype=np.int64)
 
 
 def _check_units(model: Model, data: Dataset, doses: Doses) -> None:

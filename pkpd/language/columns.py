@@ -81,7 +81,7 @@ def _carried(name: str, data: Dataset) -> np.ndarray:
             "E_COVARIATE_MISSING",
             f"column {name} is missing for {len(nowhere)} of {data.n_subjects} subjects: ID {shown}"
             f"{' …' if len(nowhere) > 10 else ''}.",
-            "Impute it by a stated rule, or leave those subjects out.",
+            f'Impute it by a stated rule (data.imputed({name}="median") or "mode"), or leave those subjects out.',
         )
     who = np.unique(owner[lacking])
     warnings.warn(

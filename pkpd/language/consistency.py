@@ -64,7 +64,8 @@ def check_use(model: Model) -> None:
                 "Use parameters.",
             )
     unused = [what for symbol, what in declared.items() if symbol not in used]
-    sigmas = {s for o in model.observations for s in (o.additive, o.proportional, o.power)}
+    sigmas = {s for o in model.observations for s in (o.additive, o.proportional, o.power, o.ar1)}
+    sigmas |= {c.sigma for c in model.correlations}
     unused += [f"sigma {s.name}" for s in model.sigmas if s.name not in sigmas]
     unused += [
         f"factor {f.name}" for f in model.factors if not any(e.factor == f.name for e in model.effects)

@@ -16,8 +16,8 @@ from pkpd.errors import ModelError
 from pkpd.results import result
 
 __all__ = [
-    "Compartment", "Covariate", "Effect", "Eta", "Factor", "Iov", "Model", "Observation", "OmegaBlock", "Parameter", "Sigma",
-    "Theta",
+    "Compartment", "Correlation", "Covariate", "Effect", "Eta", "Factor", "Iov", "Model", "Observation", "OmegaBlock",
+    "Parameter", "Sigma", "Theta",
 ]  # fmt: skip
 
 
@@ -70,18 +70,27 @@ class OmegaBlock:
 
 @dataclass(frozen=True)
 class Sigma:
-    """A residual standard deviation; or, with ``exponent``, the power of the prediction that one is proportional to."""
+    """What a residual error is made of, by ``kind``.
+
+    ``"SD"`` is a standard deviation, ``"POWER"`` the power of the prediction that one is proportional to, ``"AR1"`` the rate
+    at which correlation within an endpoint decays with time, ``"CORR"`` the correlation of two endpoints.
+    """
 
     name: str
     sd: float
     fixed: bool = False
     symbol: Any = None
-    exponent: bool = False
+    kind: str = "SD"
 
     @property
     def label(self) -> str:
-        """Its name among the parameters: ``SD(ADD)``, ``POWER(C)``."""
-        return f"{'POWER' if self.exponent else 'SD'}({self.name})"
+        """Its name among the parameters: ``SD(ADD)``, ``POWER(C)``, ``AR1(PK)``, ``CORR(PK,PD)``."""
+        return f"{self.kind}({self.name})"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The open interval in which it lies."""
+        return (-1.0, 1.0) if self.kind == "CORR" else (0.0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -152,8 +161,9 @@ class Compartment:
 class Observation:
     """A Gaussian endpoint: prediction, the sigmas of its error, how two of them combine, and the scale of the error.
 
-    With ``likelihood`` it is a direct one: ``prediction`` is -2 log-likelihood of a record; ``last``, where there is one, the
-    symbol of its flag for a subject's last record (hazards).
+    With ``likelihood`` it is a direct one: ``prediction`` is -2 log-likelihood of a record. Of a time to event, ``cumulative`` is
+    the compartment that integrates its hazard, and ``last`` the symbol of the flag for a subject's last record; without that
+    flag events are interval-censored, and the compartment is emptied after each record.
     """
 
     name: str
@@ -166,6 +176,17 @@ class Observation:
     transform: str | None = None
     likelihood: bool = False
     last: Any = None
+    cumulative: str | None = None
+    ar1: str | None = None
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Two endpoints whose residual errors are correlated where they are measured at one time, and the sigma that says how."""
+
+    first: str
+    second: str
+    sigma: str
 
 
 @result
@@ -193,6 +214,7 @@ class Model:
     time: Any = None
     iovs: tuple[Iov, ...] = ()
     dv: Any = None
+    correlations: tuple[Correlation, ...] = ()
 
     def __repr__(self) -> str:
         effects = [f"{e.parameter}({e.factor})" for e in self.effects]
@@ -214,7 +236,7 @@ class Model:
         Parameters
         ----------
         theta, sigma : mapping, optional
-            New initial values of thetas, and of residual standard deviations.
+            New initial values of thetas; of residual standard deviations and whatever else is in SIGMA, by its name.
         omega : mapping, optional
             New variances of etas, by eta (``"CL"``, ``"IOV(CL)"``); the correlations stay.
 
@@ -236,13 +258,15 @@ class Model:
                     f"theta {t.name}: value {value:g} is not inside its bounds ({t.lower:g}, {t.upper:g}).",
                     "Give a value strictly between the bounds.",
                 )
-        for what, given in (("variance of", omega), ("standard deviation", sigma)):
+        bounds = {s.name: s.bounds for s in self.sigmas}
+        for what, given in (("variance of", omega), ("sigma", sigma)):
             for name, value in given.items():
-                if not (value > 0 and math.isfinite(value)):
+                low, high = bounds[name] if what == "sigma" else (0.0, math.inf)
+                if not low < value < high:
                     raise ModelError(
                         "E_MODEL_VALUE",
-                        f"{what} {name}: {value:g} is not a positive number.",
-                        "Give a positive number.",
+                        f"{what} {name}: {value:g} is not inside ({low:g}, {high:g}).",
+                        "Give a number between these.",
                     )
         blocks = []
         for block in self.omega:
@@ -264,7 +288,7 @@ class Model:
         )
 
     def fix(self, *names: str) -> Model:
-        """Keep thetas, sigmas (``SD(name)``, ``POWER(name)``) or whole OMEGA blocks (``OMEGA(name,name)``) as they start."""
+        """Keep thetas, sigmas (by label: ``SD(ADD)``) or whole OMEGA blocks (``OMEGA(name,name)``) as they start."""
         known = (
             [t.name for t in self.thetas]
             + [s.label for s in self.sigmas]
@@ -442,6 +466,7 @@ class Model:
                     self.covariates,
                     self.factors,
                     self.effects,
+                    self.correlations,
                 )
             ],
             [plain(x) for x in (self.parameters, self.derived, self.compartments, self.observations)],

@@ -50,12 +50,13 @@ def direct_inputs(model: Model, data: Dataset) -> list[InputColumn]:
 def _check_direct(o: Observation, frame: pd.DataFrame, here: np.ndarray, dv: np.ndarray) -> None:
     if not o.likelihood:
         return
-    reset = np.isin(frame["EVID"].to_numpy(), (3, 4)) & (o.last is not None) & here.any()
+    reset = np.isin(frame["EVID"].to_numpy(), (3, 4)) & (o.cumulative is not None) & here.any()
     for code, bad, what, remedy in (
         ("E_DIRECT_CENSORED", here & (frame["CENS"].to_numpy() != 0), "is censored, which its likelihood cannot say",
          "Write censoring into the likelihood expression, by m.dv."),
-        ("E_HAZARD_DV", here & (o.last is not None) & ~np.isin(dv, (0.0, 1.0)), "is neither 1 (event) nor 0 (none)",
-         "Code events as 1 and the end of follow-up without one as 0; interval-censored events are not supported."),
+        ("E_HAZARD_DV", here & (o.cumulative is not None) & ~np.isin(dv, (0.0, 1.0)), "is neither 1 (event) nor 0 (none)",
+         "Code events as 1 and the end of follow-up without one as 0; declare events that are known to lie between two records "
+         "by m.hazard(…, interval_censored=True)."),
         ("E_HAZARD_RESET", reset, "is a reset, which would empty the cumulative hazard", "Leave resets out (EVID 3, 4)."),
     ):  # fmt: skip
         if bad.any():

@@ -76,6 +76,16 @@ def equations(model: Model) -> tuple[str, ...]:
             what = rf"\log\mathrm{{{name}}}" if o.transform == "log" else rf"\mathrm{{{name}}}"
             shown = rf"\left({total}\right){outer}" if outer else total
             lines.append(rf"\mathrm{{Var}}({what}) = {shown}")
+        if o.ar1:
+            rate = rf"\lambda_{{{_escape(o.ar1)}}}"
+            lines.append(
+                rf"\mathrm{{Cor}}(\varepsilon_{{\mathrm{{{name}}}}}(s), \varepsilon_{{\mathrm{{{name}}}}}(t))"
+                rf" = e^{{-{rate}\,|t - s|}}"
+            )
+    for pair in model.correlations:
+        first, second = (rf"\varepsilon_{{\mathrm{{{_escape(n)}}}}}(t)" for n in (pair.first, pair.second))
+        rho = rf"\rho_{{\mathrm{{{_escape(pair.first)}}},\,\mathrm{{{_escape(pair.second)}}}}}"
+        lines.append(rf"\mathrm{{Cor}}({first}, {second}) = {rho}")
     return tuple(lines)
 
 

@@ -143,6 +143,13 @@ def _check(model: Model) -> None:
                 f"{o.name} is a likelihood of its own, which this cannot write for nlmixr2.",
                 "Write it by hand with ll(…).",
             )
+    correlated = [o.name for o in model.observations if o.ar1] + [c.first for c in model.correlations]
+    if correlated:
+        raise ModelError(
+            "E_EXPORT",
+            f"residual errors of {correlated[0]} are correlated, which nlmixr2 has no counterpart for.",
+            "Leave ar1= and m.correlate out.",
+        )
     moving = [c.name for c in model.covariates if c.interpolation != "nocb"]
     if moving:
         raise ModelError(

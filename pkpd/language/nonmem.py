@@ -212,11 +212,20 @@ def _check(model: Model, columns: Sequence[str], occasions: Sequence[int]) -> No
             raise refuse(
                 f"{o.name} is a likelihood of its own", "Write it by hand with F_FLAG and METHOD=1 LAPLACE."
             )
+        if o.ar1 is not None:
+            raise refuse(
+                f"errors of {o.name} are correlated in time (ar1=)", "Leave ar1 out, or write it by hand."
+            )
         if o.transform is not None:
             raise refuse(
                 f"the error of {o.name} is log-normal",
                 "Take the logarithm of DV in the data and observe log(…).",
             )
+    for pair in model.correlations:
+        raise refuse(
+            f"errors of {pair.first} and {pair.second} are correlated",
+            "Leave m.correlate out, or write it by hand with L2 and $SIGMA BLOCK.",
+        )
     needed = (
         [c.name for c in model.covariates]
         + [f.name for f in model.factors]

@@ -92,6 +92,12 @@ def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
     compartment = np.repeat(_compartments(model, frame, index), repeats)
     _check_modelled(model, frame, source, compartment, rate)
     turned, which, turn = _turned(model, data)
+    emptied, of_hazard = _emptied(model, data)
+    turned, turn = (
+        np.concatenate([turned, emptied]),
+        np.concatenate([turn, np.tile([OFF, ON], len(emptied) // 2)]),
+    )
+    which = np.concatenate([which, of_hazard])
     none, zero = np.zeros(len(resets)), np.zeros(len(turned))
     rows = np.concatenate([turned, resets, source])
     # within a record: a compartment is turned off or on, the system is reset, the dose is given
@@ -100,7 +106,7 @@ def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
     time, at = frame["TIME"].to_numpy(float), place[rows]
     kind = np.concatenate([turn, none + RESET, steady])[order].astype(np.int64)
     # a compartment is turned off after what the record itself observes, hence with the next record
-    at = at + ((kind == OFF) & (evid[rows] == 0))
+    at = at + (np.isin(kind, (OFF, ON)) & (evid[rows] == 0))
     doses = Doses(
         time=np.concatenate([time[turned], time[resets], time[source] + step * interval])[order],
         compartment=np.concatenate([which, none, compartment])[order].astype(np.int64),
@@ -137,6 +143,21 @@ def _turned(model: Model, data: Dataset) -> tuple[np.ndarray, np.ndarray, np.nda
     turn = np.concatenate([np.full(len(off), OFF), np.full(len(on), ON)])
     order = np.argsort(rows, kind="stable")
     return rows[order], which[order], turn[order]
+
+
+def _emptied(model: Model, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of interval-censored events, each twice, and the compartments that they empty, by turning them off and on."""
+    frame = data.frame
+    seen = ((frame["EVID"] == 0) & (frame["MDV"] == 0)).to_numpy()
+    names = [c.name for c in model.compartments]
+    rows, which = [], []
+    for k, o in enumerate(model.observations):
+        if o.cumulative is not None and o.last is None:
+            here = np.flatnonzero(seen & (frame["DVID"] == k + 1).to_numpy())
+            rows.append(np.repeat(here, 2))
+            which.append(np.full(2 * len(here), names.index(o.cumulative)))
+    none = np.zeros(0, dtype=np.int64)
+    return np.concatenate([none, *rows]), np.concatenate([none, *which])
 
 
 def _check_off(doses: Doses, data: Dataset, rows: np.ndarray) -> None:

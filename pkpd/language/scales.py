@@ -19,6 +19,8 @@ from pkpd.language.declarations import Theta
 
 __all__ = ["Scales", "Values", "parameter_values"]
 
+_SIGMA_SCALES = {"SD": "SD", "POWER": "exponent", "AR1": "rate", "CORR": "correlation"}
+
 
 @dataclass(frozen=True)
 class Values:
@@ -75,7 +77,7 @@ class Scales:
         for s in self.sigmas:
             self.names.append(s.label)
             self.units.append(endpoint_unit.get(s.name, ""))
-            self.scales.append("exponent" if s.exponent else "SD")
+            self.scales.append(_SIGMA_SCALES[s.kind])
             fixed.append(s.fixed)
         self.fixed = np.array(fixed, dtype=bool)
         self.free = np.flatnonzero(~self.fixed)
@@ -130,10 +132,14 @@ class Scales:
                 "Check variances and covariances.",
             ) from None
         sigma = np.array(natural[nt + no :], dtype=float)  # a copy: pandas hands out read-only arrays
-        if np.any(sigma <= 0):
-            raise InputError(
-                "E_PARAMETER_VALUE", "a residual SD or exponent is not positive.", "Check the values."
-            )
+        for s, value in zip(self.sigmas, sigma, strict=True):
+            low, high = s.bounds
+            if not low < value < high:
+                raise InputError(
+                    "E_PARAMETER_VALUE",
+                    f"{s.label} = {value:g} is not inside ({low:g}, {high:g}).",
+                    "Give a value between these.",
+                )
         return Values(np.array(natural[:nt], dtype=float), omega, sigma)
 
     def free_values(self, values: Values) -> np.ndarray:
@@ -144,7 +150,7 @@ class Scales:
         theta = [_to_line(v, t.lower, t.upper) for v, t in zip(values.theta, self.thetas, strict=True)]
         lower = np.linalg.cholesky(values.omega) if self.n_eta else np.zeros((0, 0))
         omega = [math.log(lower[i, j]) if i == j else lower[i, j] for i, j in self.omega_index]
-        sigma = [math.log(s) for s in values.sigma]
+        sigma = [_to_line(v, *s.bounds) for v, s in zip(values.sigma, self.sigmas, strict=True)]
         return np.concatenate(
             [np.array(theta) / self._theta_unit, np.array(omega) / self._factor_unit, sigma]
         )
@@ -166,7 +172,9 @@ class Scales:
             for places, v in zip(self._shared, factor, strict=True):
                 for i, j in places:
                     lower[i, j] = np.exp(v) if i == j else v
-            sigma = np.exp(full[nt + no :])
+            sigma = np.array(
+                [_from_line(v, *s.bounds) for v, s in zip(full[nt + no :], self.sigmas, strict=True)]
+            )
             omega = lower @ lower.T
         for first, size, copies, fixed in self.blocks:
             if fixed:  # exactly as given, not through the factor and back
@@ -199,7 +207,10 @@ class Scales:
             for places, unit in zip(self._shared, self._factor_unit, strict=True)
         ]
         stacked = np.stack(omega, axis=-1) if omega else np.zeros((*theta.shape[:-1], 0))
-        return np.concatenate([theta, stacked, g_sigma * values.sigma], axis=-1)[..., self.free]
+        return np.concatenate([theta, stacked, g_sigma * self._sigma_slopes(values)], axis=-1)[..., self.free]
+
+    def _sigma_slopes(self, values: Values) -> np.ndarray:
+        return np.array([_slope(v, *s.bounds) for v, s in zip(values.sigma, self.sigmas, strict=True)])
 
     def jacobian(self, values: Values) -> np.ndarray:
         """D natural / d unconstrained, (parameters, free)."""
@@ -214,8 +225,8 @@ class Scales:
             d_omega = change @ lower.T + lower @ change.T
             for row, (i, j) in enumerate(self.omega_index):
                 full[nt + row, nt + col] = d_omega[i, j]
-        for i, s in enumerate(values.sigma):
-            full[nt + no + i, nt + no + i] = s
+        for i, slope in enumerate(self._sigma_slopes(values)):
+            full[nt + no + i, nt + no + i] = slope
         return full[:, self.free]
 
 
@@ -283,7 +294,7 @@ def parameter_values(scales: Scales, problem: Problem, parameters: Mapping[str, 
                     f"{name} = {natural[at]:g} is not inside its bounds ({theta.lower:g}, {theta.upper:g}).",
                     "Give a value between them.",
                 )
-        elif scales.scales[at] in ("variance", "SD", "exponent") and not natural[at] > 0:
+        elif scales.scales[at] == "variance" and not natural[at] > 0:
             raise InputError(
                 "E_PARAMETER_VALUE", f"{name} = {natural[at]:g} is not positive.", "Give a positive value."
             )

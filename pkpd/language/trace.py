@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import sympy
 
 from pkpd.errors import ModelError
@@ -14,6 +15,7 @@ from pkpd.language.absorption import InputFunction
 from pkpd.language.consistency import check_switches, check_use
 from pkpd.language.declarations import (
     Compartment,
+    Correlation,
     Covariate,
     Effect,
     Eta,
@@ -68,6 +70,7 @@ class Builder:
         self._rates: dict[str, Any] = {}
         self._derived: list[Parameter] = []
         self._observations: list[Observation] = []
+        self._correlations: list[Correlation] = []
         self._time, self._dv = _dummy("t"), _dummy("dv")
         self._hazards: dict[Any, tuple[str, Any]] = {}
 
@@ -160,23 +163,74 @@ class Builder:
 
     def sigma(self, name: str, sd: float, *, fixed: bool = False) -> str:
         """Declare a residual standard deviation; hand what is returned to :meth:`observe`."""
-        return self._sigma(name, sd, fixed, exponent=False)
+        return self._sigma(name, sd, fixed, "SD")
 
     def exponent(self, name: str, value: float, *, fixed: bool = False) -> str:
         """Declare the exponent of a power error model, positive; hand what is returned to :meth:`observe`."""
-        return self._sigma(name, value, fixed, exponent=True)
+        return self._sigma(name, value, fixed, "POWER")
 
-    def _sigma(self, name: str, given: float, fixed: bool, *, exponent: bool) -> str:
+    def decay(self, name: str, rate: float, *, fixed: bool = False) -> str:
+        """Declare the rate, per unit of time, at which the residual errors of an endpoint lose their correlation.
+
+        Hand what is returned to :meth:`observe` as ``ar1``.
+        """
+        return self._sigma(name, rate, fixed, "AR1")
+
+    def correlate(self, first: str, second: str, correlation: float, *, fixed: bool = False) -> None:
+        """Let the residual errors of two endpoints be correlated where they are measured at one time.
+
+        Parameters
+        ----------
+        first, second : str
+            Names of endpoints that :meth:`observe` declared. The first records of both at a time belong together, then the second
+            ones; log-normal errors are correlated on the logarithmic scale.
+        correlation : float
+            Starting value, between -1 and 1; the parameter is called ``CORR(first,second)``.
+        """
+        endpoints = {o.name: o for o in self._observations}
+        lacking = [n for n in (first, second) if n not in endpoints or endpoints[n].likelihood]
+        wrong = ""
+        if lacking:
+            wrong = f"{lacking[0]!r} is not an endpoint of m.observe()"
+        elif first == second:
+            wrong = "an endpoint is correlated with another one; within an endpoint use ar1= of m.observe()"
+        elif any({first, second} == {c.first, c.second} for c in self._correlations):
+            wrong = "it is declared twice"
+        elif any(endpoints[n].ar1 is not None for n in (first, second)):
+            wrong = "an endpoint whose errors are correlated in time (ar1=) has no correlation with another one here"
+        if wrong:
+            raise ModelError(
+                "E_MODEL_RESIDUAL",
+                f"correlation of {first} and {second}: {wrong}.",
+                "Correct its error model.",
+            )
+        sigma = self._sigma(f"{first},{second}", correlation, fixed, "CORR")
+        self._correlations.append(Correlation(first, second, sigma))
+        place = {o.name: k for k, o in enumerate(self._observations)}
+        value = {s.name: s.sd for s in self._sigmas}
+        full = np.eye(len(place))
+        for c in self._correlations:
+            a, b = place[c.first], place[c.second]
+            full[a, b] = full[b, a] = value[c.sigma]
+        if not np.linalg.eigvalsh(full).min() > 0:
+            raise ModelError(
+                "E_MODEL_RESIDUAL",
+                f"correlation of {first} and {second}: with the others it makes no correlation matrix.",
+                "Start with smaller correlations.",
+            )
+
+    def _sigma(self, name: str, given: float, fixed: bool, kind: str) -> str:
         self._new(name, self._sigmas, "sigma")
         value = self._number(given, f"sigma {name}")
-        if not (value > 0 and math.isfinite(value)):
-            what = "an exponent" if exponent else "a standard deviation"
+        made = Sigma(name, value, fixed, _dummy(f"sigma_{name}"), kind)
+        low, high = made.bounds
+        if not low < value < high:
             raise ModelError(
                 "E_MODEL_VALUE",
-                f"sigma {name}: {what} of {value:g} is not positive.",
-                "Give a positive number.",
+                f"sigma {name}: {kind} of {value:g} is not inside ({low:g}, {high:g}).",
+                "Give a number between these.",
             )
-        self._sigmas.append(Sigma(name, value, fixed, _dummy(f"sigma_{name}"), exponent))
+        self._sigmas.append(made)
         return name
 
     def covariate(self, name: str, *, unit: str = "", interpolation: str = "nocb") -> Quantity:
@@ -319,6 +373,7 @@ class Builder:
         power: str | None = None,
         combined: str = "variance",
         transform: str | None = None,
+        ar1: str | None = None,
     ) -> None:
         """Declare a Gaussian endpoint with variance additive² + (proportional·prediction)².
 
@@ -335,6 +390,8 @@ class Builder:
             (additive + proportional·prediction)².
         transform : {"log"}, optional
             The error is log-normal: log DV = log prediction + an additive error, whose SD is then of logarithms.
+        ar1 : str
+            What :meth:`decay` returned: errors of a subject's records at times s and t have correlation exp(-rate·|t - s|).
         """
         self._new(name, self._observations, "observation")
         if additive is None and proportional is None:
@@ -343,13 +400,18 @@ class Builder:
                 f"observation {name} has no residual error.",
                 "Give additive=, proportional= or both.",
             )
-        for given, exponent in ((additive, False), (proportional, False), (power, True)):
-            known = [s.name for s in self._sigmas if s.exponent == exponent]
+        for given, kind, maker in (
+            (additive, "SD", "sigma(name, sd)"),
+            (proportional, "SD", "sigma(name, sd)"),
+            (power, "POWER", "exponent(name, value)"),
+            (ar1, "AR1", "decay(name, rate)"),
+        ):
+            known = [s.name for s in self._sigmas if s.kind == kind]
             if given is not None and (not isinstance(given, str) or given not in known):
                 raise ModelError(
                     "E_MODEL_RESIDUAL",
-                    f"observation {name}: {given!r} is not {'an exponent' if exponent else 'a sigma'}.",
-                    f"Pass what m.{'exponent(name, value)' if exponent else 'sigma(name, sd)'} returned.",
+                    f"observation {name}: {given!r} is not what m.{maker} returned.",
+                    "Pass what it returned.",
                 )
         wrong = ""
         if combined not in ("variance", "sd"):
@@ -365,7 +427,9 @@ class Builder:
         if wrong:
             raise ModelError("E_MODEL_RESIDUAL", f"observation {name}: {wrong}.", "Correct its error model.")
         self._observations.append(
-            Observation(name, number(prediction), unit, additive, proportional, power, combined, transform)
+            Observation(
+                name, number(prediction), unit, additive, proportional, power, combined, transform, ar1=ar1
+            )
         )
 
     def likelihood(self, name: str, minus2ll: Any) -> None:
@@ -377,19 +441,39 @@ class Builder:
         self._new(name, self._observations, "observation")
         self._observations.append(Observation(name, number(minus2ll), likelihood=True))
 
-    def hazard(self, name: str, hazard: Any) -> None:
+    def hazard(self, name: str, hazard: Any, *, interval_censored: bool = False) -> None:
         """Declare a time-to-event endpoint by its hazard, which may depend on compartments and time.
 
         DV is 1 at an event and 0 where follow-up ends without one; several events of a subject are recurrent events, and the
         last record ends its follow-up, which begins with its first record. A record's -2 log-likelihood is -2 log h for an
         event, and twice the cumulative hazard is added at the subject's last record; a compartment ``H(name)`` integrates it.
+
+        With ``interval_censored`` an event is known to lie between two records, as at visits: DV is 1 where at least one
+        happened since the record before (or since the subject's first record), 0 where none did, as in Monolix's
+        ``eventType = intervalCensored``. With D the cumulative hazard since then, a record's -2 log-likelihood is
+        -2 log(1 - exp(-D)) or 2 D, whose sum for one event between a and b is -2 log(S(a) - S(b)). A subject without records
+        after its event is followed no longer.
         """
         self._new(name, self._observations, "observation")
         h = number(hazard)
         cumulative, last = _dummy(f"H({name})"), _dummy(f"LAST({name})")
         self._hazards[cumulative] = f"H({name})", h
-        share = 2 * cumulative * last - 2 * sympy.Piecewise((sympy.log(h), sympy.Eq(self._dv, 1)), (0, True))
-        self._observations.append(Observation(name, share, likelihood=True, last=last))
+        happened = sympy.Eq(self._dv, 1)
+        if interval_censored:  # the hyperbolic sine keeps the digits of a short interval
+            share = sympy.Piecewise(
+                (cumulative - 2 * sympy.log(2 * sympy.sinh(cumulative / 2)), happened), (2 * cumulative, True)
+            )
+        else:
+            share = 2 * cumulative * last - 2 * sympy.Piecewise((sympy.log(h), happened), (0, True))
+        self._observations.append(
+            Observation(
+                name,
+                share,
+                likelihood=True,
+                last=None if interval_censored else last,
+                cumulative=f"H({name})",
+            )
+        )
 
     # -- checks ------------------------------------------------------------------------------------------------------
 
@@ -452,7 +536,7 @@ class Builder:
             self._name, self._doc, tuple(self._thetas), tuple(self._etas), tuple(self._omega), tuple(self._sigmas),
             tuple(self._covariates), tuple(self._factors), tuple(self._effects), tuple(self._parameters),
             tuple(self._compartments), tuple(self._rates[c.name] for c in self._compartments), tuple(self._derived),
-            tuple(self._observations), self._time, tuple(self._iovs), self._dv,
+            tuple(self._observations), self._time, tuple(self._iovs), self._dv, tuple(self._correlations),
         )  # fmt: skip
         check_use(result)
         check_switches(result)

@@ -126,7 +126,9 @@ def complete_data(problem: Problem, scales: Scales, start: Values, method: str) 
         blocks=np.array(blocks, dtype=np.int64).reshape(-1, 4),
         moving=moving,
         bounds=bounds,
-        free_sigma=np.array([0 if s.fixed else 1 for s in scales.sigmas], dtype=np.int64),
+        free_sigma=np.array(
+            [0 if s.fixed else (2 if s.kind == "CORR" else 1) for s in scales.sigmas], dtype=np.int64
+        ),
         carriers=carriers,
     )
 

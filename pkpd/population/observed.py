@@ -32,7 +32,9 @@ def observed(problem: Problem, blq: str):
     Raises
     ------
     InputError
-        ``E_DV_NOT_POSITIVE`` for an observation or bound without a logarithm where the error is log-normal.
+        ``E_DV_NOT_POSITIVE`` for an observation or bound without a logarithm where the error is log-normal,
+        ``E_CORRELATED_CENSORED`` for a censored record whose error is correlated with others, ``E_AR1_TIMES`` for two records
+        at one time of an endpoint whose errors are correlated in time.
     """
     from pkpd._jit import Observed
     from pkpd.kernels import likelihood as kinds
@@ -65,6 +67,7 @@ def observed(problem: Problem, blq: str):
                 f'is what blq="M4" takes censored values for ({len(bad)} record(s)).',
                 'Use blq="M3", or check the bounds.',
             )
+    _check_correlated(problem, kind)
     # below a bound, and above one that is not positive, is below the bound on the logarithmic scale
     kind[log_normal & (kind == kinds.BETWEEN) & (np.minimum(value, limit) <= 0)] = kinds.BELOW
     bad = np.flatnonzero((kind != kinds.UNUSED) & log_normal & ~(value > 0))
@@ -83,6 +86,41 @@ def observed(problem: Problem, blq: str):
     return Observed(
         np.ascontiguousarray(value), np.ascontiguousarray(limit), kind.astype(np.int64), problem.residual
     )
+
+
+def _check_correlated(problem: Problem, kind: np.ndarray) -> None:
+    from pkpd.kernels.likelihood import MEASURED, UNUSED
+
+    if not problem.correlated:
+        return
+    r, observations = problem.records, problem.model.observations
+    owner = np.repeat(np.arange(problem.n_subjects), np.diff(r.offsets))
+    linked = np.any(problem.residual[:, 5:] >= 0, axis=1)[r.endpoint]
+
+    def refuse(code: str, at: int, what: str, remedy: str) -> InputError:
+        return InputError(
+            code, f"ID {problem.subjects[owner[at]]}, TIME {r.time[at]:g}: the record of endpoint "
+            f"{observations[r.endpoint[at]].name} {what}.", remedy,
+        )  # fmt: skip
+
+    bad = np.flatnonzero(linked & (kind != MEASURED) & (kind != UNUSED))
+    if len(bad):
+        raise refuse(
+            "E_CORRELATED_CENSORED", bad[0],
+            "is censored (or taken given that it is positive, M4), but its error is correlated with that of other records",
+            'Use blq="M1", or leave ar1= and m.correlate out.',
+        )  # fmt: skip
+    in_time = (problem.residual[:, 5] >= 0)[r.endpoint] & (kind != UNUSED)
+    rows = np.flatnonzero(in_time)
+    table = np.column_stack([owner[rows], r.endpoint[rows], r.time[rows]])
+    order = np.lexsort(table.T)
+    same = np.flatnonzero((np.diff(table[order], axis=0) == 0).all(axis=1))
+    if len(same):
+        raise refuse(
+            "E_AR1_TIMES", rows[order[same[0]]],
+            "is one of two at this time, whose errors ar1= would make equal",
+            "Keep one of them (MDV=1 on the other), or leave ar1= out.",
+        )  # fmt: skip
 
 
 def measured_count(records) -> int:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pkpd.language import Problem
 from pkpd.language.scales import Values
-from pkpd.simulation.prediction import predictions, residual_sd
+from pkpd.simulation.prediction import predictions, residual_correlation, residual_sd
 
 __all__ = ["residuals", "shrinkage"]
 
@@ -24,7 +24,8 @@ def residuals(problem: Problem, values: Values, etas: np.ndarray) -> tuple[pd.Da
     residuals : DataFrame
         ID, TIME, DVID, DV, RES, IRES, WRES, CWRES, IWRES; NaN where the record has no observation or a censored one. CWRES
         linearises at the conditional estimate, with the residual variance there (on the logarithmic scale where the error is
-        log-normal), and uses the symmetric square root (Hooker, Staatz & Karlsson, Pharm Res 2007;24:2187-97, equation 13);
+        log-normal) and its correlations, and uses the symmetric square root (Hooker, Staatz &
+        Karlsson, Pharm Res 2007;24:2187-97, equation 13);
         WRES is the same at etas of zero.
     """
     records = problem.records
@@ -45,9 +46,10 @@ def residuals(problem: Problem, values: Values, etas: np.ndarray) -> tuple[pd.Da
         )
     sd = residual_sd(problem, values, ipred)
     rows_of = [np.flatnonzero(used[a:b]) + a for a, b in pairwise(records.offsets)]
-    wres = _weighted(rows_of, y - typical, f_zero, residual_sd(problem, values, pred), values.omega)
+    linked = [residual_correlation(problem, values, rows) for rows in rows_of]
+    wres = _weighted(rows_of, y - typical, f_zero, residual_sd(problem, values, pred), linked, values.omega)
     expected = fitted - np.einsum("ij,ij->i", f_eta, etas[owner])
-    cwres = _weighted(rows_of, y - expected, f_eta, sd, values.omega)
+    cwres = _weighted(rows_of, y - expected, f_eta, sd, linked, values.omega)
     where = {"ID": problem.subjects[owner], "TIME": records.time, "DVID": records.endpoint + 1}
     with np.errstate(divide="ignore", invalid="ignore"):
         iwres = (y - fitted) / sd
@@ -66,12 +68,17 @@ def residuals(problem: Problem, values: Values, etas: np.ndarray) -> tuple[pd.Da
 
 
 def _weighted(
-    rows_of: list[np.ndarray], deviation: np.ndarray, slope: np.ndarray, sd: np.ndarray, omega: np.ndarray
+    rows_of: list[np.ndarray],
+    deviation: np.ndarray,
+    slope: np.ndarray,
+    sd: np.ndarray,
+    linked: list[np.ndarray],
+    omega: np.ndarray,
 ) -> np.ndarray:
     """Deviations (O,) times the inverse symmetric square root of their linearised covariance, subject by subject."""
     out = np.full(len(deviation), np.nan)
-    for rows in rows_of:
-        covariance = slope[rows] @ omega @ slope[rows].T + np.diag(sd[rows] ** 2)
+    for rows, correlation in zip(rows_of, linked, strict=True):
+        covariance = slope[rows] @ omega @ slope[rows].T + correlation * np.outer(sd[rows], sd[rows])
         # a prediction of zero with a proportional error has no variance, and its residual no value
         if not len(rows) or not np.all(np.isfinite(covariance)):
             continue

@@ -38,7 +38,7 @@ def checked_categories(
         if not o.likelihood:
             out.append(None)
             continue
-        if o.last is not None:
+        if o.cumulative is not None:
             raise refuse(
                 f"{o.name} is the hazard of an event; times to event are not simulated yet.",
                 "Give residual_error=False for the other endpoints alone.",

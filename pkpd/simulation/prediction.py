@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
 from pkpd.language import Problem
 from pkpd.language.scales import Values
 
-__all__ = ["individual_parameters", "predictions", "residual_sd", "with_error"]
+__all__ = ["individual_parameters", "predictions", "residual_correlation", "residual_sd", "with_error"]
 
 
 def predictions(
@@ -69,13 +71,36 @@ def residual_sd(problem: Problem, values: Values, f: np.ndarray) -> np.ndarray:
     return np.where(parts[:, 3] == 1, additive + proportional, np.hypot(additive, proportional))
 
 
+def residual_correlation(problem: Problem, values: Values, rows: np.ndarray) -> np.ndarray:
+    """Correlation (n, n) of the residual errors of the records ``rows``, which belong to one subject."""
+    out = np.eye(len(rows))
+    if problem.correlated:
+        from pkpd.kernels.correlation import fill_correlation
+
+        r = problem.records
+        fill_correlation(
+            np.arange(len(rows)), r.time[rows], r.endpoint[rows], problem.residual, values.sigma, out
+        )
+    return out
+
+
 def with_error(problem: Problem, values: Values, f: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Observations at prediction ``f`` (O,) whose residual errors are ``noise`` (O,) standard deviations.
+    """Observations at prediction ``f`` (O,) whose residual errors are made of ``noise`` (O,), independent standard normal.
 
     NaN for endpoints that are likelihoods of their own: an expression of a likelihood draws nothing.
     """
-    error = residual_sd(problem, values, f) * noise
+    error = residual_sd(problem, values, f) * _correlated(problem, values, noise)
     log_normal = problem.residual[problem.records.endpoint, 4] == 1
     y = np.where(log_normal, f * np.exp(np.where(log_normal, error, 0.0)), f + error)
     direct = np.array([o.likelihood for o in problem.model.observations])[problem.records.endpoint]
     return np.where(direct, np.nan, y)
+
+
+def _correlated(problem: Problem, values: Values, noise: np.ndarray) -> np.ndarray:
+    if not problem.correlated:
+        return noise
+    out = noise.copy()
+    for a, b in pairwise(problem.records.offsets):
+        factor = np.linalg.cholesky(residual_correlation(problem, values, np.arange(a, b)))
+        out[a:b] = factor @ noise[a:b]
+    return out

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pkpd.kernels import likelihood
-from pkpd.kernels.likelihood import contribution, error_variance, normal_tail
+from pkpd.kernels.likelihood import contribution, normal_tail
+from pkpd.kernels.variance import error_variance
 
 ORDERS = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]
 
