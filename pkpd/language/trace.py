@@ -206,18 +206,6 @@ class Builder:
             )
         sigma = self._sigma(f"{first},{second}", correlation, fixed, "CORR")
         self._correlations.append(Correlation(first, second, sigma))
-        place = {o.name: k for k, o in enumerate(self._observations)}
-        value = {s.name: s.sd for s in self._sigmas}
-        full = np.eye(len(place))
-        for c in self._correlations:
-            a, b = place[c.first], place[c.second]
-            full[a, b] = full[b, a] = value[c.sigma]
-        if not np.linalg.eigvalsh(full).min() > 0:
-            raise ModelError(
-                "E_MODEL_RESIDUAL",
-                f"correlation of {first} and {second}: with the others it makes no correlation matrix.",
-                "Start with smaller correlations.",
-            )
 
     def _sigma(self, name: str, given: float, fixed: bool, kind: str) -> str:
         self._new(name, self._sigmas, "sigma")
@@ -510,9 +498,24 @@ class Builder:
                 "E_MODEL_VALUE", f"{what}: {value!r} is not a number.", "Give a number."
             ) from error
 
+    def _check_correlations(self) -> None:
+        place = {o.name: k for k, o in enumerate(self._observations)}
+        value = {s.name: s.sd for s in self._sigmas}
+        full = np.eye(len(place))
+        for c in self._correlations:
+            a, b = place[c.first], place[c.second]
+            full[a, b] = full[b, a] = value[c.sigma]
+        if not np.linalg.eigvalsh(full).min() > 0:
+            raise ModelError(
+                "E_MODEL_RESIDUAL",
+                f"the correlations of the endpoints of {self._name} make no correlation matrix.",
+                "Start with smaller ones.",
+            )
+
     def _frozen(self) -> Model:
         if not self._observations:
             raise ModelError("E_MODEL_EMPTY", f"model {self._name} observes nothing.", "Add m.observe(...).")
+        self._check_correlations()
         for c in self._compartments:
             if c.name not in self._rates:
                 raise ModelError(

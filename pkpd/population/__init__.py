@@ -1,7 +1,9 @@
 """Estimation of population models: settings objects, one entry point :func:`fit`, frozen results."""
 
+from pkpd.population.category_check import CategoryVPC, category_vpc
 from pkpd.population.covariate_effects import CovariateEffects, covariate_effects
 from pkpd.population.covariate_search import Stepwise, stepwise
+from pkpd.population.event_check import EventVPC, event_vpc
 from pkpd.population.fit import evaluate, fit
 from pkpd.population.importance import IMP
 from pkpd.population.importance_resampling import SIR, sir
@@ -31,8 +33,10 @@ __all__ = [
     "SIR",
     "VPC",
     "Bootstrap",
+    "CategoryVPC",
     "CovariateEffects",
     "Evaluation",
+    "EventVPC",
     "ImportanceSampling",
     "InverseWishart",
     "Laplace",
@@ -44,9 +48,11 @@ __all__ = [
     "Stepwise",
     "TwoStage",
     "bootstrap",
+    "category_vpc",
     "conditional_draws",
     "covariate_effects",
     "evaluate",
+    "event_vpc",
     "fit",
     "importance_sampling",
     "npde",

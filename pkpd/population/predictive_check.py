@@ -18,12 +18,12 @@ import pandas as pd
 
 from pkpd.errors import InputError, PkpdWarning
 from pkpd.population.estimation_scale import whole
-from pkpd.population.resampling import strata_names, subject_strata
+from pkpd.population.resampling import named_strata
 from pkpd.population.result import PopulationFit
 from pkpd.population.simulated_records import SimulatedRecords, simulated_records
 from pkpd.results import result
 
-__all__ = ["VPC", "vpc"]
+__all__ = ["VPC", "bin_edges", "vpc"]
 
 _MOST_BINS, _FEWEST = 10, 10  # bins by quantiles: at most so many, with about so many records each or more
 
@@ -139,8 +139,8 @@ def vpc(
     Raises
     ------
     InputError
-        ``E_ARGUMENT``; ``E_STRATIFY``; ``E_VPC_EMPTY`` if the endpoint has no measured value (those of a likelihood cannot be
-        drawn); ``E_SIMULATED_ENDPOINT``; ``E_RIGHT_CENSORED``.
+        ``E_ARGUMENT``; ``E_STRATIFY``; ``E_VPC_EMPTY`` if the endpoint has no measured value (for likelihoods there are
+        :func:`pkpd.category_vpc` and :func:`pkpd.event_vpc`); ``E_SIMULATED_ENDPOINT``; ``E_RIGHT_CENSORED``.
     """
     n = whole("n", n, 2)
     levels = _checked(x, quantiles, level)
@@ -152,18 +152,14 @@ def vpc(
         raise InputError(
             "E_VPC_EMPTY",
             f"there is no measured value of endpoint {endpoint!r} to compare.",
-            "Check endpoint= and x=.",
+            "Check endpoint= and x=; for a likelihood or hazard use pkpd.category_vpc or pkpd.event_vpc.",
         )
-    column = (
-        fit.data.histology if stratify == "histology" and stratify not in fit.data.frame.columns else stratify
-    )
-    groups = subject_strata(fit.data, column)
-    names = {0: "all"} if column is None else strata_names(fit.data, column, groups)
+    column, groups, names = named_strata(fit.data, stratify)
     bands, shares, points, rules, excluded = [], [], [], [], 0
     for group in np.unique(groups[records.subject]):
         part = records.where(groups[records.subject] == group)
         at = part.table[x].to_numpy(float)
-        edges, rule = _edges(at, bins)
+        edges, rule = bin_edges(at, bins)
         place = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, len(edges) - 2)
         if prediction_corrected:
             part, kept = _corrected(part, place, lower_bound)
@@ -216,7 +212,7 @@ def _checked(x: str, quantiles: Sequence[float], level: float) -> list[float]:
     return sorted(wanted)
 
 
-def _edges(at: np.ndarray, bins: str | Sequence[float]) -> tuple[np.ndarray, str]:
+def bin_edges(at: np.ndarray, bins: str | Sequence[float]) -> tuple[np.ndarray, str]:
     """Edges of the bins, (bins + 1,), and the rule in words; a bin holds its lower edge."""
     distinct = np.unique(at)
     if not isinstance(bins, str):

@@ -224,6 +224,13 @@ def subject_strata(data: Dataset, column: str | None) -> np.ndarray:
     return pd.factorize(table[column], use_na_sentinel=False)[0].astype(np.int64)
 
 
+def named_strata(data: Dataset, stratify: str | None) -> tuple[str | None, np.ndarray, dict[int, str]]:
+    """Column to stratify by (``"histology"`` is that of the data, where they have one), group of each subject, labels."""
+    column = data.histology if stratify == "histology" and stratify not in data.frame.columns else stratify
+    groups = subject_strata(data, column)
+    return column, groups, {0: "all"} if column is None else strata_names(data, column, groups)
+
+
 def strata_names(data: Dataset, column: str, strata: np.ndarray) -> dict[int, str]:
     """Label of each group."""
     labels = data.subject_table()[column].tolist()

@@ -58,9 +58,15 @@ class SimulatedRecords:
 
 
 def simulated_records(
-    fit: PopulationFit, n: int, seed: int, executor: Executor | Callable[[], Executor] | None
+    fit: PopulationFit,
+    n: int,
+    seed: int,
+    executor: Executor | Callable[[], Executor] | None,
+    categories: tuple[np.ndarray | None, ...] = (),
 ) -> SimulatedRecords:
-    """Simulate a fit's data ``n`` times at its estimates; records of likelihood endpoints, which draw nothing, are left aside.
+    """Simulate a fit's data ``n`` times at its estimates.
+
+    Records of likelihood endpoints are left aside unless ``categories`` says which values the endpoint can take.
 
     The limit of a record that is not censored is its LLOQ, else the lowest limit among the censored records of its endpoint.
 
@@ -72,16 +78,19 @@ def simulated_records(
         ``E_SIMULATION`` if a replicate could not be computed.
     """
     problem = fit.problem
-    drawn = np.array([not o.likelihood for o in problem.model.observations])[problem.records.endpoint]
+    able = [not o.likelihood for o in problem.model.observations]
+    for k, support in enumerate(categories):
+        able[k] = able[k] or support is not None
+    drawn = np.array(able)[problem.records.endpoint]
     if not drawn.any():
         raise InputError(
             "E_SIMULATED_ENDPOINT",
             "every endpoint is a likelihood of its own, from which nothing can be drawn.",
-            "NPDE and VPC compare measured values: add an m.observe(…) endpoint.",
+            "NPDE and VPC compare measured values; use pkpd.category_vpc or pkpd.event_vpc for the others.",
         )
     scales = Scales(problem)
     values = scales.values(fit.parameter_estimates.to_numpy(float))
-    trial = Trial(replace(problem), (values,) * n, seed, True, True)
+    trial = Trial(replace(problem), (values,) * n, seed, True, True, categories=categories)
     tasks = trial.tasks()
     out = run(functools.partial(_values, trial), tasks, executor=executor, label="simulating")
     if out.interrupted:

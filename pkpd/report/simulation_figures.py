@@ -15,12 +15,12 @@ from pkpd.report.wording import words
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["npde", "vpc"]
+__all__ = ["BAND", "COLUMNS", "draw_bands", "npde", "vpc"]
 
 _POINT = "#4f6d8f"
-_MIDDLE, _OUTER = "#f2c9ac", "#c6d6e6"
+_MIDDLE, BAND = "#f2c9ac", "#c6d6e6"
 _MANY = 600  # from here on points are stored as a picture inside the SVG: the page stays small
-_COLUMNS = 3
+COLUMNS = 3
 
 
 def vpc(check: Any, *, log: bool = False, language: str = "en") -> np.ndarray:
@@ -49,7 +49,7 @@ def vpc(check: Any, *, log: bool = False, language: str = "en") -> np.ndarray:
     if not all(hasattr(check, name) for name in ("bands", "censored", "points", "x")):
         raise InputError("E_PLOT_INPUT", f"{type(check).__name__} is no VPC.", "Give the result of pkpd.vpc.")
     names, w = list(dict.fromkeys(check.bands["stratum"])), words(language)
-    columns = min(_COLUMNS, len(names))
+    columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
     censored = not check.censored.empty
     size = (6.7, min(9.5, 0.4 + rows * (2.1 + 1.3 * censored)))
@@ -82,7 +82,7 @@ def vpc(check: Any, *, log: bool = False, language: str = "en") -> np.ndarray:
     return axes
 
 
-def _bands(ax: Axes, part: pd.DataFrame, colour: str, line: Any) -> None:
+def draw_bands(ax: Axes, part: pd.DataFrame, colour: str, line: Any) -> None:
     """Band of each bin over its width, its median, and what was observed."""
     for _, row in part.dropna(subset=["lower", "upper"]).iterrows():
         ax.fill_between(
@@ -101,10 +101,10 @@ def _quantiles(ax: Axes, check: Any, name: str, log: bool) -> None:
     levels = sorted(mine["quantile"].unique())
     middle = min(levels, key=lambda q: abs(q - 0.5))
     for q in levels:
-        _bands(
+        draw_bands(
             ax,
             mine[mine["quantile"] == q],
-            _MIDDLE if q == middle else _OUTER,
+            _MIDDLE if q == middle else BAND,
             "-" if q == middle else (0, (4, 2)),
         )
     if log:
@@ -112,7 +112,7 @@ def _quantiles(ax: Axes, check: Any, name: str, log: bool) -> None:
 
 
 def _share(ax: Axes, check: Any, name: str) -> None:
-    _bands(ax, check.censored[check.censored["stratum"] == name], _OUTER, "-")
+    draw_bands(ax, check.censored[check.censored["stratum"] == name], BAND, "-")
     ax.set_ylim(-0.02, 1.02)
 
 
@@ -155,7 +155,7 @@ def npde(errors: Any, language: str = "en") -> np.ndarray:
     ax.set_ylabel(w["figure.quantile"].format(name="NPDE"), fontsize=TEXT, color=INK)
     ax = axes[0, 1]
     count = int(np.clip(np.sqrt(len(z)), 6, 40))
-    ax.hist(z, bins=count, density=True, color=_OUTER, edgecolor=_POINT, linewidth=0.5)
+    ax.hist(z, bins=count, density=True, color=BAND, edgecolor=_POINT, linewidth=0.5)
     x = np.linspace(-4, 4, 161)
     ax.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color=TREND, linewidth=1.2, label="N(0, 1)")
     ax.set_xlabel("NPDE", fontsize=TEXT, color=INK)

@@ -40,8 +40,8 @@ def checked_categories(
             continue
         if o.cumulative is not None:
             raise refuse(
-                f"{o.name} is the hazard of an event; times to event are not simulated yet.",
-                "Give residual_error=False for the other endpoints alone.",
+                f"{o.name} is the hazard of an event, whose time is no value at a sampling time.",
+                "Use pkpd.simulate_events; give residual_error=False for the other endpoints.",
             )
         if o.name not in offered:
             raise refuse(

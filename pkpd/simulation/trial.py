@@ -14,7 +14,7 @@ from pkpd.simulation.design import doses_for, records_at
 from pkpd.simulation.prediction import predictions, with_error
 from pkpd.simulation.regimen import Regimen
 
-__all__ = ["Task", "Trial", "simulate_task"]
+__all__ = ["Task", "Trial", "drawn_etas", "simulate_task"]
 
 _ROWS = 200_000  # of a task: large enough to keep all threads busy, small enough that several fit any memory
 
@@ -83,16 +83,13 @@ class Trial:
 
 def simulate_task(trial: Trial, task: Task) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Rows of a task, and the IDs and statuses of subjects that could not be computed."""
-    from pkpd.kernels.draws import draw_etas, draw_residuals
+    from pkpd.kernels.draws import draw_residuals
 
     problem, rows = _subjects(trial, task)
     values = trial.values[task.replicate]
     # a subject's place in the whole trial keys its streams
     place = task.arm * trial.n + task.first
-    etas = np.zeros((problem.n_subjects, problem.n_eta))
-    draw_etas(trial.seed, task.replicate, place, etas)
-    if problem.n_eta:
-        etas = _correlated(etas, np.linalg.cholesky(values.omega))
+    etas = drawn_etas(problem, values, trial.seed, task.replicate, place)
     f, _, status = predictions(problem, values, etas)
     offsets = problem.records.offsets
     owner = np.repeat(np.arange(problem.n_subjects), np.diff(offsets))
@@ -119,6 +116,15 @@ def simulate_task(trial: Trial, task: Task) -> tuple[pd.DataFrame, np.ndarray, n
             columns[name] = trial.covariates[name].to_numpy()[rows[owner]]
     bad = np.flatnonzero(status)
     return pd.DataFrame(columns), problem.subjects[bad], status[bad]
+
+
+def drawn_etas(problem: Problem, values: Values, seed: int, replicate: int, first: int) -> np.ndarray:
+    """Random effects (N, E) of the subjects from place ``first`` of the trial on."""
+    from pkpd.kernels.draws import draw_etas
+
+    etas = np.zeros((problem.n_subjects, problem.n_eta))
+    draw_etas(seed, replicate, first, etas)
+    return _correlated(etas, np.linalg.cholesky(values.omega)) if problem.n_eta else etas
 
 
 def _correlated(normals: np.ndarray, factor: np.ndarray) -> np.ndarray:

@@ -171,7 +171,7 @@ def test_quadrature_is_the_integral(kind):
 def test_simulated_errors_are_correlated(kind):
     data = pkpd.read_dataset(table(1, 3, kind))
     model = made(kind, etas=1).replace(omega={"CL": 1e-12})
-    drawn = pkpd.simulate(model, data, n=4000, seed=5)
+    drawn = pkpd.simulate(model, data, replicates=4000, seed=5)
     wide = drawn.assign(E=drawn.DV - drawn.IPRED).pivot_table("E", index="REP", columns=["DVID", "TIME"])
     expected = spread(kind, predicted(np.zeros(3)))
     sd = np.sqrt(np.diag(expected))
@@ -249,7 +249,7 @@ def test_three_correlations_must_make_a_matrix():
         for pair, rho in (("ab", 0.9), ("bc", 0.9), ("ac", last)):
             m.correlate(*pair, rho)
 
-    with pytest.raises(pkpd.ModelError, match="no correlation matrix"):
+    with pytest.raises(pkpd.ModelError, match="make no correlation matrix"):
         pkpd.model(lambda m: define(m, 0.1))
     model = pkpd.model(lambda m: define(m, 0.8))
     assert r"\mathrm{Cor}(\varepsilon_{\mathrm{a}}(t), \varepsilon_{\mathrm{c}}(t))" in " ".join(
