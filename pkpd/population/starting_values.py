@@ -141,7 +141,7 @@ class _Score:
         self.gaussian = np.isin(records.kind, (MEASURED, MEASURED_POSITIVE))
         self.direct = records.kind == DIRECT
         self.log_normal = problem.residual[problem.records.endpoint, 4] == 1
-        self.moved = np.array([not (s.fixed or s.exponent) for s in scales.sigmas], dtype=bool)
+        self.moved = np.array([s.kind == "SD" and not s.fixed for s in scales.sigmas], dtype=bool)
 
     def __call__(self, natural: np.ndarray) -> tuple[float, np.ndarray] | None:
         values = self.scales.values(natural)
@@ -234,9 +234,9 @@ def _with_random_effects(
     for variance in _VARIANCES:
         omega = _blocks(scales, own.omega, np.full(problem.n_eta, variance))
         for share in (1.0, 0.5):  # what varies between subjects is in the pooled residual error, too
-            free = np.array([not (s.fixed or s.exponent) for s in scales.sigmas], dtype=bool)
+            free = np.array([s.kind == "SD" and not s.fixed for s in scales.sigmas], dtype=bool)
             yield replace(pooled, omega=omega, sigma=np.where(free, share * pooled.sigma, pooled.sigma))
-    if any(o.likelihood for o in problem.model.observations):
+    if problem.correlated or any(o.likelihood for o in problem.model.observations):
         return
     individuals = fit_individuals(problem, scales, pooled)
     good = individuals.succeeded

@@ -89,7 +89,8 @@ def fit_two_stage(problem: Problem, scales: Scales, method: TwoStage, pooled: Va
     Raises
     ------
     InputError
-        ``E_METHOD_OCCASIONS`` for a model with variability between occasions, ``E_METHOD_NO_ETA`` without random effects.
+        ``E_METHOD_OCCASIONS`` for a model with variability between occasions, ``E_METHOD_CORRELATED`` for one whose residual
+        errors are correlated, ``E_METHOD_NO_ETA`` without random effects.
     FitError
         ``E_TWO_STAGE`` if too few individual fits succeed.
     """
@@ -98,6 +99,12 @@ def fit_two_stage(problem: Problem, scales: Scales, method: TwoStage, pooled: Va
             "E_METHOD_OCCASIONS",
             "individual fits cannot tell variability between occasions from that between subjects.",
             "Use pkpd.FOCEI() or pkpd.SAEM().",
+        )
+    if problem.correlated:
+        raise InputError(
+            "E_METHOD_CORRELATED",
+            "individual fits by least squares take residual errors as independent, and this model correlates them.",
+            "Use pkpd.FOCEI() or pkpd.SAEM(), or leave ar1= and m.correlate out.",
         )
     complete = complete_data(problem, scales, pooled, "TwoStage")
     individuals = fit_individuals(problem, scales, pooled)

@@ -208,6 +208,11 @@ def test_what_was_simulated_is_recovered(method, kind):
     check(fit, truth | ({"AR1(R1)": RATE, "AR1(R2)": 2 * RATE} if kind == "time" else {"CORR(pk,pd)": RHO}))
 
 
+def test_two_stage_fits_refuse():
+    with pytest.raises(pkpd.InputError, match=r"E_METHOD_CORRELATED"):
+        pkpd.fit(made("pair"), pkpd.read_dataset(table(6, 7, "pair")), pkpd.TwoStage())
+
+
 def test_records_that_correlation_cannot_take_are_refused():
     frame = table(1, 7, "pair").assign(CENS=0)
     frame.loc[3, "CENS"] = 1
