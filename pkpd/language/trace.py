@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import sympy
 
 from pkpd.errors import ModelError
@@ -15,27 +14,21 @@ from pkpd.language.absorption import InputFunction
 from pkpd.language.consistency import check_switches, check_use
 from pkpd.language.declarations import (
     Compartment,
-    Correlation,
     Covariate,
     Effect,
     Eta,
     Factor,
     Iov,
     Model,
-    Observation,
     OmegaBlock,
     Parameter,
-    Sigma,
     Theta,
 )
+from pkpd.language.endpoints import EndpointDeclarations, dummy
 from pkpd.language.inputs import INTERPOLATIONS
 from pkpd.language.symbols import Quantity, expression, number
 
 __all__ = ["Builder", "TracedFactor", "model"]
-
-
-def _dummy(name: str) -> sympy.Dummy:
-    return sympy.Dummy(name, real=True)
 
 
 class TracedFactor:
@@ -52,16 +45,16 @@ class TracedFactor:
         return self._builder._effect(self._factor.name, parameter)
 
 
-class Builder:
+class Builder(EndpointDeclarations):
     """The ``m`` of a model function: every call declares one thing and returns the symbol that stands for it."""
 
     def __init__(self, name: str, doc: str) -> None:
+        super().__init__()
         self._name, self._doc = name, doc
         self._thetas: list[Theta] = []
         self._etas: list[Eta] = []
         self._iovs: list[Iov] = []
         self._omega: list[OmegaBlock] = []
-        self._sigmas: list[Sigma] = []
         self._covariates: list[Covariate] = []
         self._factors: list[Factor] = []
         self._effects: list[Effect] = []
@@ -69,10 +62,7 @@ class Builder:
         self._compartments: list[Compartment] = []
         self._rates: dict[str, Any] = {}
         self._derived: list[Parameter] = []
-        self._observations: list[Observation] = []
-        self._correlations: list[Correlation] = []
-        self._time, self._dv = _dummy("t"), _dummy("dv")
-        self._hazards: dict[Any, tuple[str, Any]] = {}
+        self._time = dummy("t")
 
     # -- declarations ------------------------------------------------------------------------------------------------
 
@@ -80,11 +70,6 @@ class Builder:
     def time(self) -> Quantity:
         """Time since the subject's time zero, in the time unit of the data."""
         return Quantity(self._time)
-
-    @property
-    def dv(self) -> Quantity:
-        """The observation of a record, in the expression of :meth:`likelihood`."""
-        return Quantity(self._dv)
 
     def theta(
         self,
@@ -110,7 +95,7 @@ class Builder:
                 f"theta {name}: initial value {initial:g} is not inside its bounds ({lower:g}, {upper:g}).",
                 "Start strictly between the bounds, or fix the theta.",
             )
-        self._thetas.append(Theta(name, initial, unit, lower, upper, fixed, label, _dummy(f"theta_{name}")))
+        self._thetas.append(Theta(name, initial, unit, lower, upper, fixed, label, dummy(f"theta_{name}")))
         return Quantity(self._thetas[-1].symbol)
 
     def eta(self, name: str, *, variance: float, fixed: bool = False) -> Quantity:
@@ -139,7 +124,7 @@ class Builder:
                 "Variances must be positive and correlations below 1 in size; for no variability leave the eta out.",
             )
         self._omega.append(OmegaBlock(names, rows, fixed))
-        made = [Eta(name, _dummy(f"eta_{name}")) for name in names]
+        made = [Eta(name, dummy(f"eta_{name}")) for name in names]
         self._etas.extend(made)
         return tuple(Quantity(e.symbol) for e in made)
 
@@ -158,68 +143,8 @@ class Builder:
                 f"the variance of IOV({name}) is {value:g}, which is not positive.",
                 "For no variability between occasions leave it out.",
             )
-        self._iovs.append(Iov(name, occasion, value, fixed, _dummy(f"iov_{name}")))
+        self._iovs.append(Iov(name, occasion, value, fixed, dummy(f"iov_{name}")))
         return Quantity(self._iovs[-1].symbol)
-
-    def sigma(self, name: str, sd: float, *, fixed: bool = False) -> str:
-        """Declare a residual standard deviation; hand what is returned to :meth:`observe`."""
-        return self._sigma(name, sd, fixed, "SD")
-
-    def exponent(self, name: str, value: float, *, fixed: bool = False) -> str:
-        """Declare the exponent of a power error model, positive; hand what is returned to :meth:`observe`."""
-        return self._sigma(name, value, fixed, "POWER")
-
-    def decay(self, name: str, rate: float, *, fixed: bool = False) -> str:
-        """Declare the rate, per unit of time, at which the residual errors of an endpoint lose their correlation.
-
-        Hand what is returned to :meth:`observe` as ``ar1``.
-        """
-        return self._sigma(name, rate, fixed, "AR1")
-
-    def correlate(self, first: str, second: str, correlation: float, *, fixed: bool = False) -> None:
-        """Let the residual errors of two endpoints be correlated where they are measured at one time.
-
-        Parameters
-        ----------
-        first, second : str
-            Names of endpoints that :meth:`observe` declared. The first records of both at a time belong together, then the second
-            ones; log-normal errors are correlated on the logarithmic scale.
-        correlation : float
-            Starting value, between -1 and 1; the parameter is called ``CORR(first,second)``.
-        """
-        endpoints = {o.name: o for o in self._observations}
-        lacking = [n for n in (first, second) if n not in endpoints or endpoints[n].likelihood]
-        wrong = ""
-        if lacking:
-            wrong = f"{lacking[0]!r} is not an endpoint of m.observe()"
-        elif first == second:
-            wrong = "an endpoint is correlated with another one; within an endpoint use ar1= of m.observe()"
-        elif any({first, second} == {c.first, c.second} for c in self._correlations):
-            wrong = "it is declared twice"
-        elif any(endpoints[n].ar1 is not None for n in (first, second)):
-            wrong = "an endpoint whose errors are correlated in time (ar1=) has no correlation with another one here"
-        if wrong:
-            raise ModelError(
-                "E_MODEL_RESIDUAL",
-                f"correlation of {first} and {second}: {wrong}.",
-                "Correct its error model.",
-            )
-        sigma = self._sigma(f"{first},{second}", correlation, fixed, "CORR")
-        self._correlations.append(Correlation(first, second, sigma))
-
-    def _sigma(self, name: str, given: float, fixed: bool, kind: str) -> str:
-        self._new(name, self._sigmas, "sigma")
-        value = self._number(given, f"sigma {name}")
-        made = Sigma(name, value, fixed, _dummy(f"sigma_{name}"), kind)
-        low, high = made.bounds
-        if not low < value < high:
-            raise ModelError(
-                "E_MODEL_VALUE",
-                f"sigma {name}: {kind} of {value:g} is not inside ({low:g}, {high:g}).",
-                "Give a number between these.",
-            )
-        self._sigmas.append(made)
-        return name
 
     def covariate(self, name: str, *, unit: str = "", interpolation: str = "nocb") -> Quantity:
         """Use a numeric column of the data.
@@ -230,7 +155,7 @@ class Builder:
         """
         self._new(name, [*self._covariates, *self._factors], "covariate")
         self._interpolated(name, interpolation, INTERPOLATIONS)
-        self._covariates.append(Covariate(name, unit, interpolation, _dummy(name)))
+        self._covariates.append(Covariate(name, unit, interpolation, dummy(name)))
         return Quantity(self._covariates[-1].symbol)
 
     def factor(
@@ -257,7 +182,7 @@ class Builder:
     def parameter(self, name: str, value: Any, *, unit: str = "") -> Quantity:
         """Name an individual parameter (an expression of thetas, etas and covariates)."""
         self._new(name, [*self._parameters, *self._derived], "parameter")
-        self._parameters.append(Parameter(name, number(value), unit, _dummy(name)))
+        self._parameters.append(Parameter(name, number(value), unit, dummy(name)))
         return Quantity(self._parameters[-1].symbol)
 
     def compartment(
@@ -297,7 +222,7 @@ class Builder:
                     "Give input=pkpd.transit(…), pkpd.weibull(…) or pkpd.inverse_gaussian(…), and no lag, duration or rate.",
                 )
             values |= {"input": input.density, "input_doses": input.doses}
-        self._compartments.append(Compartment(name, unit, **values, symbol=_dummy(name)))
+        self._compartments.append(Compartment(name, unit, **values, symbol=dummy(name)))
         return Quantity(self._compartments[-1].symbol)
 
     def ode(self, compartment: Quantity, rate: Any) -> None:
@@ -347,121 +272,8 @@ class Builder:
     def derived(self, name: str, value: Any, *, unit: str = "") -> Quantity:
         """Name a quantity that is reported per subject but drives nothing."""
         self._new(name, [*self._parameters, *self._derived], "derived quantity")
-        self._derived.append(Parameter(name, number(value), unit, _dummy(name)))
+        self._derived.append(Parameter(name, number(value), unit, dummy(name)))
         return Quantity(self._derived[-1].expression)
-
-    def observe(
-        self,
-        name: str,
-        prediction: Any,
-        *,
-        unit: str = "",
-        additive: str | None = None,
-        proportional: str | None = None,
-        power: str | None = None,
-        combined: str = "variance",
-        transform: str | None = None,
-        ar1: str | None = None,
-    ) -> None:
-        """Declare a Gaussian endpoint with variance additive² + (proportional·prediction)².
-
-        The endpoints are numbered from 1 in the order of declaration: DVID of the data says which one a record belongs to.
-
-        Parameters
-        ----------
-        additive, proportional : str
-            What :meth:`sigma` returned.
-        power : str
-            What :meth:`exponent` returned: the SD is proportional to that power of the prediction.
-        combined : {"variance", "sd"}
-            What adds up where there is an additive and a proportional part: their variances, or their standard deviations,
-            (additive + proportional·prediction)².
-        transform : {"log"}, optional
-            The error is log-normal: log DV = log prediction + an additive error, whose SD is then of logarithms.
-        ar1 : str
-            What :meth:`decay` returned: errors of a subject's records at times s and t have correlation exp(-rate·|t - s|).
-        """
-        self._new(name, self._observations, "observation")
-        if additive is None and proportional is None:
-            raise ModelError(
-                "E_MODEL_RESIDUAL",
-                f"observation {name} has no residual error.",
-                "Give additive=, proportional= or both.",
-            )
-        for given, kind, maker in (
-            (additive, "SD", "sigma(name, sd)"),
-            (proportional, "SD", "sigma(name, sd)"),
-            (power, "POWER", "exponent(name, value)"),
-            (ar1, "AR1", "decay(name, rate)"),
-        ):
-            known = [s.name for s in self._sigmas if s.kind == kind]
-            if given is not None and (not isinstance(given, str) or given not in known):
-                raise ModelError(
-                    "E_MODEL_RESIDUAL",
-                    f"observation {name}: {given!r} is not what m.{maker} returned.",
-                    "Pass what it returned.",
-                )
-        wrong = ""
-        if combined not in ("variance", "sd"):
-            wrong = f'combined={combined!r} is unknown: use "variance" or "sd"'
-        elif combined == "sd" and (additive is None or proportional is None):
-            wrong = 'combined="sd" needs an additive and a proportional part'
-        elif power is not None and proportional is None:
-            wrong = "power= needs a proportional part"
-        elif transform not in (None, "log"):
-            wrong = f'transform={transform!r} is unknown: use "log" or leave it out'
-        elif transform == "log" and (proportional is not None or additive is None):
-            wrong = 'transform="log" takes an additive part alone, the SD of the logarithm'
-        if wrong:
-            raise ModelError("E_MODEL_RESIDUAL", f"observation {name}: {wrong}.", "Correct its error model.")
-        self._observations.append(
-            Observation(
-                name, number(prediction), unit, additive, proportional, power, combined, transform, ar1=ar1
-            )
-        )
-
-    def likelihood(self, name: str, minus2ll: Any) -> None:
-        """Declare an endpoint, categories or counts, by -2 log-likelihood of one record, an expression that may hold ``m.dv``.
-
-        A Bernoulli endpoint with probability p, for instance, is ``-2 * pkpd.where(m.dv == 1, log(p), log(1 - p))``. It is
-        numbered among the endpoints as those of :meth:`observe` are. Laplace, AGQ and SAEM take it.
-        """
-        self._new(name, self._observations, "observation")
-        self._observations.append(Observation(name, number(minus2ll), likelihood=True))
-
-    def hazard(self, name: str, hazard: Any, *, interval_censored: bool = False) -> None:
-        """Declare a time-to-event endpoint by its hazard, which may depend on compartments and time.
-
-        DV is 1 at an event and 0 where follow-up ends without one; several events of a subject are recurrent events, and the
-        last record ends its follow-up, which begins with its first record. A record's -2 log-likelihood is -2 log h for an
-        event, and twice the cumulative hazard is added at the subject's last record; a compartment ``H(name)`` integrates it.
-
-        With ``interval_censored`` an event is known to lie between two records, as at visits: DV is 1 where at least one
-        happened since the record before (or since the subject's first record), 0 where none did, as in Monolix's
-        ``eventType = intervalCensored``. With D the cumulative hazard since then, a record's -2 log-likelihood is
-        -2 log(1 - exp(-D)) or 2 D, whose sum for one event between a and b is -2 log(S(a) - S(b)). A subject without records
-        after its event is followed no longer.
-        """
-        self._new(name, self._observations, "observation")
-        h = number(hazard)
-        cumulative, last = _dummy(f"H({name})"), _dummy(f"LAST({name})")
-        self._hazards[cumulative] = f"H({name})", h
-        happened = sympy.Eq(self._dv, 1)
-        if interval_censored:  # the hyperbolic sine keeps the digits of a short interval
-            share = sympy.Piecewise(
-                (cumulative - 2 * sympy.log(2 * sympy.sinh(cumulative / 2)), happened), (2 * cumulative, True)
-            )
-        else:
-            share = 2 * cumulative * last - 2 * sympy.Piecewise((sympy.log(h), happened), (0, True))
-        self._observations.append(
-            Observation(
-                name,
-                share,
-                likelihood=True,
-                last=None if interval_censored else last,
-                cumulative=f"H({name})",
-            )
-        )
 
     # -- checks ------------------------------------------------------------------------------------------------------
 
@@ -469,16 +281,8 @@ class Builder:
         for effect in self._effects:
             if (effect.factor, effect.parameter) == (factor, parameter):
                 return Quantity(effect.symbol)
-        self._effects.append(Effect(factor, parameter, _dummy(f"{parameter}({factor})")))
+        self._effects.append(Effect(factor, parameter, dummy(f"{parameter}({factor})")))
         return Quantity(self._effects[-1].symbol)
-
-    def _new(self, name: Any, others: Sequence[Any], kind: str) -> None:
-        if not isinstance(name, str) or not name:
-            raise ModelError(
-                "E_MODEL_NAME", f"a {kind} needs a name, got {name!r}.", "Give a non-empty text."
-            )
-        if any(o.name == name for o in others):
-            raise ModelError("E_MODEL_TWICE", f"{kind} {name!r} is declared twice.", "Use each name once.")
 
     @staticmethod
     def _interpolated(name: str, given: str, allowed: Sequence[str]) -> None:
@@ -489,33 +293,10 @@ class Builder:
                 f"Use {', '.join(allowed)}.",
             )
 
-    @staticmethod
-    def _number(value: Any, what: str) -> float:
-        try:
-            return float(value)
-        except (TypeError, ValueError, ModelError) as error:
-            raise ModelError(
-                "E_MODEL_VALUE", f"{what}: {value!r} is not a number.", "Give a number."
-            ) from error
-
-    def _check_correlations(self) -> None:
-        place = {o.name: k for k, o in enumerate(self._observations)}
-        value = {s.name: s.sd for s in self._sigmas}
-        full = np.eye(len(place))
-        for c in self._correlations:
-            a, b = place[c.first], place[c.second]
-            full[a, b] = full[b, a] = value[c.sigma]
-        if not np.linalg.eigvalsh(full).min() > 0:
-            raise ModelError(
-                "E_MODEL_RESIDUAL",
-                f"the correlations of the endpoints of {self._name} make no correlation matrix.",
-                "Start with smaller ones.",
-            )
-
     def _frozen(self) -> Model:
         if not self._observations:
             raise ModelError("E_MODEL_EMPTY", f"model {self._name} observes nothing.", "Add m.observe(...).")
-        self._check_correlations()
+        self._check_correlations(self._name)
         for c in self._compartments:
             if c.name not in self._rates:
                 raise ModelError(
