@@ -47,7 +47,8 @@ def study(name: str, method: str, replicates: int, workers: int, folder: Path = 
     """Run what is missing of the first ``replicates`` data sets."""
     path = folder / f"{name}.csv"
     if not path.exists():
-        path.write_text(",".join(header(name)) + "\n")
+        with path.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow(header(name))
     done = pd.read_csv(path)
     done = set(done.loc[done["method"] == method, "replicate"])
     numbers = [k for k in range(1, replicates + 1) if k not in done]
