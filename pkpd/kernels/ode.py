@@ -3,7 +3,7 @@
 At an event whose time τ depends on the parameters the sensitivities are turned into total derivatives at τ, the event is
 applied, and they are turned back with the rates after it: S⁺ = S⁻ + (f⁻ - f⁺)·∂τ/∂p, and the terms of second order.
 Between events (:mod:`pkpd.kernels.ode_advance`) steps stop where the rates switch in time and where the time-varying inputs
-change; there the state is continuous.
+change; there the state is continuous. A switch whose time is a slot is an event that changes nothing but the rates.
 """
 
 from __future__ import annotations
@@ -127,6 +127,23 @@ def _turn_off(order, n, slots, cmt, flow, y):
             y[n + n * slots + cmt * pairs + c] = 0.0
 
 
+@kernel()
+def _switch_times(coded, p):
+    """Times at which the rates switch, in order, and the slot that each of them is (-1: a number)."""
+    count = coded.shape[0]
+    time, slot = coded.copy(), np.full(count, -1)
+    for c in range(count):
+        if coded[c] < 0.0:
+            slot[c] = int(-coded[c]) - 1
+            time[c] = p[slot[c]]
+        t, s, at = time[c], slot[c], c
+        while at > 0 and time[at - 1] > t:
+            time[at], slot[at] = time[at - 1], slot[at - 1]
+            at -= 1
+        time[at], slot[at] = t, s
+    return time, slot
+
+
 @kernel(allocates=False)
 def _add_steady(order, n, slots, settled, y):
     """Add a steady state with its derivatives: a row per derivative there, a block per state here."""
@@ -158,7 +175,6 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
     c0, c1 = subjects.change_offsets[i], subjects.change_offsets[i + 1]
     change_time = subjects.change_time[c0:c1]
     inputs, pieces = subjects.change_value.shape[1], c1 - c0
-    switches, turn = settings[4:], 0
     first, second = (slots if order >= 1 else 0), (slots if order >= 2 else 0)
     for s in range(slots):
         if not math.isfinite(p[s]):
@@ -170,7 +186,8 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
     ev_time, ev_kind, ev_dose, ev_lagged, ev_slot, ev_factor = sorted_events(
         p, event_slots, dose_time, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
     )
-    events, wanted = ev_time.shape[0], obs_time.shape[0]
+    switch_time, switch_slot = _switch_times(settings[4:], p)
+    events, wanted, switches, turn = ev_time.shape[0], obs_time.shape[0], switch_time.shape[0], 0
     work = make_work(state_size(order, n, slots), n, n + slots + 1 + inputs, table.shape[0])
     flow = make_flow(n, slots, change_time, subjects.change_value[c0:c1], subjects.change_slope[c0:c1])
     samples = Samples(
@@ -188,6 +205,7 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
     for dose in range(dose_time.shape[0]):
         t = min(t, dose_time[dose])
     last = obs_time[wanted - 1] if wanted > 0 else t
+    first_time = t
 
     piece, moving, begun = -1, -1, SWITCH
     if pieces > 0:
@@ -281,11 +299,31 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
             done += 1
             continue
         stop = ev_time[at] if at < events and ev_time[at] < last else last
-        while turn < switches.shape[0] and switches[turn] <= t:
+        while turn < switches and switch_time[turn] <= t:
+            if order >= 1 and switch_slot[turn] >= 0 and switch_time[turn] > first_time:
+                tau_p[:] = 0.0
+                tau_p[switch_slot[turn]] = 1.0
+                for sign, side in ((1.0, np.nextafter(t, -math.inf)), (-1.0, np.nextafter(t, math.inf))):
+                    _shift(
+                        sign,
+                        order,
+                        n,
+                        slots,
+                        moving,
+                        side,
+                        tau_p,
+                        p,
+                        flow,
+                        rates,
+                        jacobian,
+                        hessian,
+                        table,
+                        work,
+                    )
             turn += 1
             begun = SWITCH
-        if turn < switches.shape[0] and switches[turn] < stop:
-            stop = switches[turn]
+        if turn < switches and switch_time[turn] < stop:
+            stop = switch_time[turn]
         if piece + 1 < pieces and change_time[piece + 1] < stop:
             stop = change_time[piece + 1]
         status, done = advance(

@@ -9,6 +9,7 @@ import sympy
 from pkpd.errors import ModelError, PkpdWarning
 from pkpd.language.absorption import AFTER_DOSE
 from pkpd.language.declarations import Model
+from pkpd.language.structure import threshold
 
 __all__ = ["check_switches", "check_use"]
 
@@ -79,12 +80,16 @@ def check_use(model: Model) -> None:
 
 
 def check_switches(model: Model) -> None:
-    """Warn of branches in the equations whose switch moves with the parameters: sensitivities do not see the switch."""
+    """Warn of branches in the equations whose switch moves with the parameters where sensitivities do not see it.
+
+    A comparison that is linear in time and free of states is seen: the stepper stops there.
+    """
     states = {c.symbol for c in model.compartments}
     for c, rate in zip(model.compartments, model.rates, strict=True):
         for condition in rate.atoms(sympy.core.relational.Relational):
             used = condition.free_symbols
-            if used & states or (model.time in used and used - {model.time}):
+            seen = threshold(condition, model.time) is not None if model.time in used else True
+            if used & states or (used - {model.time} and not seen):
                 shown = str(condition.xreplace({s: sympy.Symbol(s.name) for s in used}))
                 warnings.warn(
                     f"W_MODEL_SWITCH: model {model.name}: the rate of {c.name} switches where {shown}, at a time that depends "

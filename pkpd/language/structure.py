@@ -8,6 +8,7 @@ constant in pieces, K and its derivatives in each piece are those that the gener
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,11 +16,11 @@ from typing import Any
 import numpy as np
 import sympy
 
-from pkpd.errors import ModelError
+from pkpd.errors import ModelError, PkpdWarning
 from pkpd.language.absorption import AFTER_DOSE
 from pkpd.language.declarations import Compartment, Model
 
-__all__ = ["CONSTANT", "Structure", "Varying", "analyse", "branched"]
+__all__ = ["CONSTANT", "Structure", "Varying", "analyse", "branched", "threshold"]
 
 _MOST_TERMS = 8  # an expanded coefficient with more terms than this is kept as one slot
 
@@ -84,7 +85,8 @@ class Structure:
     affine : (K,) int array
         1 for outputs that are affine in the states with coefficients made of slots alone.
     switches : tuple of float
-        Times at which a branch of the right-hand sides switches, in order.
+        Times at which a branch of the right-hand sides switches; -1 - s is the time in slot s. Data begin at 0: what switches
+        before is no news.
     """
 
     linear: bool
@@ -108,10 +110,29 @@ def branched(e: Any) -> Any:
     return e.replace(sympy.sign, lambda a: sympy.Piecewise((-1, a < 0), (1, a > 0), (0, True)))
 
 
+def threshold(condition: Any, time: Any) -> Any:
+    """Return the time at which a comparison that is linear in time changes its truth, else None."""
+    gap = sympy.expand(condition.lhs - condition.rhs)
+    slope = gap.coeff(time, 1)
+    rest = sympy.expand(gap - slope * time)
+    return -rest / slope if slope.is_number and slope != 0 and time not in rest.free_symbols else None
+
+
+def _timed(e: Any, time: Any, dynamic: frozenset[Any]) -> Any:
+    """Write comparisons that switch at a time free of states and inputs as time against that."""
+    for condition in e.atoms(sympy.core.relational.Relational):
+        at = threshold(condition, time) if time in condition.free_symbols else None
+        if at is not None and at.free_symbols and not at.free_symbols & dynamic:
+            rising = sympy.expand(condition.lhs - condition.rhs).coeff(time, 1) > 0
+            e = e.xreplace({condition: condition.func(*((time, at) if rising else (at, time)))})
+    return e
+
+
 @dataclass
 class _Slots:
     dynamic: frozenset[Any]
     inputs: frozenset[Any]
+    time: Any
     found: dict[Any, Any] = field(default_factory=dict)
 
     def symbol(self, e: Any) -> Any:
@@ -134,6 +155,9 @@ class _Slots:
             return number * self.symbol(rest)
         if not e.args:
             return e
+        if isinstance(e, sympy.core.relational.Relational) and self.time in e.args:
+            # what time is held against is one slot, whatever its factor: steps stop there
+            return e.func(*(a if a == self.time or a.is_number else self._whole(a) for a in e.args))
         if isinstance(e, (sympy.exp, sympy.Mul)):
             e = self._factored(e)
         if isinstance(e, (sympy.Add, sympy.Mul)):
@@ -143,6 +167,9 @@ class _Slots:
         if isinstance(e, sympy.Piecewise):
             return sympy.Piecewise(*((self.abstract(a), self.abstract(c)) for a, c in e.args))
         return e.func(*(self.abstract(a) for a in e.args))
+
+    def _whole(self, e: Any) -> Any:
+        return self.abstract(e) if e.free_symbols & self.dynamic else self.symbol(e)
 
     def _factored(self, e: Any) -> Any:
         """Write exp(a + b) as exp(a)·exp(b), so that tv·exp(eta + effect·indicator) keeps tv·exp(eta) as one slot.
@@ -235,7 +262,7 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
         for amount, after in latest:
             density = (share * c.input).xreplace(varying.definitions).xreplace({AFTER_DOSE: after})
             right_hand_sides[i] += sympy.Piecewise((amount * density, after > 0), (0, True))
-    slots = _Slots(dynamic, inputs)
+    slots = _Slots(dynamic, inputs, model.time)
     predictions = [o.prediction.xreplace(varying.definitions) for o in model.observations]
     constant = frozenset([*states, model.time]) if varying.stepwise else dynamic
     rows = None if kind in ("ode", "stiff") else _linear_rows(right_hand_sides, states, constant)
@@ -258,7 +285,7 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
                 table.append((i, j, -1 if rest == 1 else slots.index(rest)))
                 coefficients.append(float(number))
     else:
-        rates = tuple(slots.abstract(branched(r)) for r in right_hand_sides)
+        rates = tuple(slots.abstract(_timed(branched(r), model.time, dynamic)) for r in right_hand_sides)
     outputs = tuple(slots.abstract(branched(e)) for e in predictions)
     event_slots = np.full((7, n + len(varying.places)), -1, dtype=np.int64)
     homes = [(i, dict(varying.first)) for i in range(n)] + [(i, dict(at)) for i, at in varying.places]
@@ -284,7 +311,7 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
         states=tuple(states),
         time=model.time,
         affine=np.array([_affine(o, states, symbols) for o in outputs], dtype=np.int64),
-        switches=_switches(rates, model.time),
+        switches=_switches(model, rates, list(symbols), varying),
     )
 
 
@@ -315,14 +342,30 @@ def _affine(output: Any, states: list[Any], symbols: tuple[Any, ...]) -> bool:
     )
 
 
-def _switches(rates: tuple[Any, ...], time: Any) -> tuple[float, ...]:
-    """Where conditions on time alone change their truth; a step must end there, or it may leap over a short branch."""
-    found: set[float] = set()
-    for condition in {c for r in rates for c in r.atoms(sympy.core.relational.Relational)}:
-        if condition.free_symbols == {time}:
-            roots = sympy.solveset(condition.lhs - condition.rhs, time, sympy.S.Reals)
-            if isinstance(roots, sympy.FiniteSet):
-                found.update(float(root) for root in roots)
+def _switches(
+    model: Model, rates: tuple[Any, ...], symbols: list[Any], varying: Varying
+) -> tuple[float, ...]:
+    """Where conditions on time change their truth: a step must end there, or it may leap over a short branch."""
+    time, found = model.time, set()
+    doses = {s for _, latest in varying.absorbed for _, after in latest for s in after.free_symbols} - {time}
+    for c, rate in zip(model.compartments if rates else (), rates, strict=True):
+        for condition in rate.atoms(sympy.core.relational.Relational):
+            used = condition.free_symbols
+            other = condition.rhs if condition.lhs == time else condition.lhs
+            if used == {time}:
+                roots = sympy.solveset(condition.lhs - condition.rhs, time, sympy.S.Reals)
+                if isinstance(roots, sympy.FiniteSet):
+                    found.update(float(root) for root in roots if root >= 0)
+            elif time in used and other in symbols:
+                found.add(-1.0 - symbols.index(other))
+            elif time in used and not used & doses and threshold(condition, time) is not None:
+                warnings.warn(
+                    f"W_MODEL_SWITCH: model {model.name}: the rate of {c.name} switches at a time that changes with columns of "
+                    "the data within a subject. Predictions are right; derivatives are exact only if both branches meet "
+                    "smoothly there.",
+                    PkpdWarning,
+                    stacklevel=5,
+                )
     return tuple(sorted(found))
 
 

@@ -248,3 +248,24 @@ def test_what_is_not_known_while_a_compartment_is_off_is_refused():
         bind(oral(), collected(CMT=[1, 2, 2, 2, -7, 2, 2]))
     with pytest.raises(pkpd.errors.DataError, match="E_CMT_NEGATIVE"):
         collected(CMT=[-1, 2, 2, 2, 2, 2, 2])
+
+
+def test_a_switch_whose_time_changes_within_subjects_is_said_to_spoil_derivatives():
+    def change(m, cl):
+        return cl * pkpd.where(m.time < m.covariate("UNTIL"), 2.0, 1.0)
+
+    def define(m):
+        cl, c = (
+            m.parameter("CL", m.theta("CL", 2.0) * pkpd.exp(m.eta("CL", variance=0.1))),
+            m.compartment("c"),
+        )
+        m.ode(c, -change(m, cl) / 10 * c)
+        m.observe("y", c, additive=m.sigma("SD", 1.0))
+
+    model = pkpd.model(define)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(bind(model, records(UNTIL=[1.5] * 6)).structure.switches) == 1
+    with pytest.warns(pkpd.errors.PkpdWarning, match="W_MODEL_SWITCH.*rate of c.*columns"):
+        moving = bind(model, records(UNTIL=[1.5, 1.5, 2.5] * 2))
+    assert not moving.structure.switches

@@ -177,3 +177,20 @@ def test_nonlinear_writing_of_a_linear_rate_is_still_linear(factor):
         m.observe("y", a + b, additive=m.sigma("ADD", 1.0))
 
     assert analyse(written).linear
+
+
+def test_times_at_which_rates_switch_are_numbers_or_slots():
+    @pkpd.model
+    def define(m):
+        k, at = (
+            m.parameter("K", m.theta("K", 1.0)),
+            m.parameter("AT", m.theta("AT", 2.0) * pkpd.exp(m.eta("AT", variance=0.1))),
+        )
+        c = m.compartment("c")
+        m.ode(c, pkpd.where(m.time < 3, 1.0, 0.0) + pkpd.where(4 - 2 * m.time < -at, 1.0, 0.0) - k * c)
+        m.observe("y", c, additive=m.sigma("ADD", 1.0))
+
+    found = analyse(define)
+    assert len(found.switches) == 2 and found.switches[1] == 3.0
+    at = define.parameters[1].symbol
+    assert found.slots[int(-found.switches[0]) - 1] in (at / 2 + 2, define.parameters[1].expression / 2 + 2)

@@ -138,15 +138,18 @@ def switching(condition):
 
 
 @pytest.mark.parametrize(
-    "condition", [lambda m, at, c: m.time < at, lambda m, at, c: c > 1, lambda m, at, c: c > at]
+    "condition", [lambda m, at, c: m.time**2 < at, lambda m, at, c: c > 1, lambda m, at, c: c > at]
 )
 def test_a_switch_that_moves_with_the_parameters_is_said_to_spoil_derivatives(condition):
     with pytest.warns(pkpd.errors.PkpdWarning, match="W_MODEL_SWITCH.*rate of central"):
         switching(condition)
 
 
-@pytest.mark.parametrize("condition", [lambda m, at, c: m.time < 2, lambda m, at, c: at > 1])
-def test_a_switch_that_stays_put_is_no_news(condition):
+@pytest.mark.parametrize(
+    "condition",
+    [lambda m, at, c: m.time < 2, lambda m, at, c: at > 1, lambda m, at, c: 3 * at - 2 * m.time > 1],
+)
+def test_a_switch_that_stays_put_or_is_stopped_at_is_no_news(condition):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         switching(condition)
