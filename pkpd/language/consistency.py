@@ -94,8 +94,7 @@ def check_switches(model: Model) -> None:
                 warnings.warn(
                     f"W_MODEL_SWITCH: model {model.name}: the rate of {c.name} switches where {shown}, at a time that depends "
                     "on the parameters. Predictions are right; derivatives, and with them gradients of a fit, are exact only "
-                    "if both branches meet smoothly there. A lag=, duration= or rate= of a compartment (RATE -1, -2) moves with "
-                    "parameters exactly.",
+                    "if both branches meet smoothly there.",
                     PkpdWarning,
                     stacklevel=4,
                 )

@@ -246,7 +246,8 @@ def maximum(a: Any, b: Any) -> Quantity:
 def where(condition: Any, a: Any, b: Any) -> Quantity:
     """``a`` where the condition holds, else ``b``: the branch of a model.
 
-    The condition compares quantities (``wt > 70``, ``(sex == 1) & (age >= 18)``). Derivatives are taken within each branch.
+    The condition compares quantities (``wt > 70``, ``(sex == 1) & (age >= 18)``). Derivatives are taken within each branch; in
+    the rate of a compartment they also cross a switch at a time that is a parameter (``m.time < t1``).
     """
     test = expression(condition)
     if not isinstance(test, (sympy.logic.boolalg.BooleanFunction, sympy.core.relational.Relational)):
