@@ -303,23 +303,11 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
             if order >= 1 and switch_slot[turn] >= 0 and switch_time[turn] > first_time:
                 tau_p[:] = 0.0
                 tau_p[switch_slot[turn]] = 1.0
-                for sign, side in ((1.0, np.nextafter(t, -math.inf)), (-1.0, np.nextafter(t, math.inf))):
+                before, after = np.nextafter(t, -math.inf), np.nextafter(t, math.inf)
+                for sign, side in ((1.0, before), (-1.0, after)):
                     _shift(
-                        sign,
-                        order,
-                        n,
-                        slots,
-                        moving,
-                        side,
-                        tau_p,
-                        p,
-                        flow,
-                        rates,
-                        jacobian,
-                        hessian,
-                        table,
-                        work,
-                    )
+                        sign, order, n, slots, moving, side, tau_p, p, flow, rates, jacobian, hessian, table, work,
+                    )  # fmt: skip
             turn += 1
             begun = SWITCH
         if turn < switches and switch_time[turn] < stop:
