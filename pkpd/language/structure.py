@@ -346,7 +346,7 @@ def _switches(
     model: Model, rates: tuple[Any, ...], symbols: list[Any], varying: Varying
 ) -> tuple[float, ...]:
     """Where conditions on time change their truth: a step must end there, or it may leap over a short branch."""
-    time, found = model.time, set()
+    time, found = model.time, set[float]()
     doses = {s for _, latest in varying.absorbed for _, after in latest for s in after.free_symbols} - {time}
     for c, rate in zip(model.compartments if rates else (), rates, strict=True):
         for condition in rate.atoms(sympy.core.relational.Relational):
