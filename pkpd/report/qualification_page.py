@@ -15,7 +15,8 @@ __all__ = ["junit_xml", "qualification_html", "write_qualification"]
 
 _STYLE = (
     "body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
-    "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #ddd}"
+    "table{border-collapse:collapse;width:100%;table-layout:fixed;margin:0 0 1.4rem}"
+    "th:first-child{width:36%}th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #ddd}"
     "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.pass{color:#00613a}.fail{color:#a40000;font-weight:600}"
     "caption{text-align:left;font-weight:600;padding:.6rem 0}thead{display:table-header-group}tr{break-inside:avoid}"
 )
