@@ -113,7 +113,8 @@ STATEMENTS: dict[str, str] = {
     "response_prior": "logit 均值 ~ {mu}，tau ~ {tau}；划分 ~ CRP(1)，应答率 ~ Beta(0.5, 0.5)",
     # assumptions
     "typical_subjects": (
-        "各瘤种在 {dose}、每 {interval} 一次的方案下比较；暴露量比值为典型受试者（随机效应为零）之比，按各瘤种自身的协变量平均。"
+        "各瘤种在 {dose}、每 {interval} 一次的方案下比较；暴露量比值为典型受试者（随机效应为零）之比，按各瘤种自身的协变量平均"
+        "（边际比值）；相同协变量下的比值（条件比值）一并列出。"
     ),
     "empirical_bayes": "{metric} 以每例受试者的经验贝叶斯估计值进入暴露-效应模型，来自包含瘤种效应的拟合。",
     "exposure_joint": (
