@@ -45,6 +45,11 @@ def planned_regimen(plan: Plan, amount: float) -> Any:
     )
 
 
+def planned(plan: Plan) -> dict[str, Any]:
+    """Dosing interval and analyte, as functions of exposure take them."""
+    return {"interval": plan.dosing.interval, "output": plan.exposure.output}
+
+
 def subject_exposures(plan: Plan, fit: Any, subjects: pd.DataFrame) -> pd.DataFrame:
     """Exposure metrics of each subject at its own parameters.
 
@@ -60,10 +65,8 @@ def subject_exposures(plan: Plan, fit: Any, subjects: pd.DataFrame) -> pd.DataFr
     levels = {amount: planned_regimen(plan, amount) for amount in sorted(set(subjects["dose"].astype(float)))}
     own = {i: levels[float(amount)] for i, amount in zip(subjects["ID"], subjects["dose"], strict=True)}
     reference = planned_regimen(plan, plan.dosing.reference)
-    at_dose = exposure_metrics(fit, metrics=list(METRICS), regimen=own, interval=plan.dosing.interval)
-    at_reference = exposure_metrics(
-        fit, metrics=[plan.exposure.metric], regimen=reference, interval=plan.dosing.interval
-    )
+    at_dose = exposure_metrics(fit, metrics=list(METRICS), regimen=own, **planned(plan))
+    at_reference = exposure_metrics(fit, metrics=[plan.exposure.metric], regimen=reference, **planned(plan))
     table = subjects[["ID", "histology", "dose"]].reset_index(drop=True)
     for metric in METRICS:
         table[metric] = at_dose[metric].reindex(table["ID"]).to_numpy(float)
@@ -83,8 +86,8 @@ def exposure_log_sd(plan: Plan, fit: Any, ids: pd.Series) -> np.ndarray:
         fit,
         metrics=[metric],
         regimen=planned_regimen(plan, plan.dosing.reference),
-        interval=plan.dosing.interval,
         level=LEVEL,
+        **planned(plan),
     )
     own = table.reindex(ids)
     length = np.log(own[f"{metric}_upper"].to_numpy(float) / own[f"{metric}_lower"].to_numpy(float))
@@ -99,9 +102,9 @@ def histology_means(plan: Plan, fit: Any, *, adjusted: bool = False) -> Any:
         fit,
         planned_regimen(plan, plan.dosing.reference),
         metric=plan.exposure.metric,
-        interval=plan.dosing.interval,
         histology=plan.data.histology,
         adjusted=adjusted,
+        **planned(plan),
     )
 
 
@@ -151,10 +154,10 @@ def mediation_table(
         fits,
         planned_regimen(plan, plan.dosing.reference),
         reference=plan.data.reference,
-        interval=plan.dosing.interval,
         metric=plan.exposure.metric,
         histology=column,
         level=LEVEL,
+        **planned(plan),
     )
 
 

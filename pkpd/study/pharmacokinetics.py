@@ -35,12 +35,20 @@ def load_planned_model(plan: Plan) -> Any:
     ------
     PlanError
         ``E_PLAN_TESTED`` if the model's effects are on other parameters than the plan says,
-        ``E_PLAN_REFERENCE`` if its reference level is another.
+        ``E_PLAN_REFERENCE`` if its reference level is another, ``E_PLAN_OUTPUT`` if it does not observe the plan's analyte.
     """
     from pkpd.language import load_model, model_from_file
 
     section, column = plan.model, plan.data.histology
     model = load_model(section.name) if section.name else model_from_file(plan.resolve(str(section.file)))
+    observed = [o.name for o in model.observations]
+    if plan.exposure.output is not None and plan.exposure.output not in observed:
+        raise plan.error(
+            "E_PLAN_OUTPUT",
+            ("exposure", "output"),
+            f"model {model.name} observes no {plan.exposure.output!r}.",
+            f"It observes {', '.join(observed)}.",
+        )
     references = [str(f.reference) for f in model.factors if f.name == column]
     if not references:
         for parameter in section.tested:

@@ -209,6 +209,8 @@ class ExposurePlan:
         No-effect bounds (L, U) of the ratio to the reference histology.
     source : str
         Where the bounds come from.
+    output : str or None
+        Name of the model's observation whose exposure is meant (parent or metabolite, free or total); the first without it.
     mediators : tuple of str or None
         Columns (albumin, tumour burden, ECOG ...) that join the population model one by one, as powers or factors on
         the tested parameters, to show how much of the exposure ratios they explain.
@@ -217,6 +219,7 @@ class ExposurePlan:
     metric: str = key(choice(*METRICS))
     bounds: tuple[float, float] = key(pair(number(0, 1), number(1), increasing=True))
     source: str = key(text)
+    output: str | None = key(text, None)
     mediators: tuple[str, ...] | None = key(_names, None)
 
 

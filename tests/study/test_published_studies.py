@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit, logit, ndtri
 
+from pkpd.errors import PlanError
 from pkpd.study.analysis import assess
 
 OMEGA = math.sqrt(math.log1p(0.30**2))
@@ -229,3 +230,25 @@ def test_nivolumab_nasopharyngeal(tmp_path):
     found = verdicts(tmp_path, groups, "lung", 240, [240.0], 0.10).loc["nasopharyngeal"]
     assert found[["verdict", "rule"]].tolist() == ["insufficient data", "4"]
     assert "SMALL-N" in found["qualifiers"]
+
+
+def test_the_plan_names_the_analyte_whose_exposure_is_meant(tmp_path, monkeypatch):
+    """A second observation, four times the first: exposure is four times as high, ratios and verdicts are the same."""
+    second = '    m.observe("total", 4 * central / v, unit="mg/L", proportional=m.sigma("PROP2", 0.1, fixed=True))\n'
+    monkeypatch.setattr("tests.study.test_published_studies.MODEL", MODEL + second)
+    found = {}
+    for output in ("cp", "total"):
+        groups = [group("lung", 30, 12, 4, 10.0, DVID=1), group("skin", 30, 10, 4, 10.0, ratio=0.8, DVID=1)]
+        where = tmp_path / output
+        where.mkdir()
+        verdicts(where, groups, "lung", 10, [10.0, 12.5], 0.1, source=f'b"\noutput = "{output}')
+        found[output] = assess(where / "plan.toml")
+    one, two = found["cp"].exposure, found["total"].exposure
+    assert two.reference_exposure == pytest.approx(4 * one.reference_exposure, rel=1e-6)
+    np.testing.assert_allclose(two.ratios["ratio"], one.ratios["ratio"], rtol=1e-6)
+    text = (tmp_path / "cp/plan.toml").read_text().replace('output = "cp"', 'output = "metabolite"')
+    (tmp_path / "cp/plan.toml").write_text(text)
+    with pytest.raises(
+        PlanError, match=r"E_PLAN_OUTPUT: .*observes no 'metabolite'. Remedy: It observes cp, total"
+    ):
+        assess(tmp_path / "cp/plan.toml")
