@@ -294,6 +294,10 @@ WORDS: dict = {
         " pharmacokinetics and exposure-response of {efficacy} and {safety}. Every histology is compared"
         " with {reference}."
     ),
+    "context.exposure": (
+        "Comparison of the exposure of histologies, from population pharmacokinetics. Every histology is compared"
+        " with {reference}. No dose is decided."
+    ),
     "influence.randomised": (
         "Patients were randomised between dose levels within histologies (evidence class EC1): a"
         " difference in response between doses can be read as an effect of dose."

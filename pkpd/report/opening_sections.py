@@ -20,7 +20,7 @@ def _question(c: Context) -> list[tuple[str, str]]:
         (w["question.label"], w["question"].format(dose=c.reference_dose, interval=c.interval)),
         (
             w["context.label"],
-            w["context"].format(
+            w["context.exposure" if c.a.plan.get("exposure_only") else "context"].format(
                 efficacy=labels.get("efficacy", MISSING),
                 safety=labels.get("safety", MISSING),
                 reference=c.reference,
