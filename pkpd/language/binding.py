@@ -104,10 +104,10 @@ class Problem:
         return self.residual.shape[1] > 5
 
     @property
-    def copies(self) -> tuple[int, ...]:
-        """Number of occasions that each of the model's effects of the occasion has."""
+    def copies(self) -> dict[str, int]:
+        """Number of occasions that each of the model's effects of the occasion has, by its name."""
         names = [e.name for e in self.etas]
-        return tuple(sum(n.startswith(f"{v.eta_name}[") for n in names) for v in self.model.iovs)
+        return {v.name: sum(n.startswith(f"{v.eta_name}[") for n in names) for v in self.model.iovs}
 
     @property
     def n_slots(self) -> int:

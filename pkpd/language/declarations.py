@@ -45,18 +45,36 @@ class Eta:
 
 @dataclass(frozen=True)
 class Iov:
-    """A random effect of the occasion: one eta per occasion of the column ``occasion``, all of one variance."""
+    """A random effect of the occasion: one eta per occasion of the column ``occasion``, all of one variance.
+
+    ``covariances`` are those with the effects before it in its block; a block begins with an effect that has none.
+    """
 
     name: str
     occasion: str
     variance: float
     fixed: bool = False
     symbol: Any = None
+    covariances: tuple[float, ...] = ()
 
     @property
     def eta_name(self) -> str:
         """Name in OMEGA; the etas of occasions are called ``IOV(CL)[1]``."""
         return f"IOV({self.name})"
+
+
+def _rescaled(block: tuple[Iov, ...], omega: Mapping[str, float]) -> tuple[Iov, ...]:
+    """A block with other variances, at the same correlations."""
+    variances = [float(omega.get(v.eta_name, v.variance)) for v in block]
+    scale = [math.sqrt(new / v.variance) for new, v in zip(variances, block, strict=True)]
+    return tuple(
+        replace(
+            v,
+            variance=variances[i],
+            covariances=tuple(c * scale[i] * scale[j] for j, c in enumerate(v.covariances)),
+        )
+        for i, v in enumerate(block)
+    )
 
 
 @dataclass(frozen=True)
@@ -284,8 +302,19 @@ class Model:
             thetas=tuple(replace(t, initial=float(theta.get(t.name, t.initial))) for t in self.thetas),
             sigmas=tuple(replace(s, sd=float(sigma.get(s.name, s.sd))) for s in self.sigmas),
             omega=tuple(blocks),
-            iovs=tuple(replace(v, variance=float(omega.get(v.eta_name, v.variance))) for v in self.iovs),
+            iovs=tuple(v for block in self.iov_blocks for v in _rescaled(block, omega)),
         )
+
+    @property
+    def iov_blocks(self) -> tuple[tuple[Iov, ...], ...]:
+        """Random effects of the occasion, block by block."""
+        blocks: list[tuple[Iov, ...]] = []
+        for v in self.iovs:
+            if v.covariances:
+                blocks[-1] = (*blocks[-1], v)
+            else:
+                blocks.append((v,))
+        return tuple(blocks)
 
     def fix(self, *names: str) -> Model:
         """Keep thetas, sigmas (by label: ``SD(ADD)``) or whole OMEGA blocks (``OMEGA(name,name)``) as they start."""
@@ -305,7 +334,9 @@ class Model:
                 for b in self.omega
             ),
             iovs=tuple(
-                replace(v, fixed=v.fixed or f"OMEGA({v.eta_name},{v.eta_name})" in names) for v in self.iovs
+                replace(v, fixed=v.fixed or any(f"OMEGA({w.eta_name},{w.eta_name})" in names for w in block))
+                for block in self.iov_blocks
+                for v in block
             ),
         )
 

@@ -129,6 +129,13 @@ def nlmixr2_text(model: Model, *, effects: Mapping[str, float] | None = None) ->
 
 
 def _check(model: Model) -> None:
+    joint = next((b for b in model.iov_blocks if len(b) > 1), None)
+    if joint:
+        raise ModelError(
+            "E_EXPORT",
+            f"{', '.join(v.eta_name for v in joint)} are correlated, and nlmixr2 has a variance for each alone.",
+            "Declare each by m.iov(…).",
+        )
     for c in model.compartments:
         if c.input is not None:
             raise ModelError(

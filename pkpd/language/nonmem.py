@@ -132,15 +132,23 @@ def nonmem_text(
     for block in model.omega:
         omega += _omega(block.names, block.lower_triangle, block.fixed)
     number = len(model.etas)
-    for v in model.iovs:
-        names[v.symbol] = given.give(f"IOV_{v.name}")
-        pk.append(f"{names[v.symbol]} = 0")
+    for iovs in model.iov_blocks:
+        triangle = [(*v.covariances, v.variance) for v in iovs]
+        for v in iovs:
+            names[v.symbol] = given.give(f"IOV_{v.name}")
+            pk.append(f"{names[v.symbol]} = 0")
         for k, value in enumerate(occasions):
-            number += 1
-            pk.append(f"IF ({v.occasion}.EQ.{value}) {names[v.symbol]} = ETA({number})")
-            fixed = " FIX" if v.fixed else ""
-            size = f"\n  {number_text(v.variance)}{fixed}  ; {v.eta_name}"
-            omega.append("$OMEGA BLOCK(1)" + (size if k == 0 else " SAME"))
+            for v in iovs:
+                number += 1
+                pk.append(f"IF ({v.occasion}.EQ.{value}) {names[v.symbol]} = ETA({number})")
+            if k:
+                omega.append(f"$OMEGA BLOCK({len(iovs)}) SAME")
+            elif len(iovs) == 1:  # a block of one, so that the others can be the same
+                fixed = " FIX" if iovs[0].fixed else ""
+                size = number_text(iovs[0].variance)
+                omega.append(f"$OMEGA BLOCK(1)\n  {size}{fixed}  ; {iovs[0].eta_name}")
+            else:
+                omega += _omega([v.eta_name for v in iovs], triangle, iovs[0].fixed)
     sds = {}
     for s in model.sigmas:
         records.append(f"(0, {number_text(s.sd)}){' FIX' if s.fixed else ''}  ; {s.label}")

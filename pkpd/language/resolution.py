@@ -76,15 +76,17 @@ def resolve(model: Model, data: Dataset) -> Resolved:
             symbol = sympy.Dummy(f"{column.name}={label}", real=True)
             occasions[column.name, label] = symbol, np.maximum.reduceat(here, first) > 0
             add(f"{column.name}={label}", symbol, here, column.varies, "nocb")
-    for v in model.iovs:
-        total = sympy.Integer(0)
+    for block in model.iov_blocks:
+        totals = dict.fromkeys((v.symbol for v in block), sympy.Integer(0))
         for (name, label), (indicator, present) in occasions.items():
-            if name == v.occasion:
+            if name != block[0].occasion:
+                continue
+            for v in block:  # the etas of one occasion follow each other: copies of the block
                 eta = Eta(f"{v.eta_name}[{label}]", sympy.Dummy(f"{v.eta_name}[{label}]", real=True))
                 out.etas.append(eta)
                 out.occasions.append(present)
-                total = total + eta.symbol * indicator
-        out.definitions[v.symbol] = total
+                totals[v.symbol] = totals[v.symbol] + eta.symbol * indicator
+        out.definitions.update(totals)
     out.levels = (*indicators, *occasions)
     out.inputs.extend(direct_inputs(model, data))
     return out

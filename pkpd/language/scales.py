@@ -48,14 +48,15 @@ class Scales:
         # (first eta, size, copies, fixed): the copies of a block follow each other and share its parameters
         self.blocks: list[tuple[int, int, int, bool]] = []
         start = 0
-        for block in model.omega:
-            self.blocks.append((start, len(block.names), 1, block.fixed))
-            start += len(block.names)
-        for v, copies in zip(model.iovs, problem.copies, strict=True):
-            self.blocks.append((start, 1, copies, v.fixed))
-            start += copies
+        for subject in model.omega:
+            self.blocks.append((start, len(subject.names), 1, subject.fixed))
+            start += len(subject.names)
         etas = {i: e.name for i, e in enumerate(model.etas)}
-        etas |= {b[0]: v.eta_name for b, v in zip(self.blocks[len(model.omega) :], model.iovs, strict=True)}
+        for block in model.iov_blocks:
+            copies = problem.copies[block[0].name]
+            self.blocks.append((start, len(block), copies, block[0].fixed))
+            etas |= {start + i: v.eta_name for i, v in enumerate(block)}
+            start += len(block) * copies
         self.names = [t.name for t in self.thetas]
         self.units = [t.unit for t in self.thetas]
         self.scales = ["log ratio" if t.unit == "log ratio" else "natural" for t in self.thetas]
@@ -92,7 +93,7 @@ class Scales:
         """Starting values of the model."""
         omega = np.zeros((self.n_eta, self.n_eta))
         triangles = [b.lower_triangle for b in problem.model.omega] + [
-            ((v.variance,),) for v in problem.model.iovs
+            tuple((*v.covariances, v.variance) for v in block) for block in problem.model.iov_blocks
         ]
         for (first, size, copies, _), triangle in zip(self.blocks, triangles, strict=True):
             for start in range(first, first + copies * size, size):

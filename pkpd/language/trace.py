@@ -108,6 +108,16 @@ class Builder(EndpointDeclarations):
         """Declare a block of correlated random effects; ``variance`` is the lower triangle of OMEGA, row by row."""
         for name in names:
             self._new(name, self._etas, "eta")
+        rows = self._triangle(names, variance, "for no variability leave the eta out.")
+        self._omega.append(OmegaBlock(names, rows, fixed))
+        made = [Eta(name, dummy(f"eta_{name}")) for name in names]
+        self._etas.extend(made)
+        return tuple(Quantity(e.symbol) for e in made)
+
+    def _triangle(
+        self, names: Sequence[str], variance: Sequence[Sequence[float]], without: str
+    ) -> tuple[tuple[float, ...], ...]:
+        """Check the lower triangle of a block of OMEGA."""
         rows = tuple(tuple(self._number(v, f"OMEGA of {', '.join(names)}") for v in row) for row in variance)
         if [len(r) for r in rows] != list(range(1, len(names) + 1)):
             raise ModelError(
@@ -121,12 +131,9 @@ class Builder(EndpointDeclarations):
             raise ModelError(
                 "E_MODEL_OMEGA",
                 f"OMEGA of {', '.join(names)} is not positive definite: {rows}.",
-                "Variances must be positive and correlations below 1 in size; for no variability leave the eta out.",
+                f"Variances must be positive and correlations below 1 in size; {without}",
             )
-        self._omega.append(OmegaBlock(names, rows, fixed))
-        made = [Eta(name, dummy(f"eta_{name}")) for name in names]
-        self._etas.extend(made)
-        return tuple(Quantity(e.symbol) for e in made)
+        return rows
 
     def iov(self, name: str, *, occasion: str = "OCC", variance: float, fixed: bool = False) -> Quantity:
         """Declare a random effect of the occasion, with the starting value of its variance.
@@ -135,16 +142,25 @@ class Builder(EndpointDeclarations):
         have the one variance ``OMEGA(IOV(name),IOV(name))``. As in NONMEM, what lies between two records belongs to the
         occasion of the later one.
         """
-        self._new(name, self._iovs, "iov")
-        value = self._number(variance, f"variance of IOV({name})")
-        if not (value > 0 and math.isfinite(value)):
-            raise ModelError(
-                "E_MODEL_OMEGA",
-                f"the variance of IOV({name}) is {value:g}, which is not positive.",
-                "For no variability between occasions leave it out.",
-            )
-        self._iovs.append(Iov(name, occasion, value, fixed, dummy(f"iov_{name}")))
-        return Quantity(self._iovs[-1].symbol)
+        return self.iovs(name, occasion=occasion, variance=[[variance]], fixed=fixed)[0]
+
+    def iovs(
+        self, *names: str, occasion: str = "OCC", variance: Sequence[Sequence[float]], fixed: bool = False
+    ) -> tuple[Quantity, ...]:
+        """Declare correlated random effects of the occasion: as :meth:`iov`, one block of OMEGA that all occasions share.
+
+        ``variance`` is its lower triangle: ``[[0.04], [0.01, 0.02]]``.
+        """
+        for name in names:
+            self._new(name, self._iovs, "iov")
+        shown = [f"IOV({n})" for n in names]
+        rows = self._triangle(shown, variance, "for no variability between occasions leave it out.")
+        made = [
+            Iov(name, occasion, row[-1], fixed, dummy(f"iov_{name}"), row[:-1])
+            for name, row in zip(names, rows, strict=True)
+        ]
+        self._iovs.extend(made)
+        return tuple(Quantity(v.symbol) for v in made)
 
     def covariate(self, name: str, *, unit: str = "", interpolation: str = "nocb") -> Quantity:
         """Use a numeric column of the data.

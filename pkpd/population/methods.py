@@ -80,7 +80,7 @@ class GradientMethod:
 
 
 def require_gradient(method: Any, wanted_by: str) -> None:
-    """Refuse a method whose objective is not computed the same at every evaluation.
+    """Refuse a method that does not minimise an objective which is the same at every evaluation.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def require_gradient(method: Any, wanted_by: str) -> None:
     if not isinstance(method, GradientMethod):
         raise InputError(
             "E_METHOD_NOISY",
-            f"{wanted_by} compares OFVs, which {type(method).__name__} knows only with a random error.",
+            f"{wanted_by} compares minima of the OFV, which {type(method).__name__} does not find exactly.",
             "Chain a method that computes them: [pkpd.SAEM(), pkpd.Laplace()].",
         )
 

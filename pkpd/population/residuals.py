@@ -99,9 +99,10 @@ def shrinkage(
     exists = problem.occasions if members is None else problem.occasions & members[:, None]
     subject = len(problem.model.etas)
     groups = [(e.name, [k]) for k, e in enumerate(problem.etas[:subject])]
-    for v, copies in zip(problem.model.iovs, problem.copies, strict=True):
-        groups.append((v.eta_name, list(range(subject, subject + copies))))
-        subject += copies
+    for block in problem.model.iov_blocks:
+        size, copies = len(block), problem.copies[block[0].name]
+        groups += [(v.eta_name, [subject + c * size + i for c in range(copies)]) for i, v in enumerate(block)]
+        subject += size * copies
     eta = {}
     for name, columns in groups:
         seen = etas[:, columns][exists[:, columns]]

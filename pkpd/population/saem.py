@@ -21,6 +21,7 @@ from pkpd.results import result
 __all__ = ["SAEM", "Sampled", "check_sampling", "fit_saem", "not_finite"]
 
 _CHUNK = 50  # iterations at most between two calls of the progress function
+_COLLAPSED = 1e-8  # a variance that is none
 _SECONDS = 0.5  # that they should take at most: a kernel does not see Ctrl-C
 
 
@@ -290,6 +291,13 @@ def not_finite(problem: Problem, bad: np.ndarray, status: np.ndarray) -> FitErro
 
 def _settled(history: np.ndarray, explore: int, scales: Scales) -> tuple[bool, str]:
     """Whether estimates still drift: their move over the second half of the averaging, in SDs of the exploration's noise."""
+    for k in scales.free:
+        if scales.scales[k] == "variance" and history[-1, k] < _COLLAPSED:
+            at = scales.names[k]
+            return (
+                False,
+                f"{at} fell to zero, where the chains no longer move: leave that eta out, or use FOCEI()",
+            )
     late = history[explore:][:, scales.free]
     noise = history[explore // 2 : explore][:, scales.free].std(axis=0)
     drift = np.abs(late[-1] - late[len(late) // 2])

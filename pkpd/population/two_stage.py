@@ -113,8 +113,8 @@ def fit_two_stage(problem: Problem, scales: Scales, method: TwoStage, pooled: Va
     if good.sum() < largest + problem.n_eta + 1:
         raise FitError(
             "E_TWO_STAGE",
-            f"{good.sum()} of {len(good)} individual fits succeeded, too few for {problem.n_eta} random effects "
-            f"({_listed(problem, individuals)}).",
+            f"{good.sum()} of {len(good)} individual fits succeeded, too few for {problem.n_eta} random effects"
+            + (f" ({_listed(problem, individuals)})." if not good.all() else "."),
             "Two-stage needs rich data of each subject; use pkpd.FOCEI() or pkpd.SAEM().",
         )
     values, etas, design = second_stage(problem, scales, complete, individuals)
