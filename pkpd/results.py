@@ -116,7 +116,8 @@ def estimates_table(
     units, scales, fixed : dict, optional
         Unit, scale (``"natural"``, ``"variance"``, ``"SD"``, ``"log"`` …) and whether fixed, by name.
     level : float
-        Coverage of the Wald interval estimate ± z·se.
+        Coverage of the Wald interval: estimate ± z·se, but estimate·exp(± z·se/estimate) for a positive variance or SD,
+        whose estimates are skewed: the symmetric interval covers less than it says, and may hold negative numbers.
     degrees_of_freedom : float, optional
         Use Student's t with these degrees of freedom instead of the normal quantile.
 
@@ -132,17 +133,21 @@ def estimates_table(
     est = estimates.astype(float)
     se = pd.Series(np.nan, index=est.index) if standard_errors is None else standard_errors.reindex(est.index)
     units, scales, fixed = units or {}, scales or {}, fixed or {}
+    scale = [scales.get(str(n), "natural") for n in est.index]
     with np.errstate(divide="ignore", invalid="ignore"):
-        rse = 100 * np.abs(se / est)
+        relative = np.abs(se / est)
+        skewed = np.isin(scale, ("variance", "SD")) & (est > 0)
+        lower = np.where(skewed, est * np.exp(-z * relative), est - z * se)
+        upper = np.where(skewed, est * np.exp(z * relative), est + z * se)
     return pd.DataFrame(
         {
             "estimate": est,
             "se": se.astype(float),
-            "rse_percent": rse,
-            "lower": est - z * se,
-            "upper": est + z * se,
+            "rse_percent": 100 * relative,
+            "lower": lower,
+            "upper": upper,
             "unit": [units.get(str(n), "") for n in est.index],
-            "scale": [scales.get(str(n), "natural") for n in est.index],
+            "scale": scale,
             "fixed": [bool(fixed.get(str(n), False)) for n in est.index],
         },
         index=pd.Index(est.index, name="parameter"),

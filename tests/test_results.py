@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import pkgutil
 from importlib import import_module
 
@@ -23,7 +24,7 @@ from pkpd.histology import (
     partitions,
     permutation,
 )
-from pkpd.results import from_json, to_json
+from pkpd.results import estimates_table, from_json, to_json
 from tests.histology.made_evidence import MARGINS, evidence
 
 for _module in pkgutil.walk_packages(pkpd.__path__, "pkpd."):
@@ -206,3 +207,21 @@ def test_an_expression_that_is_no_mathematics_is_refused(said):
     with pytest.raises(InputError) as caught:
         pkpd.Model.from_json(broken)
     assert caught.value.code == "E_JSON_MODEL"
+
+
+def test_intervals_of_variances_are_symmetric_on_the_logarithm():
+    estimate = pd.Series({"CL": 2.0, "OMEGA(CL,CL)": 0.08, "SD(ADD)": 0.5, "OMEGA(V,V)": 0.0})
+    scales = {"OMEGA(CL,CL)": "variance", "SD(ADD)": "SD", "OMEGA(V,V)": "variance"}
+    table = estimates_table(estimate, pd.Series({n: 0.07 for n in estimate.index}), scales=scales, level=0.9)
+    z = 1.6448536269514722  # the 95 % quantile of the standard normal distribution
+    assert table.loc["CL", ["lower", "upper"]].tolist() == pytest.approx(
+        [2 - 0.07 * z, 2 + 0.07 * z], rel=1e-14
+    )
+    for name in ("OMEGA(CL,CL)", "SD(ADD)"):
+        e = estimate[name]
+        ends = [e * math.exp(-z * 0.07 / e), e * math.exp(z * 0.07 / e)]
+        assert table.loc[name, ["lower", "upper"]].tolist() == pytest.approx(ends, rel=1e-14)
+    # a variance of zero has no logarithm
+    assert table.loc["OMEGA(V,V)", ["lower", "upper"]].tolist() == pytest.approx(
+        [-0.07 * z, 0.07 * z], rel=1e-14
+    )

@@ -74,8 +74,8 @@ def summary(name: str, folder: Path = HERE) -> pd.DataFrame:
     """Bias, spread and coverage by method and parameter.
 
     Columns: replicates, converged %, covariance % (of those that converged), truth, bias % with its Monte-Carlo standard error,
-    SD of the estimates, mean of the standard errors, coverage % of estimate ± 1.96 SE. Replicates that did not converge
-    count in none of the columns after the second.
+    SD of the estimates, mean of the standard errors, coverage % of the intervals that pkpd gives (of variances and SDs on the
+    logarithm) and of estimate ± 1.96 SE. Replicates that did not converge count in none of the columns after the second.
     """
     design, table = (
         DESIGNS[name],
@@ -87,7 +87,11 @@ def summary(name: str, folder: Path = HERE) -> pd.DataFrame:
         for p, truth in design.truth.items():
             estimate, se = good[p].to_numpy(float), good[f"SE {p}"].to_numpy(float)
             has = np.isfinite(se)
-            covered = np.abs(estimate - truth)[has] <= Z * se[has]
+            found, error = estimate[has], se[has]
+            symmetric = np.abs(found - truth) <= Z * error
+            covered = symmetric
+            if p.startswith(("OMEGA(", "SD(")):
+                covered = np.abs(np.log(found / truth)) <= Z * error / found
             size = abs(truth)
             rows.append(
                 {
@@ -102,6 +106,7 @@ def summary(name: str, folder: Path = HERE) -> pd.DataFrame:
                     "SD": estimate.std(ddof=1),
                     "mean SE": se[has].mean(),
                     "coverage %": 100 * covered.mean(),
+                    "symmetric %": 100 * symmetric.mean(),
                 }
             )
     return pd.DataFrame(rows)
