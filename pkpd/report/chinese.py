@@ -120,6 +120,10 @@ WORDS: dict = {
         "各瘤种均与 {reference} 比较。"
     ),
     "context.exposure": "基于群体药代动力学比较各瘤种的暴露量。各瘤种均与 {reference} 比较。不决定剂量。",
+    "background.mechanism": "作用机制",
+    "background.alteration": "分子改变",
+    "background.indications": "适应症",
+    "background.earlier_doses": "既往剂量选择",
     "influence.label": "模型影响力",
     "influence": "结论通过决策表建立在群体药代动力学模型和暴露-效应模型之上；临床判断可以推翻这些结论。",
     "influence.classes": "暴露-效应关系的证据等级：{classes}。",

@@ -118,6 +118,10 @@ WORDS: dict = {
     "absent.assumptions": "assumptions",
     "absent.characteristics": "operating characteristics of the decision table (pkpd.operating_characteristics)",
     "absent.code": "the final model for other programs",
+    "background.mechanism": "Mechanism of action",
+    "background.alteration": "Molecular alteration",
+    "background.indications": "Indications",
+    "background.earlier_doses": "Earlier choice of dose",
     "influence.label": "Model influence",
     "influence": (
         "The verdicts rest on the population pharmacokinetic model and on the exposure-response models,"

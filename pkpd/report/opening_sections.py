@@ -12,20 +12,19 @@ __all__ = ["background", "margins", "model_assessment", "verdicts"]
 
 
 def _question(c: Context) -> list[tuple[str, str]]:
+    use = (c.a.plan.get("context") or {}).get("use")
     labels = {
         e.kind: e.label.lower() if e.label[1:2].islower() else e.label for e in c.a.endpoints if e.primary
     }
     w = c.w
+    context = w["context.exposure" if c.a.plan.get("exposure_only") else "context"].format(
+        efficacy=labels.get("efficacy", MISSING),
+        safety=labels.get("safety", MISSING),
+        reference=c.reference,
+    )
     return [
         (w["question.label"], w["question"].format(dose=c.reference_dose, interval=c.interval)),
-        (
-            w["context.label"],
-            w["context.exposure" if c.a.plan.get("exposure_only") else "context"].format(
-                efficacy=labels.get("efficacy", MISSING),
-                safety=labels.get("safety", MISSING),
-                reference=c.reference,
-            ),
-        ),
+        (w["context.label"], w["sentences"].join([context, str(use)] if use else [context])),
     ]
 
 
@@ -53,6 +52,8 @@ def model_assessment(c: Context) -> list[Block]:
         influence.append(w["influence.randomised" if randomised else "influence.observed"])
     if known:
         influence.append(w["influence.classes"].format(classes=w["list"].join(known)))
+    if declared.get("influence"):
+        influence.append(str(declared["influence"]))
 
     def stated(name: str) -> str:
         return str(declared.get(name) or w["not_declared"])
@@ -78,8 +79,11 @@ def model_assessment(c: Context) -> list[Block]:
 
 def background(c: Context) -> list[Block]:
     """What the plan tells of mechanism, alteration, indications and the earlier choice of dose."""
-    told = (c.a.plan.get("context") or {}).get("background")
-    return [Text(str(told))] if told else [c.absent("background")]
+    declared = c.a.plan.get("context") or {}
+    told = {name: declared.get(name) for name in ("mechanism", "alteration", "indications", "earlier_doses")}
+    if not any(told.values()):
+        return [c.absent("background")]
+    return [Terms(tuple((c.w[f"background.{n}"], str(t or c.w["not_declared"])) for n, t in told.items()))]
 
 
 def margins(c: Context) -> list[Block]:

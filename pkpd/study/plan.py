@@ -12,6 +12,7 @@ from typing import Any
 from pkpd.errors import Finding, InputError, PlanError
 from pkpd.histology.margins import WIDEST_BOUNDS
 from pkpd.results import result
+from pkpd.study.context_of_use import ContextPlan
 from pkpd.study.locations import line_of, locations
 from pkpd.study.schema import Reader, flag, integer, text
 from pkpd.study.sections import (
@@ -51,7 +52,7 @@ class Plan:
         The sections.
     entries : tuple of EndpointPlan and TumourSizePlan
         The entries of ``[[endpoint]]``, in the order of the file.
-    representativeness : RepresentativenessPlan or None
+    representativeness, context : RepresentativenessPlan, ContextPlan or None
         The section, where the plan has it.
     exposure_only : bool
         No endpoints: exposure is compared and no dose decided; ``margins`` and ``p0`` are None then.
@@ -77,6 +78,7 @@ class Plan:
     path: str
     sha256: str
     representativeness: RepresentativenessPlan | None = None
+    context: ContextPlan | None = None
     exposure_only: bool = False
 
     def resolve(self, file: str) -> Path:
@@ -135,6 +137,7 @@ class Plan:
 
 
 SECTIONS: dict[str, type] = {
+    "context": ContextPlan,
     "data": DataPlan,
     "model": ModelPlan,
     "dosing": DosingPlan,
@@ -149,7 +152,7 @@ SECTIONS: dict[str, type] = {
 }
 """The tables of a plan by name."""
 _OPTIONAL = ("thresholds", "bootstrap", "exchangeability", "sensitivity")
-ABSENT = ("representativeness",)
+ABSENT = ("context", "representativeness")
 """Those that are None where the plan does not have them."""
 _OF_ENDPOINTS = ("margins", "p0")
 _TOP = ("format", "title", "seed", "exposure_only", *SECTIONS, "endpoint")
@@ -238,7 +241,7 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
     }
     alone = read["exposure_only"] = reader.value(flag, values.get("exposure_only", False), ("exposure_only",))
     if alone:
-        for name in ("endpoint", *_OF_ENDPOINTS, *ABSENT):
+        for name in ("endpoint", *_OF_ENDPOINTS, "representativeness"):
             if name in values:
                 reader.mistake(
                     "E_PLAN_ENDPOINTS",

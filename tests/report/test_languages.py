@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import string
 from collections import Counter
@@ -17,8 +18,9 @@ from pkpd.report.chinese_statements import STATEMENTS
 from pkpd.report.english import WORDS as ENGLISH
 from pkpd.report.wording import in_words
 from pkpd.statements import Statement
+from pkpd.study.context_of_use import ContextPlan
 from tests.report.page import Node, Page
-from tests.report.synthetic import assessment, degenerate
+from tests.report.synthetic import PLAN, assessment, degenerate
 
 PACKAGE = Path(pkpd.__file__).parent
 OUTLINE = Path(__file__).parent / "outline.txt"
@@ -116,6 +118,38 @@ def test_a_sentence_is_said_in_both_languages():
         in_words(text, ENGLISH) == "Evidence class EC3 (one dose)." and in_words(text, CHINESE) == "单一剂量"
     )
     assert in_words("as the plan says", CHINESE) == "as the plan says"
+
+
+@pytest.mark.parametrize(
+    ("language", "absent"), [("en", "Not declared in the plan."), ("zh", "分析计划中未声明。")]
+)
+def test_the_context_that_a_plan_declares_stands_in_its_sections(language, absent, monkeypatch):
+    monkeypatch.setattr("pkpd.report.context.Context.figure", lambda self, k, a, c, d, n="": Text(c))
+    monkeypatch.setattr("pkpd.report.context.require_font", lambda language: None)
+    keys = [f.name for f in dataclasses.fields(ContextPlan)]
+    words = CHINESE if language == "zh" else ENGLISH
+    background = {"mechanism", "alteration", "indications", "earlier_doses"}
+    labels = {k: words[f"background.{k}" if k in background else f"{k}.label"] for k in keys if k != "use"}
+    labels["use"] = words["context.label"]
+
+    def terms(context, section):
+        made = assessment(plan={**PLAN, "context": context})
+        root = Page(report_html(made, language)).root
+        part = next(s for s in root.find("section") if s.attributes["id"] == section)
+        names, said = ([n.text for n in part.find(tag)] for tag in ("dt", "dd"))
+        return dict(zip(names, said, strict=True)), part.text
+
+    said = {key: f"What was said of {key}." for key in keys}
+    for key in keys:
+        found, _ = terms(said, "background" if key in background else "assessment")
+        assert [label for label, text in found.items() if said[key] in text] == [labels[key]]
+    assert said["use"] in terms(said, "verdicts")[1]
+    # one key alone: its neighbours are said to lack, the others are silent
+    found, _ = terms({"indications": "Solid tumours."}, "background")
+    assert [found[labels[k]] for k in ("mechanism", "indications")] == [absent, "Solid tumours."]
+    found, _ = terms({"indications": "Solid tumours."}, "assessment")
+    assert found[labels["risk"]] == absent and absent not in found[labels["influence"]]
+    assert words["absent.background"] in terms({}, "background")[1]
 
 
 def test_a_font_that_is_missing_is_one_clear_error(monkeypatch):

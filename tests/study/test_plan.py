@@ -98,6 +98,16 @@ def test_the_plan_as_run_names_no_machine_path_and_keeps_the_layout_of_the_file(
     assert written["thresholds"]["conclude"] == 0.90
 
 
+def test_the_context_of_a_plan_is_optional_key_by_key(folder):
+    bare = read_plan(write(folder, PLAN))
+    assert bare.context is None and "context" not in bare.as_dict()
+    some = read_plan(write(folder, PLAN + '[context]\nrisk = "low"\n'))
+    assert some.as_dict()["context"]["risk"] == "low" and some.context.impact is None
+    head = PLAN.split("[[endpoint]]", 1)[0]
+    alone = read_plan(write(folder, f"exposure_only = true\n{head}[context]\nuse = 'Label.'\n"))
+    assert alone.context.use == "Label."
+
+
 @pytest.mark.parametrize(
     ("old", "new", "code", "line", "message"),
     [
@@ -170,6 +180,9 @@ def test_the_plan_as_run_names_no_machine_path_and_keeps_the_layout_of_the_file(
             "AE is a time to an event and cannot be primary: without a control arm",
         ),
         ("seed = 7", "seed = 7\n[sensitivity]\nprior = 1", "E_PLAN_VALUE", 5, "true or false"),
+        ("seed = 7", 'seed = 7\n[context]\nrisks = "low"', "E_PLAN_KEY", 5, "Did you mean 'risk'?"),
+        ("seed = 7", "seed = 7\n[context]\nrisk = ' '", "E_PLAN_VALUE", 5, "text in quotes, and not empty"),
+        ("seed = 7", 'seed = 7\ncontext = "low"', "E_PLAN_TYPE", 4, "Write [context] and its keys below"),
         ('name = "AE"', 'name = "ORR"', "E_PLAN_ENDPOINTS", 32, "two endpoints are named 'ORR'"),
         ("data.csv", "other.csv", "E_PLAN_FILE", 6, "there is no such file"),
         ("model.py", "other.py", "E_PLAN_FILE", 11, "there is no such file"),
