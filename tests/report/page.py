@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
+
+import pytest
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "col"}
 
@@ -23,6 +26,10 @@ class Node:
     @property
     def text(self) -> str:
         return "".join(c if isinstance(c, str) else c.text for c in self.children)
+
+    @property
+    def texts(self) -> list[str]:
+        return [t for c in self.children for t in ([c] if isinstance(c, str) else c.texts)]
 
     @property
     def classes(self) -> list[str]:
@@ -60,3 +67,30 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.here.children.append(data)
+
+
+def outline(page: Page) -> str:
+    """Headings, captions of tables and the paragraphs that stand for figures, in their order (structure, not bytes)."""
+    lines = []
+    for section in page.root.find("section"):
+        for node in section.find("h2") + section.find("h3") + section.find("caption"):
+            lines.append(f"{node.tag} {' '.join(node.text.split())}")
+        lines += [f"p {p.text}" for p in section.find("p") if p.text.startswith("figure ")]
+    return "\n".join(lines) + "\n"
+
+
+def assert_shows(node: Node, value: float) -> None:
+    """The number that the node shows is the value, rounded as it is shown."""
+    shown = node.text.replace("\u202f", "").replace("−", "-").removesuffix(" %")
+    scaled = float(value) * float(node.attributes.get("data-scale", 1))
+    power = re.fullmatch(r"(-?[\d.]+)×10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", shown)
+    if power:
+        exponent = int(power.group(2).translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")))
+        assert float(power.group(1)) * 10.0**exponent == pytest.approx(scaled, rel=0.005)
+    elif shown[0] in "<>":
+        limit = float(shown[1:])
+        assert scaled < limit if shown[0] == "<" else scaled > limit
+    else:
+        decimals = len(shown.partition(".")[2])
+        # half a unit of the last digit that is shown
+        assert abs(float(shown) - scaled) <= 0.5 * 10.0**-decimals * (1 + 1e-9), node.attributes

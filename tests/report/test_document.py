@@ -11,7 +11,7 @@ from pkpd.errors import InputError
 from pkpd.report import field_value, report_html, write_figures, write_pages, write_report
 from pkpd.report.blocks import Text
 from pkpd.study.assessment import Assessment
-from tests.report.page import Page
+from tests.report.page import Page, assert_shows
 from tests.report.synthetic import assessment, degenerate, many
 
 MAKERS = {"pantumor": assessment, "many": many, "degenerate": degenerate}
@@ -58,23 +58,10 @@ def test_traced_numbers_are_those_of_the_assessment(name):
     checked = 0
     for node in PAGES[name].root.having("data-field"):
         value = field_value(made, node.attributes["data-field"])
-        text = node.text
         if isinstance(value, str):
-            assert text == value
+            assert node.text == value
             continue
-        shown = text.replace("\u202f", "").replace("−", "-").removesuffix(" %")
-        scaled = float(value) * float(node.attributes.get("data-scale", 1))
-        power = re.fullmatch(r"(-?[\d.]+)×10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", shown)
-        if power:
-            exponent = int(power.group(2).translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")))
-            assert float(power.group(1)) * 10.0**exponent == pytest.approx(scaled, rel=0.005)
-        elif shown[0] in "<>":
-            limit = float(shown[1:])
-            assert scaled < limit if shown[0] == "<" else scaled > limit
-        else:
-            decimals = len(shown.partition(".")[2])
-            # half a unit of the last digit that is shown
-            assert abs(float(shown) - scaled) <= 0.5 * 10.0**-decimals * (1 + 1e-9), node.attributes
+        assert_shows(node, value)
         checked += 1
     assert checked > 150
 

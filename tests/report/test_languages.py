@@ -19,7 +19,7 @@ from pkpd.report.english import WORDS as ENGLISH
 from pkpd.report.wording import in_words
 from pkpd.statements import Statement
 from pkpd.study.context_of_use import ContextPlan
-from tests.report.page import Node, Page
+from tests.report.page import Node, Page, outline
 from tests.report.synthetic import PLAN, assessment, degenerate
 
 PACKAGE = Path(pkpd.__file__).parent
@@ -165,11 +165,5 @@ def test_the_outline_is_the_golden_one(language, monkeypatch):
         "pkpd.report.context.Context.figure", lambda self, k, a, c, d, n="": Text(f"figure {k}: {c}")
     )
     monkeypatch.setattr("pkpd.report.context.require_font", lambda language: None)
-    root = Page(report_html(assessment(), language)).root
-    lines = []
-    for section in root.find("section"):
-        for node in section.find("h2") + section.find("h3") + section.find("caption"):
-            lines.append(f"{node.tag} {' '.join(node.text.split())}")
-        lines += [f"p {p.text}" for p in section.find("p") if p.text.startswith("figure ")]
     golden = OUTLINE.read_text(encoding="utf-8").split("====\n")
-    assert "\n".join(lines) + "\n" == golden[["en", "zh"].index(language)]
+    assert outline(Page(report_html(assessment(), language))) == golden[["en", "zh"].index(language)]

@@ -18,11 +18,15 @@ from scipy.stats import beta, chi2
 import pkpd.exposure
 import pkpd.population
 from pkpd.errors import FitError, PlanError
+from pkpd.report import report_html
+from pkpd.report.blocks import Text
 from pkpd.study.analysis import assess
 from pkpd.study.assessment import Assessment
 from pkpd.study.plan import read_plan
+from tests.report.page import Page, assert_shows, outline
 
 DATASETS = Path(__file__).parents[2] / "datasets"
+GOLDEN = Path(__file__).parent / "pantumor_outline.txt"
 TRUTH = json.loads((DATASETS / "pantumor/truth.json").read_text())
 CSV = pd.read_csv(DATASETS / "pantumor/pantumor.csv", na_values=".").groupby("ID").first()
 
@@ -160,6 +164,61 @@ def test_provenance_says_what_was_read(pantumor):
     assert pantumor.provenance["sha256"]["data"] == digest
     assert pantumor.provenance["seed"] == 20251229
     assert len(pantumor.provenance["sha256"]["model"]) == 64
+
+
+def page(made: Assessment, language: str) -> Page:
+    """The report without its drawings, which need time and, in Chinese, a font."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "pkpd.report.context.Context.figure", lambda self, k, a, c, d, n="": Text(f"figure {k}: {c}")
+        )
+        patch.setattr("pkpd.report.context.require_font", lambda language: None)
+        return Page(report_html(made, language))
+
+
+def verdict_lines(shown: Page) -> str:
+    """Histology, patients, verdict, row of the decision table, dose and qualifiers, as page one says them."""
+    table = next(t for t in shown.root.find("table") if t.attributes["id"] == "table-verdicts")
+    lines = []
+    for body in table.find("tbody"):
+        row, said = body.find("tr")
+        cells = [*row.find("th"), *row.find("td")[:2]]
+        qualifiers = [n for n in said.find("span") if "badge" in n.classes]
+        lines.append(" | ".join(" ".join(" ".join(c.texts).split()) for c in [*cells, *qualifiers]))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_report_of_the_trial_is_the_golden_one(pantumor, language):
+    shown = page(pantumor, language)
+    golden = GOLDEN.read_text(encoding="utf-8").split("====\n")
+    assert verdict_lines(shown) + outline(shown) == golden[["en", "zh"].index(language)]
+
+
+def json_value(value, path: str):
+    """What stands in the text of assessment.json under the path of a number of the page; none of pkpd reads it."""
+    for name, position in re.findall(r"\.?([^.\[\]]+)|\[(\d+)\]", path):
+        if position:
+            value = value["values"] if isinstance(value, dict) else value
+            value = value[int(position)]
+        elif isinstance(value, dict) and value.get("__class__") == "DataFrame" and name != "index":
+            value = value["values"][value["columns"].index(name)]
+        else:
+            value = value[name]
+    return value
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_ten_random_numbers_of_the_page_are_those_of_the_json(pantumor, language):
+    written = json.loads(pantumor.to_json())
+    found = [
+        (n, json_value(written, n.attributes["data-field"]))
+        for n in page(pantumor, language).root.having("data-field")
+    ]
+    numbers = [(n, v) for n, v in found if isinstance(v, (int, float))]
+    assert len(numbers) > 900
+    for i in np.random.default_rng(["en", "zh"].index(language)).choice(len(numbers), 10, replace=False):
+        assert_shows(*numbers[i])
 
 
 # The small trial: fitted once, then read through plans that differ in one key.
