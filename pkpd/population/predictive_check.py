@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,8 @@ class VPC:
         Coverage of the bands.
     excluded : int
         Records that could not be prediction-corrected.
+    units : dict
+        Of TIME and DV, where the data declare them.
     """
 
     bands: pd.DataFrame
@@ -66,6 +68,7 @@ class VPC:
     seed: int
     level: float
     excluded: int = 0
+    units: dict = field(default_factory=dict)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the bands."""
@@ -198,6 +201,7 @@ def vpc(
         seed=seed,
         level=level,
         excluded=excluded,
+        units={name: unit for name, unit in fit.data.units.items() if name in ("TIME", "DV")},
     )
 
 

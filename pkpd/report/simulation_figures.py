@@ -53,6 +53,7 @@ def vpc(check: Any, *, log: bool = False, language: str = "en") -> np.ndarray:
     rows = -(-len(names) // columns)
     censored = not check.censored.empty
     size = (6.7, min(9.5, 0.4 + rows * (2.1 + 1.3 * censored)))
+    dv, time = (f" ({check.units[name]})" if check.units.get(name) else "" for name in ("DV", "TIME"))
     axes = grid(rows * (1 + censored), columns, size, sharey="row")
     for place, name in enumerate(names):
         row, column = divmod(place, columns)
@@ -63,7 +64,7 @@ def vpc(check: Any, *, log: bool = False, language: str = "en") -> np.ndarray:
         ax.set_title(f"n = {n}", fontsize=SMALL, color=GREY, loc="right", pad=2)
         if column == 0:
             label = w["figure.corrected" if check.prediction_corrected else "figure.value"]
-            ax.set_ylabel(label, fontsize=TEXT, color=INK)
+            ax.set_ylabel(label + dv, fontsize=TEXT, color=INK)
         if censored:
             _share(axes[2 * row + 1, column], check, name)
             if column == 0:
@@ -77,7 +78,7 @@ def vpc(check: Any, *, log: bool = False, language: str = "en") -> np.ndarray:
             axes[row * (1 + censored) + k, column].set_axis_off()
     label = w["figure.time" if check.x == "TIME" else "figure.time_after_dose"]
     for ax in axes[-1]:
-        ax.set_xlabel(label, fontsize=TEXT, color=INK)
+        ax.set_xlabel(label + time, fontsize=TEXT, color=INK)
     literal(axes[0, 0].figure)
     return axes
 

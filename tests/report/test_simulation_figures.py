@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,9 @@ def line(ax, label):
 
 def test_a_vpc_has_a_panel_per_histology_and_one_for_its_censored_share(fit):
     check = pkpd.vpc(fit, 20, seed=1)
+    check = dataclasses.replace(check, units={"TIME": "h", "DV": "mg/L"})
     axes = pkpd.plot.vpc(check)
+    assert axes[0, 0].get_ylabel() == "Value (mg/L)" and axes[-1, 0].get_xlabel() == "Time (h)"
     assert axes.shape == (2, 2)
     for column, name in enumerate(("a", "b")):
         ax = axes[0, column]
