@@ -181,6 +181,35 @@ def test_a_shipped_model_comes_back(name):
     assert again.to_json() == model.to_json()
 
 
+def test_a_model_with_every_kind_of_residual_error_comes_back():
+    @pkpd.model
+    def two(m):
+        k = m.parameter("K", m.theta("K", 0.1, lower=0) * pkpd.exp(m.eta("K", variance=0.1)))
+        amount = m.compartment("amount", unit="mg")
+        m.ode(amount, -k * amount)
+        m.observe(
+            "total",
+            amount,
+            proportional=m.sigma("POW", 0.2),
+            power=m.exponent("P", 0.5),
+            ar1=m.decay("AR", 0.3),
+        )
+        m.observe("free", amount / 2, additive=m.sigma("ADD", 0.2))
+        m.observe("bound", amount / 3, additive=m.sigma("BOUND", 0.2))
+        m.correlate("free", "bound", 0.5)
+
+    again = pkpd.Model.from_json(two.to_json())
+    assert again.fingerprint() == two.fingerprint()
+    assert [s.kind for s in again.sigmas] == [s.kind for s in two.sigmas]
+    assert {s.kind for s in two.sigmas} == {"SD", "POWER", "AR1", "CORR"}
+
+
+def test_arrays_are_shown_in_lines_and_matrices_by_their_shape():
+    shown = repr(partitions([3, 5, 1], [20, 25, 10])).splitlines()
+    assert shown[0] == "Partitions" and "  pairwise: array of 3 × 3" in shown
+    assert all(line.startswith("  ") for line in shown[1:])
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [

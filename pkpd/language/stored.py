@@ -15,6 +15,7 @@ from pkpd.language import declarations
 __all__ = ["model_fields", "restored_model"]
 
 _EXPRESSION = "sympy"
+_CLASS = "declaration"  # no declaration has a field of this name; one has a field "kind"
 
 
 def model_fields(model: declarations.Model) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def model_fields(model: declarations.Model) -> dict[str, Any]:
             return {_EXPRESSION: sympy.srepr(value.xreplace(place))}
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-            return {"kind": type(value).__name__, **fields}
+            return {_CLASS: type(value).__name__, **fields}
         return tuple(plain(item) for item in value) if isinstance(value, tuple) else value
 
     fields = {f.name: plain(getattr(model, f.name)) for f in dataclasses.fields(model)}
@@ -64,9 +65,9 @@ def restored_model(symbols: list[str], **fields: Any) -> declarations.Model:
     def back(value: Any) -> Any:
         if isinstance(value, dict) and _EXPRESSION in value:
             return _expression(value[_EXPRESSION], made)
-        if isinstance(value, dict) and "kind" in value:
-            kind = getattr(declarations, value["kind"])
-            return kind(**{k: back(v) for k, v in value.items() if k != "kind"})
+        if isinstance(value, dict) and _CLASS in value:
+            kind = getattr(declarations, value[_CLASS])
+            return kind(**{k: back(v) for k, v in value.items() if k != _CLASS})
         return tuple(back(item) for item in value) if isinstance(value, tuple) else value
 
     return declarations.Model(**{name: back(value) for name, value in fields.items()})
