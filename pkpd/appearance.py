@@ -76,7 +76,7 @@ def _short(content: Any) -> str:
     if isinstance(content, (float, np.floating)):
         return _number(float(content))
     if isinstance(content, np.ndarray):
-        if content.size > 10:
+        if content.size > 10 or content.ndim > 1:
             return f"array of {' × '.join(map(str, content.shape))}"
         return np.array2string(content, precision=4)
     if isinstance(content, Mapping):

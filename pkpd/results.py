@@ -45,8 +45,8 @@ _PACKAGES = (
 def result(cls: type[T]) -> type[T]:
     """Register a frozen dataclass for the JSON round trip, and give it what every result has (class decorator).
 
-    That is ``to_json()``, ``from_json(text)``, ``to_frame()``, ``_repr_html_()`` and, where it holds tables, a readable
-    ``repr``, unless the class has its own. A class with parts that are made from the others leaves them out of
+    That is ``to_json()``, ``from_json(text)``, ``to_frame()``, ``_repr_html_()`` and, where it holds tables or arrays, a
+    readable ``repr``, unless the class has its own. A class with parts that are made from the others leaves them out of
     ``_stored(self)``, a mapping, and makes them again in the class method ``_restored(fields)``.
     """
     known = _RESULTS.setdefault(cls.__name__, cls)
@@ -55,7 +55,9 @@ def result(cls: type[T]) -> type[T]:
     for name, function in _OFFERED.items():
         if name not in vars(cls):
             setattr(cls, name, function)
-    if hasattr(cls.__repr__, "__wrapped__") and any("pd." in str(t) for t in _types(cls)):
+    if hasattr(cls.__repr__, "__wrapped__") and any(
+        "pd." in str(t) or "ndarray" in str(t) for t in _types(cls)
+    ):
         cls.__repr__ = as_text  # type: ignore[method-assign]
     return cls
 

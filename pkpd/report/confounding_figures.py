@@ -10,6 +10,7 @@ from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, grid, literal, short, wrapped
 from pkpd.report.palette import GREY, INK, histologies
 from pkpd.report.wording import words
+from pkpd.response.aliasing import in_order
 
 if TYPE_CHECKING:
     from pkpd.study.assessment import Assessment
@@ -49,6 +50,7 @@ def aliasing_map(assessment: Assessment, language: str = "en") -> np.ndarray:
         cells.assign(histology=cells["histology"].astype(str))
         .pivot_table(index="histology", columns=c, values="n", aggfunc="sum", fill_value=0)
         .loc[names]
+        .sort_index(axis=1, key=in_order)
         for c in columns
     ]
     widths = [max(2, t.shape[1]) for t in counts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -217,4 +218,11 @@ def _cells(frame, labels, columns, blocks) -> pd.DataFrame:
     for name in columns:
         if blocks[name][1] is not None:
             table[name] = blocks[name][1]
-    return table.groupby(list(table.columns), sort=True).size().rename("n").reset_index()
+    sizes = table.groupby(list(table.columns)).size().rename("n").reset_index()
+    return sizes.sort_values(list(table.columns), key=in_order, ignore_index=True)
+
+
+def in_order(column: Any) -> Any:
+    """Keys to sort a Series or an Index of levels by: a dose of 50 comes before one of 100, though levels are text."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return column if pd.isna(numbers).any() else numbers

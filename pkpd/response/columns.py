@@ -117,7 +117,7 @@ def exposures_of(frame: pd.DataFrame, name: str, ids: np.ndarray, *, positive: b
             "E_EXPOSURE_NOT_POSITIVE",
             f"exposure {name} is zero or negative for {named_subjects(ids, values <= 0)};"
             " its logarithm is needed.",
-            "Fit with shape='linear', or leave subjects without drug (placebo) out.",
+            "Leave subjects without drug (placebo) out, or fit a shape that takes no logarithm, e.g. shape='linear'.",
         )
     return values
 

@@ -11,6 +11,8 @@ from pkpd.errors import InputError
 
 __all__ = ["size_ratio", "time_to_growth"]
 
+PARAMETERS = {"stein": ("KG", "KS"), "claret": ("KL", "KD", "LAMBDA"), "wang": ("BASE", "SR", "PR")}
+
 
 def time_to_growth(model: str, parameters: Mapping[str, Any], exposure: Any = 1.0) -> np.ndarray:
     """Time from the start of treatment to the smallest tumour size; 0 where the tumour grows from the start.
@@ -39,19 +41,13 @@ def time_to_growth(model: str, parameters: Mapping[str, Any], exposure: Any = 1.
     stein: (ln KS − ln KG)/(KS + KG). claret: ln(KD E/KL)/LAMBDA. wang: ln(BASE SR/PR)/SR. Where the size
     falls at time 0 it has one minimum, there; otherwise none.
     """
-    needed = {"stein": ("KG", "KS"), "claret": ("KL", "KD", "LAMBDA"), "wang": ("BASE", "SR", "PR")}
-    if model not in needed:
+    if model not in PARAMETERS:
         raise InputError(
             "E_OPTION",
             f"model {model!r} has no time to growth in closed form.",
-            f"Choose among {', '.join(needed)}.",
+            f"Choose among {', '.join(PARAMETERS)}.",
         )
-    absent = [name for name in needed[model] if name not in parameters]
-    if absent:
-        raise InputError(
-            "E_PARAMETER_UNKNOWN", f"{model} needs {', '.join(absent)}.", f"Give {', '.join(needed[model])}."
-        )
-    p = {name: np.asarray(parameters[name], float) for name in needed[model]}
+    p = _arrays(model, parameters)
     with np.errstate(divide="ignore", invalid="ignore"):
         if model == "stein":
             time = (np.log(p["KS"]) - np.log(p["KG"])) / (p["KS"] + p["KG"])
@@ -78,9 +74,12 @@ def size_ratio(model: str, parameters: Mapping[str, Any], time: float, exposure:
     Raises
     ------
     InputError
-        ``E_OPTION`` for a model without a closed form or a time before the treatment.
+        ``E_OPTION`` for a model without a closed form or a time before the treatment; ``E_PARAMETER_UNKNOWN`` for one
+        that lacks a parameter.
     """
-    p = {name: np.asarray(value, float) for name, value in parameters.items()}
+    if model not in PARAMETERS:
+        raise InputError("E_OPTION", f"landmark is not available for {model}.", "Leave it out.")
+    p = _arrays(model, parameters)
     if not time >= 0:
         raise InputError("E_OPTION", f"landmark {time!r} is not a time on treatment.", "Give 0 or more.")
     if model == "stein":
@@ -88,6 +87,14 @@ def size_ratio(model: str, parameters: Mapping[str, Any], time: float, exposure:
     if model == "claret":
         killed = p["KD"] * np.asarray(exposure, float) / p["LAMBDA"] * (1 - np.exp(-p["LAMBDA"] * time))
         return np.exp(p["KL"] * time - killed)
-    if model == "wang":
-        return np.exp(-p["SR"] * time) + p["PR"] * time / p["BASE"]
-    raise InputError("E_OPTION", f"landmark is not available for {model}.", "Leave it out.")
+    return np.exp(-p["SR"] * time) + p["PR"] * time / p["BASE"]
+
+
+def _arrays(model: str, parameters: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    needed = PARAMETERS[model]
+    absent = [name for name in needed if name not in parameters]
+    if absent:
+        raise InputError(
+            "E_PARAMETER_UNKNOWN", f"{model} needs {', '.join(absent)}.", f"Give {', '.join(needed)}."
+        )
+    return {name: np.asarray(parameters[name], float) for name in needed}

@@ -37,6 +37,13 @@ def test_the_aliasing_map_counts_patients_and_crosses_out_empty_cells():
     assert [t.get_text() for t in axes[0, 0].get_yticklabels()] == NAMES
 
 
+def test_the_aliasing_map_puts_doses_in_order_though_levels_are_text():
+    cells = pd.DataFrame({"histology": ["lung"] * 3, "dose": ["100", "50", "7.5"], "n": [1, 2, 3]})
+    made = dataclasses.replace(MADE, confounding={"cells": cells})
+    axes = figures.aliasing_map(made)
+    assert [t.get_text() for t in axes[0, 0].get_xticklabels()] == ["7.5", "50", "100"]
+
+
 def test_random_effects_stand_against_histology_and_covariates():
     axes = figures.eta_covariates(MADE)
     table = MADE.pk.random_effects

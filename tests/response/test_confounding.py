@@ -193,6 +193,8 @@ def test_a_histology_that_is_one_study_dose_and_formulation_is_not_estimable():
     assert table.loc["liver", "estimable"] and table.loc["liver", "aliased_with"] == ""
     assert found.rank < found.width
     assert found.cells["n"].sum() == 110 and len(found.cells) == 5
+    only = aliasing_map(cabozantinib_like(), "TUMOR", ["DOSE"], "renal").cells
+    assert only["DOSE"].tolist() == ["40", "60", "140", "40", "60"]
     columns = found.columns.set_index("column")
     assert columns.loc["FORM", "cramer_v"] == pytest.approx(1.0) and columns.loc["FORM", "vif"] == np.inf
 

@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 
 import pkpd
 from pkpd.errors import InputError, PkpdWarning
-from pkpd.response import fit_tumour_size, time_to_growth, tumour_survival
+from pkpd.response import fit_tumour_size, size_ratio, time_to_growth, tumour_survival
 
 # closed forms and an independent integration (DOP853 at 1e-12) of published parameter values
 PUBLISHED = json.loads((Path(__file__).parents[1] / "reference" / "tumour_size.json").read_text())
@@ -181,3 +181,7 @@ def test_bad_input_is_refused(options, code):
         fit_tumour_size(frame.assign(SLD=0.0), "SLD")
     with pytest.raises(InputError, match="E_PARAMETER_UNKNOWN"):
         time_to_growth("stein", {"KG": 1.0})
+    with pytest.raises(InputError, match="E_PARAMETER_UNKNOWN: stein needs KG"):
+        size_ratio("stein", {"KS": 1.0}, 8.0)
+    with pytest.raises(InputError, match="E_OPTION"):
+        size_ratio("simeoni", {}, 8.0)
