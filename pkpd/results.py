@@ -136,7 +136,7 @@ def estimates_table(
     se = pd.Series(np.nan, index=est.index) if standard_errors is None else standard_errors.reindex(est.index)
     units, scales, fixed = units or {}, scales or {}, fixed or {}
     scale = [scales.get(str(n), "natural") for n in est.index]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         relative = np.abs(se / est)
         skewed = np.isin(scale, ("variance", "SD")) & (est > 0)
         lower = np.where(skewed, est * np.exp(-z * relative), est - z * se)

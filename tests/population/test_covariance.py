@@ -85,7 +85,14 @@ def test_estimates_are_the_same_whatever_the_covariance(fits):
 def test_table_holds_wald_intervals(fits):
     table = fits["sandwich"].parameters
     free = table[~table.fixed]
-    np.testing.assert_allclose(free.upper - free.lower, 2 * 1.959963985 * free.se, rtol=1e-9)
+    skewed = free.scale.isin(["variance", "SD"])
+    assert 0 < skewed.sum() < len(free)
+    width = 2 * 1.959963985 * free.se
+    np.testing.assert_allclose((free.upper - free.lower)[~skewed], width[~skewed], rtol=1e-9)
+    # symmetric on the logarithm
+    np.testing.assert_allclose(
+        np.log(free.upper / free.lower)[skewed], (width / free.estimate)[skewed], rtol=1e-9
+    )
     np.testing.assert_allclose(free.rse_percent, 100 * free.se / free.estimate, rtol=1e-12)
     np.testing.assert_allclose(
         fits["sandwich"].relative_standard_errors.dropna(), free.se / free.estimate, rtol=1e-12

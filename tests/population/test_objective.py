@@ -344,8 +344,9 @@ def test_a_start_from_which_the_equations_blow_up_is_explained(data, call):
     def growing(m):
         """Doubles ever faster: infinite within the first hour."""
         k, eta = m.theta("K", 50.0, lower=0), m.eta("K", variance=0.1)
-        central = m.compartment("central")
+        central, other = m.compartment("central"), m.compartment("other")
         m.ode(central, k * exp(eta) * central**2)
+        m.ode(other, -other)
         m.observe("cp", central, additive=m.sigma("ADD", 0.2))
 
     with pytest.raises(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -109,5 +111,6 @@ def test_what_is_not_identified_is_named(data, method):
         m.observe("cp", central / v, additive=m.sigma("ADD", 0.7))
 
     fit = pkpd.fit(product, data, method)
-    assert "not positive definite along A, B" in fit.covariance_status
+    # both weigh the same in the direction without curvature
+    assert re.search("not positive definite along (A, B|B, A)", fit.covariance_status)
     assert fit.standard_errors.isna().all()
