@@ -78,9 +78,8 @@ def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
             f"the data have doses but model {model.name} has no compartment.",
             "Declare one, or drop the doses.",
         )
-    if (
-        model.compartments
-    ):  # one that is not there is a mistake on other records too, whether it does anything there or not
+    if model.compartments:
+        # one that is not there is a mistake on other records too, whether it does anything there or not
         _compartments(model, frame, np.flatnonzero(~np.isin(evid, (1, 4))), negative=True)
     repeats = frame["ADDL"].to_numpy()[index].astype(np.int64) + 1
     source = np.repeat(index, repeats)

@@ -124,9 +124,8 @@ def _predictive_check(plan: Plan, fit: Any) -> Any:
 
     def work() -> Any:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", PkpdWarning
-            )  # records that are left out are counted in the result
+            # records that are left out are counted in the result
+            warnings.simplefilter("ignore", PkpdWarning)
             try:
                 return vpc(fit, SIMULATIONS, plan.seed, x="TAD", prediction_corrected=True)
             except InputError:
