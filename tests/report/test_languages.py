@@ -132,24 +132,27 @@ def test_the_context_that_a_plan_declares_stands_in_its_sections(language, absen
     labels = {k: words[f"background.{k}" if k in background else f"{k}.label"] for k in keys if k != "use"}
     labels["use"] = words["context.label"]
 
-    def terms(context, section):
-        made = assessment(plan={**PLAN, "context": context})
-        root = Page(report_html(made, language)).root
+    def page(context):
+        return Page(report_html(assessment(plan={**PLAN, "context": context}), language)).root
+
+    def terms(root, section):
         part = next(s for s in root.find("section") if s.attributes["id"] == section)
         names, said = ([n.text for n in part.find(tag)] for tag in ("dt", "dd"))
         return dict(zip(names, said, strict=True)), part.text
 
     said = {key: f"What was said of {key}." for key in keys}
+    whole = page(said)
     for key in keys:
-        found, _ = terms(said, "background" if key in background else "assessment")
+        found, _ = terms(whole, "background" if key in background else "assessment")
         assert [label for label, text in found.items() if said[key] in text] == [labels[key]]
-    assert said["use"] in terms(said, "verdicts")[1]
+    assert said["use"] in terms(whole, "verdicts")[1]
     # one key alone: its neighbours are said to lack, the others are silent
-    found, _ = terms({"indications": "Solid tumours."}, "background")
+    alone = page({"indications": "Solid tumours."})
+    found, _ = terms(alone, "background")
     assert [found[labels[k]] for k in ("mechanism", "indications")] == [absent, "Solid tumours."]
-    found, _ = terms({"indications": "Solid tumours."}, "assessment")
+    found, _ = terms(alone, "assessment")
     assert found[labels["risk"]] == absent and absent not in found[labels["influence"]]
-    assert words["absent.background"] in terms({}, "background")[1]
+    assert words["absent.background"] in terms(page({}), "background")[1]
 
 
 def test_a_font_that_is_missing_is_one_clear_error(monkeypatch):
