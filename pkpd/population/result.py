@@ -28,7 +28,8 @@ class PopulationFit:
         Objective as NONMEM reports it (n·log 2π dropped; n counts the Gaussian observations), and -2 log-likelihood.
     n_subjects, n_observations : int
     parameters : DataFrame
-        One row per parameter in the schema of :mod:`pkpd.results`.
+        One row per parameter in the schema of :mod:`pkpd.results`: 95 % Wald intervals about the estimate, of variances and SDs
+        about its logarithm.
     covariance_matrix : DataFrame
         Of all parameters; zero for fixed ones, NaN where the covariance step failed.
     omega : DataFrame
