@@ -2,8 +2,8 @@
 
 from pkpd.language.absorption import inverse_gaussian, transit, weibull
 from pkpd.language.binding import Problem, bind
-from pkpd.language.declarations import Model
 from pkpd.language.eta_shapes import boxcox, heavy_tailed
+from pkpd.language.frozen_model import Model
 from pkpd.language.library import load_model, model_from_file, model_names
 from pkpd.language.solver import Solver
 from pkpd.language.symbols import cos, exp, expit, lgamma, log, logit, maximum, minimum, pi, sin, sqrt, where

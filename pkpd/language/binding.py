@@ -11,8 +11,9 @@ import numpy as np
 
 from pkpd.data import Dataset
 from pkpd.errors import ModelError
-from pkpd.language.declarations import Eta, Model, Theta
+from pkpd.language.declarations import Eta, Theta
 from pkpd.language.dose_inputs import absorbed_width, with_dose_inputs
+from pkpd.language.frozen_model import Model
 from pkpd.language.handover import quick
 from pkpd.language.inputs import Inputs, read_inputs
 from pkpd.language.places import Places, find_places

@@ -10,7 +10,8 @@ import sympy
 from sympy.printing.str import StrPrinter
 
 from pkpd.errors import ModelError
-from pkpd.language.declarations import Effect, Factor, Model
+from pkpd.language.declarations import Effect, Factor
+from pkpd.language.frozen_model import Model
 from pkpd.language.structure import branched
 
 __all__ = ["Names", "Writer", "coded_levels", "number_text", "resolved_effects"]

@@ -8,7 +8,7 @@ import sympy
 
 from pkpd.errors import ModelError, PkpdWarning
 from pkpd.language.absorption import AFTER_DOSE
-from pkpd.language.declarations import Model
+from pkpd.language.frozen_model import Model
 from pkpd.language.structure import threshold
 
 __all__ = ["check_switches", "check_use"]

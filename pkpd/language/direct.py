@@ -8,7 +8,8 @@ import pandas as pd
 from pkpd.data import Dataset
 from pkpd.errors import ModelError
 from pkpd.language.columns import record_owner
-from pkpd.language.declarations import Model, Observation
+from pkpd.language.declarations import Observation
+from pkpd.language.frozen_model import Model
 from pkpd.language.inputs import InputColumn
 
 __all__ = ["direct_inputs"]

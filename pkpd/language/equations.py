@@ -7,7 +7,7 @@ from typing import Any
 import sympy
 
 from pkpd.language.absorption import AFTER_DOSE
-from pkpd.language.declarations import Model
+from pkpd.language.frozen_model import Model
 
 __all__ = ["equations"]
 

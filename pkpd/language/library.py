@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from pkpd.errors import InputError, ModelError
-from pkpd.language.declarations import Model
+from pkpd.language.frozen_model import Model
 from pkpd.shipped import models_folder
 
 __all__ = ["load_model", "model_from_file", "model_names"]

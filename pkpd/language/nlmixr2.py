@@ -8,7 +8,8 @@ from typing import Any
 
 from pkpd.errors import ModelError
 from pkpd.language.code import Names, Writer, coded_levels, number_text, resolved_effects
-from pkpd.language.declarations import Model, Observation, Theta
+from pkpd.language.declarations import Observation, Theta
+from pkpd.language.frozen_model import Model
 
 __all__ = ["nlmixr2_text"]
 

@@ -11,7 +11,8 @@ import sympy
 
 from pkpd.errors import ModelError
 from pkpd.language.code import Names, Writer, coded_levels, number_text, resolved_effects
-from pkpd.language.declarations import Model, Observation, Theta
+from pkpd.language.declarations import Observation, Theta
+from pkpd.language.frozen_model import Model
 
 __all__ = ["nonmem_text"]
 

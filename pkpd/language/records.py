@@ -11,7 +11,7 @@ import pandas as pd
 from pkpd.data import Dataset
 from pkpd.errors import ModelError
 from pkpd.language.columns import record_owner
-from pkpd.language.declarations import Model
+from pkpd.language.frozen_model import Model
 
 __all__ = ["DOSE", "OFF", "ON", "RESET", "Doses", "Records", "read_doses", "read_records"]
 

@@ -10,9 +10,10 @@ import sympy
 
 from pkpd.data import Dataset
 from pkpd.language.columns import label_column, levels, number_column, occasion_levels
-from pkpd.language.declarations import Eta, Model, Theta
+from pkpd.language.declarations import Eta, Theta
 from pkpd.language.direct import direct_inputs
 from pkpd.language.dose_inputs import absorbed_width
+from pkpd.language.frozen_model import Model
 from pkpd.language.generate import model_source
 from pkpd.language.inputs import InputColumn
 from pkpd.language.places import Places

@@ -11,6 +11,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 
 from pkpd.errors import InputError
 from pkpd.language import declarations
+from pkpd.language.frozen_model import Model
 
 __all__ = ["model_fields", "restored_model"]
 
@@ -18,7 +19,7 @@ _EXPRESSION = "sympy"
 _CLASS = "declaration"  # no declaration has a field of this name; one has a field "kind"
 
 
-def model_fields(model: declarations.Model) -> dict[str, Any]:
+def model_fields(model: Model) -> dict[str, Any]:
     """Fields of a model as plain values.
 
     Symbols become numbers in the order in which they were made, which is the order that SymPy sorts equal names by: a
@@ -52,7 +53,7 @@ def model_fields(model: declarations.Model) -> dict[str, Any]:
     return {"symbols": [s.name for s in symbols], **fields}
 
 
-def restored_model(symbols: list[str], **fields: Any) -> declarations.Model:
+def restored_model(symbols: list[str], **fields: Any) -> Model:
     """Model of what :func:`model_fields` returned.
 
     Raises
@@ -70,7 +71,7 @@ def restored_model(symbols: list[str], **fields: Any) -> declarations.Model:
             return kind(**{k: back(v) for k, v in value.items() if k != _CLASS})
         return tuple(back(item) for item in value) if isinstance(value, tuple) else value
 
-    return declarations.Model(**{name: back(value) for name, value in fields.items()})
+    return Model(**{name: back(value) for name, value in fields.items()})
 
 
 def _expression(text: str, symbols: dict[str, Any]) -> Any:

@@ -18,7 +18,8 @@ import sympy
 
 from pkpd.errors import ModelError, PkpdWarning
 from pkpd.language.absorption import AFTER_DOSE
-from pkpd.language.declarations import Compartment, Model
+from pkpd.language.declarations import Compartment
+from pkpd.language.frozen_model import Model
 
 __all__ = ["CONSTANT", "Structure", "Varying", "analyse", "branched", "threshold"]
 

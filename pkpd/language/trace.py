@@ -19,12 +19,12 @@ from pkpd.language.declarations import (
     Eta,
     Factor,
     Iov,
-    Model,
     OmegaBlock,
     Parameter,
     Theta,
 )
 from pkpd.language.endpoints import EndpointDeclarations, dummy
+from pkpd.language.frozen_model import Model
 from pkpd.language.inputs import INTERPOLATIONS
 from pkpd.language.symbols import Quantity, expression, number
 
