@@ -15,6 +15,8 @@ from pkpd.study.analysis import assess
 from pkpd.study.assessment import Assessment
 from pkpd.study.plan import check_plan, read_plan
 from pkpd.study.rehearsal import rehearse
+from pkpd.study.sections import RepresentativenessPlan
+from pkpd.study.tumour_sizes import read_sizes, tumour_size_result
 
 DATASETS = Path(__file__).parents[2] / "datasets"
 HISTOLOGIES = ("colorectal", "liver", "breast", "gastric", "salivary", "lung")
@@ -169,6 +171,25 @@ def test_the_target_population_weights_the_response(made):
     assert made.enrolment["source"] == "registry" and made.enrolment["refused"] == {}
 
 
+def test_the_target_is_incidence_by_who_can_be_treated():
+    section = RepresentativenessPlan(
+        source="registry",
+        incidence={"lung": 10, "breast": 20},
+        alteration={"lung": 0.1, "breast": 0.02},
+        treatable={"lung": 0.5, "breast": 1.0},
+    )
+    # 10·0.1·0.5 and 20·0.02·1 patients
+    assert section.target() == pytest.approx({"lung": 0.5 / 0.9, "breast": 0.4 / 0.9}, rel=1e-14)
+
+
+def test_starting_values_of_a_tumour_size_reach_its_model(folder, text, made):
+    plan = read_plan(write(folder, text.replace("offset = 5", "offset = 5\ninitial = { KX = 1 }"), "initial"))
+    (entry,) = plan.tumour_sizes
+    frame = made.exposure.subjects
+    with pytest.raises(PlanError, match=r"line 51: model tumour_stein has no theta 'KX'.*BASE, KG, KS"):
+        tumour_size_result(plan, entry, frame, read_sizes(plan, entry, frame))
+
+
 def test_tumour_size_finds_the_histology_that_grows_faster(made):
     (found,) = made.tumour_sizes
     effects = found.effects.set_index("histology")
@@ -226,6 +247,7 @@ def test_json_brings_it_all_back(made):
         ('file = "sizes.csv"', 'file = "none.csv"', "E_PLAN_FILE", "no such file"),
         ('model = "stein"', 'model = "gompertz"', "E_PLAN_VALUE", '"stein", "claret", "wang", "simeoni"'),
         ('model = "stein"', 'model = "simeoni"', "E_PLAN_TUMOUR_MODEL", "driven by a concentration"),
+        ("offset = 5", "offset = 5\ninitial = { KG = -1 }", "E_PLAN_VALUE", "KG must be a number above 0"),
         ('survival = "PFS"', 'survival = "ORR"', "E_PLAN_ENDPOINTS", "no time to an event"),
         ('survival = "PFS"\n', "", "E_PLAN_ENDPOINTS", "has an offset, but no survival"),
         ('["FO", "FOCEI"]', '["FOCEI", "FO"]', "E_PLAN_METHOD", "too rough"),
