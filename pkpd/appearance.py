@@ -50,11 +50,22 @@ def as_html(value: Any) -> str:
 
 
 def as_frame(value: Any) -> pd.DataFrame:
-    """The result's table: the first of its fields that is one; else its plain fields in one row."""
+    """The result's table: the first of its fields that is one; else a row per label, or its plain fields in one row."""
     found = [table for _, content in _fields(value) if (table := _table(content)) is not None]
     if found:
         return found[0].copy()
-    return pd.DataFrame([dict(_fields(value))])
+    return pd.DataFrame(_labelled(value) or [dict(_fields(value))])
+
+
+def _labelled(value: Any) -> dict[str, Any]:
+    """The labels of a result of arrays, one for each entry, and these arrays; nothing where there are no such labels."""
+    fields = _fields(value)
+    labels = [(n, c) for n, c in fields if isinstance(c, tuple) and c and all(isinstance(v, str) for v in c)]
+    for name, content in labels:
+        beside = {n: c for n, c in fields if isinstance(c, np.ndarray) and c.shape == (len(content),)}
+        if beside:
+            return {name: list(content), **beside}
+    return {}
 
 
 def _written(cls: type) -> bool:

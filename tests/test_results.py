@@ -254,3 +254,11 @@ def test_intervals_of_variances_are_symmetric_on_the_logarithm():
     assert table.loc["OMEGA(V,V)", ["lower", "upper"]].tolist() == pytest.approx(
         [-0.07 * z, 0.07 * z], rel=1e-14
     )
+
+
+def test_a_result_of_arrays_is_a_row_per_label():
+    means = pkpd.exposure.HistologyExposure(
+        "AUCSS", ("lung", "liver"), np.array([30, 12]), np.array([5.8, 5.5]), 0.01 * np.eye(2)
+    )
+    wanted = pd.DataFrame({"levels": ["lung", "liver"], "n": [30, 12], "log_mean": [5.8, 5.5]})
+    pd.testing.assert_frame_equal(means.to_frame(), wanted)
