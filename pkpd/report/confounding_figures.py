@@ -9,7 +9,7 @@ import numpy as np
 from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, grid, literal, short, wrapped
 from pkpd.report.palette import GREY, INK, histologies
-from pkpd.report.wording import words
+from pkpd.report.wording import dose_label, words
 from pkpd.response.aliasing import in_order
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def aliasing_map(assessment: Assessment, language: str = "en") -> np.ndarray:
         ax.set_xticks(
             range(len(levels)), [wrapped(v, 14) for v in levels], fontsize=SMALL, rotation=90 if tilted else 0
         )
-        ax.set_title(w["source.dose"] if column == "dose" else column, fontsize=TEXT, color=INK, loc="left")
+        title = dose_label(assessment.plan, w) if column == "dose" else column
+        ax.set_title(title, fontsize=TEXT, color=INK, loc="left")
     axes[0, 0].set_yticks(range(len(names)), [short(n) for n in names], fontsize=TEXT)
     literal(axes[0, 0].figure)
     return axes

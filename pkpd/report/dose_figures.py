@@ -10,7 +10,7 @@ from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, literal, wrapped
 from pkpd.report.exposure_figures import response_axes
 from pkpd.report.palette import GREY, INK, TREND, histologies
-from pkpd.report.wording import words
+from pkpd.report.wording import dose_label, words
 
 if TYPE_CHECKING:
     from pkpd.study.assessment import Assessment
@@ -78,10 +78,7 @@ def dose_response(assessment: Assessment, language: str = "en") -> np.ndarray:
         ax.set_xlim(doses[0] - 0.4 * gap, doses[-1] + 0.4 * gap)
         ax.grid(axis="y", color="#ececec", linewidth=0.6)
     figure = axes[0, 0].figure
-    unit = dosing.get("unit", "")
-    figure.supxlabel(
-        w["column.dose_unit"].format(unit=unit) if unit else w["column.dose"], fontsize=TEXT, color=INK
-    )
+    figure.supxlabel(dose_label(assessment.plan, w), fontsize=TEXT, color=INK)
     lines = axes[0, 0].get_lines()
     handles = [line for line in lines if line.get_label() in ("response", "ae")]
     figure.legend(

@@ -11,7 +11,7 @@ from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, proba
 from pkpd.report.palette import histologies
 from pkpd.report.tables import Column, Number, Reader, Row, Table, cell, heading, table
 from pkpd.report.verdict_tables import plain
-from pkpd.report.wording import in_words
+from pkpd.report.wording import dose_label, in_words
 from pkpd.study.assessment import Assessment, EndpointResult, PkResult
 
 __all__ = [
@@ -34,10 +34,9 @@ __all__ = [
 def data_table(assessment: Assessment, words: Mapping) -> Table:
     """Patients and observations."""
     reader = Reader(assessment.data, "data", words)
-    unit = assessment.plan.get("dosing", {}).get("unit", "")
     columns = (
         Column(words["column.histology"]),
-        Column(words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"], "number"),
+        Column(dose_label(assessment.plan, words), "number"),
         Column(words["column.subjects"], "number"),
         Column(words["column.observations"], "number"),
     )
@@ -187,10 +186,9 @@ def count_table(assessment: Assessment, position: int, words: Mapping) -> Table:
     """Events by histology and dose."""
     endpoint = assessment.endpoints[position]
     reader = Reader(endpoint.counts, f"endpoints[{position}].counts", words)
-    unit = assessment.plan.get("dosing", {}).get("unit", "")
     columns = (
         Column(words["column.histology"]),
-        Column(words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"], "number"),
+        Column(dose_label(assessment.plan, words), "number"),
         Column(words["column.n"], "number"),
         Column(words["column.events"], "number"),
         Column(words["column.proportion"], "number"),

@@ -9,7 +9,7 @@ from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, proba
 from pkpd.report.palette import histologies
 from pkpd.report.tables import Column, Number, Reader, Row, Table, cell, heading, table
 from pkpd.report.verdict_tables import plain
-from pkpd.report.wording import in_words
+from pkpd.report.wording import dose_label, in_words
 from pkpd.study.assessment import Assessment, EndpointResult
 
 __all__ = [
@@ -68,13 +68,12 @@ def refits_table(assessment: Assessment, words: Mapping) -> Table | None:
     if found is None or len(found) == 0:
         return None
     reader = Reader(found, "sensitivity.refits", words)
-    unit = assessment.plan.get("dosing", {}).get("unit", "")
     changed = [i for i in reader.positions(histologies(assessment)) if bool(reader.value("changed", i))]
     columns = (
         Column(words["column.histology"]),
         Column(words["column.analysis"]),
         Column(words["column.verdict"]),
-        Column(words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"], "number"),
+        Column(dose_label(assessment.plan, words), "number"),
         Column(words["column.exposure_ratio"], "number"),
     )
     rows = [

@@ -8,7 +8,7 @@ from typing import Any
 from pkpd.report.numbers import MISSING, fixed, integer, percent, probability, ratio
 from pkpd.report.palette import histologies
 from pkpd.report.tables import Badge, Column, Number, Reader, Row, Table, cell, heading, table
-from pkpd.report.wording import in_words
+from pkpd.report.wording import dose_label, in_words
 from pkpd.study.assessment import Assessment
 
 __all__ = ["dose_table", "forecast_table", "margin_tables", "qualifier_table", "rule_table", "verdict_table"]
@@ -47,12 +47,11 @@ def verdict_table(assessment: Assessment, words: Mapping, reference: str, metric
     reader = Reader(assessment.verdicts, "verdicts", words)
     low, high = (f"{b:g}" for b in assessment.exposure.bounds)
     margins = assessment.plan.get("margins", {})
-    unit = assessment.plan.get("dosing", {}).get("unit", "")
     exposure, chance = words["group.exposure"], words["group.probability"]
     columns = (
         Column(words["column.histology"]),
         Column(words["column.verdict"]),
-        Column(words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"], "number"),
+        Column(dose_label(assessment.plan, words), "number"),
         Column(words["column.ratio"], "number", exposure),
         Column(words["column.ci90"], "interval", exposure),
         Column(words["column.below"].format(low=low), "number", exposure),
@@ -246,7 +245,7 @@ def dose_table(assessment: Assessment, words: Mapping) -> Table:
     columns = (
         Column(words["column.histology"]),
         Column(words["column.verdict"]),
-        Column(words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"], "number"),
+        Column(dose_label(assessment.plan, words), "number"),
         Column(words["column.matches"]),
         Column(
             words["column.response_at"].format(label=labels.get("efficacy", words["endpoint.efficacy"])),
@@ -296,12 +295,11 @@ def dose_table(assessment: Assessment, words: Mapping) -> Table:
 def forecast_table(assessment: Assessment, words: Mapping) -> Table:
     """What each dose would do in each histology."""
     reader = Reader(assessment.forecasts, "forecasts", words)
-    unit = assessment.plan.get("dosing", {}).get("unit", "")
     labels = {e.kind: e.label for e in assessment.endpoints if e.primary}
     groups = [labels.get(kind, words[f"endpoint.{kind}"]) for kind in ("efficacy", "safety")]
     columns = (
         Column(words["column.histology"]),
-        Column(words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"], "number"),
+        Column(dose_label(assessment.plan, words), "number"),
         Column(words["column.exposure"].format(unit=assessment.exposure.unit), "number"),
         Column(words["column.predicted"], "number", groups[0]),
         Column(words["column.against_reference"], "interval", groups[0]),

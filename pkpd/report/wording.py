@@ -8,7 +8,7 @@ from typing import Any
 from pkpd.errors import InputError
 from pkpd.statements import spoken
 
-__all__ = ["LANGUAGES", "in_words", "words"]
+__all__ = ["LANGUAGES", "dose_label", "in_words", "words"]
 
 LANGUAGES = ("en", "zh")
 
@@ -34,3 +34,9 @@ def words(language: str) -> dict:
 def in_words(text: Any, words: Mapping) -> str:
     """A sentence of the assessment in the language of the words; what only the plan or a program says stays."""
     return spoken(text, words["statements"], words["separators"])
+
+
+def dose_label(plan: Mapping, words: Mapping) -> str:
+    """What heads a column or an axis of doses, with the unit that the plan declares."""
+    unit = plan.get("dosing", {}).get("unit", "")
+    return words["column.dose_unit"].format(unit=unit) if unit else words["column.dose"]

@@ -28,7 +28,7 @@ def _texts(ax) -> list[str]:
 def test_the_aliasing_map_counts_patients_and_crosses_out_empty_cells():
     axes = figures.aliasing_map(MADE)
     cells = MADE.confounding["cells"]
-    assert [ax.get_title(loc="left") for ax in axes[0]] == ["dose", "STUDY"]
+    assert [ax.get_title(loc="left") for ax in axes[0]] == ["Dose (mg)", "STUDY"]
     for ax, column in zip(axes[0], ("dose", "STUDY"), strict=True):
         table = cells.pivot_table(index="histology", columns=column, values="n", aggfunc="sum").loc[NAMES]
         shown = {(round(t.get_position()[1]), round(t.get_position()[0])): t.get_text() for t in ax.texts}
