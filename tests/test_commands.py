@@ -165,6 +165,51 @@ def test_respond(family, columns, function, own, subjects, folder, capsys):
     assert capsys.readouterr().out.startswith(repr(expected))
 
 
+def test_respond_to_doses_and_in_ecgs(folder, capsys):
+    doses = [0.0, 1.0, 2.0, 4.0] * 6
+    trial = pd.DataFrame({"DOSE": doses, "Y": [d / (1 + d) + 0.1 * (i % 5) for i, d in enumerate(doses)]})
+    trial.to_csv(folder / "trial.csv", index=False)
+    words = ("respond", folder / "trial.csv", "--family", "mcp_mod", "--response", "Y", "--dose", "DOSE")
+    assert run(*words, "--set", "models={'emax': [1], 'linear': None}") == 0
+    expected = pkpd.response.mcp_mod(trial, "Y", "DOSE", models={"emax": [1], "linear": None})
+    assert capsys.readouterr().out.startswith(repr(expected))
+    assert run(*words) == 2
+    assert "mcp_mod needs --set models=" in capsys.readouterr().err
+    assert run(*words, "--histology", "TUMOR") == 2
+    assert "mcp_mod takes no --histology" in capsys.readouterr().err
+    ecg = pd.DataFrame(
+        [
+            {
+                "ID": i,
+                "TIME": t,
+                "CONC": c * (i + 1) / 4,
+                "QTC0": 400 + i * i % 7,
+                "DQTC": c * 2 + (i * t) % 3 + i % 2,
+            }
+            for i in range(8)
+            for t, c in ((1, 3.0), (2, 2.0), (4, 1.0))
+        ]
+    )
+    ecg.to_csv(folder / "ecg.csv", index=False)
+    words = (
+        "respond",
+        folder / "ecg.csv",
+        "--family",
+        "qtc",
+        "--response",
+        "DQTC",
+        "--exposure",
+        "CONC",
+        "--time",
+        "TIME",
+    )
+    assert run(*words, "--baseline", "QTC0") == 0
+    expected = pkpd.response.fit_qtc(ecg, "DQTC", "CONC", time="TIME", baseline="QTC0")
+    assert capsys.readouterr().out.startswith(repr(expected))
+    assert run(*words) == 2
+    assert "qtc needs --baseline" in capsys.readouterr().err
+
+
 def test_compare_fits(fitted, fit, folder, capsys):
     reduced = folder / "reduced.json"
     assert run("fit", "theophylline", "theophylline", "--start", "KA=1.4", "--output", reduced) == 0

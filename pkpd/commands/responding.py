@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import math
 from collections.abc import Callable
@@ -17,16 +18,29 @@ from pkpd.errors import InputError
 __all__ = ["register"]
 
 REGRESSION = 3
-FAMILIES = {
-    "logistic": "fit_logistic",
-    "ordinal": "fit_ordinal",
-    "count": "fit_count",
-    "emax": "fit_emax",
-    "cox": "fit_cox",
-    "survival": "fit_parametric_survival",
-    "competing": "fit_competing_risks",
+_COMMON = {"exposure": "exposure", "histology": "histology", "dose": "dose"}
+FAMILIES: dict[str, tuple[str, dict[str, str]]] = {
+    "logistic": ("fit_logistic", {"response": "response", **_COMMON}),
+    "ordinal": ("fit_ordinal", {"response": "response", **_COMMON}),
+    "count": ("fit_count", {"response": "response", **_COMMON}),
+    "emax": ("fit_emax", {"response": "response", **_COMMON}),
+    "cox": ("fit_cox", {"time": "response", "event": "event", **_COMMON}),
+    "survival": ("fit_parametric_survival", {"time": "response", "event": "event", **_COMMON}),
+    "competing": ("fit_competing_risks", {"time": "response", "cause": "event", **_COMMON}),
+    "tumour_size": ("fit_tumour_size", {"size": "response", "time": "time", **_COMMON}),
+    "qtc": (
+        "fit_qtc",
+        {
+            "change": "response",
+            "concentration": "exposure",
+            "time": "time",
+            "baseline": "baseline",
+            "dose": "dose",
+        },
+    ),
+    "mcp_mod": ("mcp_mod", {"response": "response", "dose": "dose"}),
 }
-_TIMES = ("cox", "survival", "competing")
+"""Function of each family, and the option that names each of its columns."""
 VERDICT = ("verdict", "dose")
 
 
@@ -35,16 +49,34 @@ def register(verbs: Any) -> None:
     respond = verbs.add_parser(
         "respond",
         help="fit an exposure-response model to a table with one row per subject",
-        epilog="Example: pkpd respond subjects.csv --response ORR --exposure AUCSS --histology TUMOR --set shape=log",
+        epilog="Examples: pkpd respond subjects.csv --response ORR --exposure AUCSS --histology TUMOR --dose DOSE "
+        "--set shape=log; pkpd respond sizes.csv --family tumour_size --response SLD --time WEEK --histology TUMOR; "
+        "pkpd respond ecg.csv --family qtc --response DQTCF --exposure CONC --time TIME --baseline QTCF0 --set "
+        "treatment=ACTIVE; pkpd respond trial.csv --family mcp_mod --response Y --dose DOSE --set "
+        "\"models={'emax': [20], 'linear': None}\"",
     )
-    respond.add_argument("table", metavar="TABLE", help="CSV or Parquet, one row per subject")
+    respond.add_argument(
+        "table",
+        metavar="TABLE",
+        help="CSV or Parquet, one row per subject (tumour_size, qtc: per measurement)",
+    )
     respond.add_argument("--family", choices=FAMILIES, default="logistic", help="logistic by default")
-    respond.add_argument("--response", help="column of the response; of times, column of the time")
+    respond.add_argument(
+        "--response",
+        help="column of the response (of times, the time; tumour_size: the size; qtc: change of QTc)",
+    )
     respond.add_argument(
         "--event", help="cox, survival: column with 1 for the event; competing: column of the cause"
     )
     respond.add_argument("--exposure", help="column of the exposure")
     respond.add_argument("--histology", help="column of the histology")
+    respond.add_argument(
+        "--dose",
+        help="column of the dose that was assigned: states the evidence class (with --set randomised=True); mcp_mod: "
+        "what is modelled",
+    )
+    respond.add_argument("--time", help="tumour_size: column of the time (TIME); qtc: of the nominal time")
+    respond.add_argument("--baseline", help="qtc: column of the baseline QTc")
     respond.add_argument("--output", metavar="FILE", help="the fit as JSON")
     set_option(respond, "shape=log slopes=common")
     json_option(respond)
@@ -72,16 +104,21 @@ def register(verbs: Any) -> None:
 def _respond(options: argparse.Namespace) -> int:
     from pkpd import response
 
-    function: Callable[..., Any] = getattr(response, FAMILIES[options.family])
-    columns = [options.response, options.event] if options.family in _TIMES else [options.response]
-    if None in columns:
-        names = "--response (the time) and --event" if len(columns) == 2 else "--response"
-        raise InputError("E_OPTION", f"{options.family} needs {names}.", "Name the columns of the table.")
-    taken = ("frame", "response", "time", "event", "cause", "exposure", "histology")
-    frame = table_of(options.table)
-    fit = function(
-        frame, *columns, options.exposure, options.histology, **settings(options, function, *taken)
-    )
+    name, columns = FAMILIES[options.family]
+    function: Callable[..., Any] = getattr(response, name)
+    for option in ("event", "exposure", "histology", "dose", "time", "baseline"):
+        if getattr(options, option) is not None and option not in columns.values():
+            raise InputError("E_OPTION", f"{options.family} takes no --{option}.", "Leave it out.")
+    given = {c: getattr(options, o) for c, o in columns.items() if getattr(options, o) is not None}
+    given |= settings(options, function, "frame", *columns)
+    needed = inspect.signature(function).parameters.values()
+    for absent in [p.name for p in needed if p.default is p.empty and p.name not in ("frame", *given)]:
+        if absent == "exposure":  # may be None, where the family allows it
+            given[absent] = None
+            continue
+        what = f"--{columns[absent]}" if absent in columns else f"--set {absent}=..."
+        raise InputError("E_OPTION", f"{options.family} needs {what}.", "Name it; see pkpd respond --help.")
+    fit = function(table_of(options.table), **given)
     said = save_result(fit, options.output)
     return answer(options, "\n".join([repr(fit), *said]), fit)
 

@@ -21,6 +21,7 @@ from pkpd.response.columns import (
     named_subjects,
     subjects_of,
 )
+from pkpd.response.evidence import evidence_class
 
 __all__ = ["gather"]
 
@@ -180,7 +181,6 @@ def gather(
                 )
             )
         observed = _observed(own)
-        one_dose = len(observed) == 1
         evidence[level] = Evidence(
             histology=level,
             reference=reference,
@@ -195,7 +195,7 @@ def gather(
             total=next(f for f in forecasts if f.dose == margins.reference_dose).response_difference,
             forecasts=tuple(forecasts),
             observed=observed,
-            evidence_class="EC3" if one_dose else "EC1" if randomised else "EC2",
+            evidence_class=evidence_class([o.dose for o in observed], randomised),
             highest_studied_dose=highest,
             studied_exposure=(studied[0], studied[1]),
             shrinkage=_of(shrinkage, level),

@@ -7,7 +7,8 @@ from pkpd.response.competing_risks import CompetingRisksFit, fit_competing_risks
 from pkpd.response.count import CountFit, fit_count
 from pkpd.response.cox import CoxFit, fit_cox
 from pkpd.response.emax import EmaxFit, fit_emax
-from pkpd.response.exposure_check import ExposureCheck, evidence_class, exposure_check
+from pkpd.response.evidence import evidence_class
+from pkpd.response.exposure_check import ExposureCheck, exposure_check
 from pkpd.response.kaplan_meier import kaplan_meier, median_survival
 from pkpd.response.likelihood_ratio import LikelihoodRatio, bootstrap_likelihood_ratio
 from pkpd.response.logistic import LogisticFit, fit_logistic

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ import pandas as pd
 from pkpd.errors import FitError, InputError
 from pkpd.response.columns import named_subjects, numbers_of
 from pkpd.response.competing_incidence import causes_of, cumulative_incidence
-from pkpd.response.estimates import Estimates, delta_interval, labelled
+from pkpd.response.estimates import Estimates, delta_interval, labelled, normal_quantile
+from pkpd.response.evidence import UNSTATED, stated_evidence
+from pkpd.response.follow_up import fixed_exposure
 from pkpd.response.newton import climb
 from pkpd.response.regressors import Regressors, design_of, read_regressors
 from pkpd.results import result
@@ -40,7 +42,8 @@ class CompetingRisksFit(Estimates):
     log_likelihood, null_log_likelihood : float
         Weighted partial likelihoods at the estimates and at zero.
     baseline : DataFrame
-        time, cumulative_hazard: of the subdistribution, where all columns are 0.
+        Of the subdistribution, where all columns are 0: time, cumulative_hazard, its variance at known coefficients, and
+        per column ``mean[name]``, ∫ x̄ dΛ₀, and ``covariance[name]`` of the hazard with the coefficient.
     incidence : DataFrame
         Aalen-Johansen cumulative incidence per histology: histology, time, incidence, se, lower, upper (95 %).
     counts : DataFrame
@@ -48,6 +51,9 @@ class CompetingRisksFit(Estimates):
     records : DataFrame
         The subjects as used.
     converged : bool
+    warnings : tuple of str
+    evidence : str
+        Evidence class (EC1 randomised doses, EC2 several doses, EC3 one dose) of the doses in the data.
     """
 
     time: str
@@ -58,11 +64,13 @@ class CompetingRisksFit(Estimates):
     covariance: pd.DataFrame
     log_likelihood: float
     null_log_likelihood: float
-    baseline: pd.DataFrame
+    baseline: pd.DataFrame = field(repr=False)
     incidence: pd.DataFrame
     counts: pd.DataFrame
     records: pd.DataFrame
     converged: bool
+    warnings: tuple[str, ...] = ()
+    evidence: str = UNSTATED
 
     @property
     def histologies(self) -> tuple[str, ...]:
@@ -109,6 +117,36 @@ class CompetingRisksFit(Estimates):
         hazard = float(self.baseline["cumulative_hazard"].iloc[last]) if last >= 0 else 0.0
         return -np.expm1(-hazard * np.exp(np.einsum("...j,ij->...i", beta, rows)))
 
+    def curve(
+        self, histology: Any, exposures: Any, at: float, level: float = 0.90, *, covariates: Any = None
+    ) -> pd.DataFrame:
+        """Cumulative incidence of the cause of interest by time `at` along exposures.
+
+        Intervals on the scale of ln(−ln(1 − F)), with the uncertainty of the baseline, of the coefficients and of the
+        censoring distribution (the influence function of Fine and Gray's section 5).
+
+        Returns
+        -------
+        DataFrame
+            histology, exposure, probability, lower, upper.
+        """
+        x = np.atleast_1d(np.asarray(exposures, dtype=float))
+        rows = self.regressors.matrix(histology, x, covariates)
+        p = rows.shape[1]
+        last = np.searchsorted(self.baseline["time"].to_numpy(), at, side="right")
+        known = np.vstack([np.zeros(2 + 2 * p), self.baseline.iloc[:, 1:].to_numpy(float)])[last]
+        hazard = known[0]
+        away = hazard * rows - known[2 : 2 + p]
+        variance = known[1] + 2 * away @ known[2 + p :]
+        variance = variance + np.einsum("ij,jk,ik->i", away, self.covariance.to_numpy(), away)
+        width = normal_quantile(level) * np.sqrt(variance) / hazard if hazard > 0 else np.zeros(len(rows))
+        whole = hazard * np.exp(np.einsum("j,ij->i", self.coefficients.to_numpy(), rows))
+        middle, lower, upper = (-np.expm1(-whole * np.exp(w)) for w in (0.0, -width, width))
+        name = self.histologies[0] if histology is None else histology
+        return pd.DataFrame(
+            {"histology": name, "exposure": x, "probability": middle, "lower": lower, "upper": upper}
+        )
+
 
 def fit_competing_risks(
     frame: pd.DataFrame,
@@ -123,12 +161,15 @@ def fit_competing_risks(
     intercepts: str = "separate",
     covariates: Sequence[str] | Mapping[str, str | None] = (),
     reference_exposure: float | None = None,
+    known_at_start: bool = False,
+    dose: str | None = None,
+    randomised: bool = False,
 ) -> CompetingRisksFit:
     """Fit Fine and Gray's model with inverse-probability-of-censoring weights.
 
     Parameters
     ----------
-    frame, exposure, histology, shape, slopes, covariates, reference_exposure
+    frame, exposure, histology, shape, slopes, covariates, reference_exposure, dose, randomised
         As in :func:`pkpd.response.fit_logistic`.
     time, cause : str
         Columns: follow-up, positive; 0 censored, 1, 2 … the cause.
@@ -136,6 +177,8 @@ def fit_competing_risks(
         The cause of interest.
     intercepts : {"separate", "common"}
         Whether histologies differ by a factor on the subdistribution hazard.
+    known_at_start : bool
+        As in :func:`pkpd.response.fit_cox`.
 
     Returns
     -------
@@ -165,6 +208,7 @@ def fit_competing_risks(
         covariates=covariates,
         reference_exposure=reference_exposure,
     )
+    notes = fixed_exposure(exposure, known_at_start)
     ids = records["ID"].to_numpy()
     t = numbers_of(frame, time, ids, "E_TIME", "time")
     if (t <= 0).any():
@@ -198,7 +242,7 @@ def fit_competing_risks(
             f"no finite maximum of the partial likelihood in {', '.join(names)}: a group without events of cause {of}.",
             "Pool histologies, or use slopes='common'.",
         )
-    covariance, jumps = risk.sandwich(optimum.point, x - centre, optimum.covariance)
+    covariance, path = risk.sandwich(optimum.point, x - centre, optimum.covariance)
     coefficients, table = labelled(regressors.names, optimum.point, covariance)
     marks = pd.DataFrame(
         {"histology": records["histology"], "this": codes == of, "other": (codes > 0) & (codes != of)}
@@ -215,16 +259,13 @@ def fit_competing_risks(
         covariance=table,
         log_likelihood=optimum.value,
         null_log_likelihood=risk.likelihood(np.zeros(x.shape[1]), x)[0],
-        baseline=pd.DataFrame(
-            {
-                "time": risk.times,
-                "cumulative_hazard": np.cumsum(jumps) * np.exp(-float(centre @ optimum.point)),
-            }
-        ),
+        baseline=_at_zero(risk.times, path, centre, optimum.point, regressors.names),
         incidence=cumulative_incidence(frame, time, cause, histology, of=of),
         counts=grouped.reindex(list(regressors.histologies)).reset_index(),
         records=records,
         converged=optimum.converged,
+        warnings=notes,
+        evidence=stated_evidence(frame, dose, randomised, histology),
     )
 
 
@@ -275,37 +316,69 @@ class _WeightedRisk:
         return value, gradient, hessian
 
     def sandwich(self, b: np.ndarray, x: np.ndarray, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fine and Gray's variance (their section 4), and the jumps of the baseline hazard."""
+        """Fine and Gray's variance of the coefficients, and the path of the baseline hazard with its moments.
+
+        Both are sums over subjects of squared influences: that of the score (their section 4) and that of Λ₀(t) at known
+        coefficients (their section 5). The path has per time Λ₀, its variance, ∫ x̄ dΛ₀ and its covariance with b.
+        """
         _, risk, _, s0, mean = self._moments(b, x)
         died = self.codes == self.of
         jumps = self.deaths / s0
-        # η_i = ∫ (x_i − x̄(u)) w_i(u) dM_i(u)
+        # η_i = ∫ (x_i − x̄(u)) w_i(u) dM_i(u), and for Λ₀: ∫ w_i(u) dM_i(u) / S₀(u)
         spread = self.weight * risk * jumps[:, None]  # (m, n): w_i e^η_i dΛ
         eta = -(spread.sum(axis=0)[:, None] * x - np.einsum("ti,tj->ij", spread, mean))
         position = np.searchsorted(self.times, self.time[died])
         eta[died] += x[died] - mean[position]
+        rise = -spread / s0[:, None]
+        rise[position, np.flatnonzero(died)] += 1 / s0[position]
+        path = np.cumsum(rise, axis=0).T  # (n, m)
         # ψ_i = ∫ q(u)/π(u) dM^c_i(u): what estimating G adds
         censored = self.codes == 0
         moments, at = np.unique(self.time[censored], return_inverse=True)
-        if moments.size == 0:
-            return inverse @ np.einsum("ij,ik->jk", eta, eta) @ inverse, jumps
-        left = len(self.time) - np.searchsorted(np.sort(self.time), moments, side="left")
-        count = np.bincount(at).astype(float)
-        competing = (self.codes > 0) & ~died
-        # q(u) = −Σ_{i: T_i < u} ∫_{s ≥ u} (x_i − x̄(s)) w_i(s) dM_i(s), where only competing events have weight
-        q = np.zeros((len(moments), x.shape[1]))
-        for c, u in enumerate(moments):
-            rows = self.times >= u
-            who = competing & (self.time < u)
-            part = spread[np.ix_(rows, who)]
-            q[c] = part.sum(axis=0) @ x[who] - part.sum(axis=1) @ mean[rows]
-        ratio = q / left[:, None]
-        psi = np.zeros_like(eta)
-        psi[censored] = ratio[at]
-        drift = np.vstack([np.zeros(x.shape[1]), np.cumsum(ratio * (count / left)[:, None], axis=0)])
-        psi -= drift[np.searchsorted(moments, self.time, side="right")]
-        total = eta + psi
-        return inverse @ np.einsum("ij,ik->jk", total, total) @ inverse, jumps
+        if moments.size:
+            left = len(self.time) - np.searchsorted(np.sort(self.time), moments, side="left")
+            share = np.bincount(at) / left
+            competing = (self.codes > 0) & ~died
+            # q(u) = −Σ_{i: T_i < u} ∫_{s ≥ u} (x_i − x̄(s)) w_i(s) dM_i(s), where only competing events have weight
+            q, r = np.zeros((len(moments), x.shape[1])), np.zeros((len(moments), len(self.times)))
+            for c, u in enumerate(moments):
+                rows = self.times >= u
+                who = competing & (self.time < u)
+                part = spread[np.ix_(rows, who)]
+                q[c] = part.sum(axis=0) @ x[who] - part.sum(axis=1) @ mean[rows]
+                r[c, rows] = np.cumsum(part.sum(axis=1) / s0[rows])
+            until = np.searchsorted(moments, self.time, side="right")
+            for influence, moment in ((eta, q), (path, r)):
+                ratio = moment / left[:, None]
+                influence[censored] += ratio[at]
+                drift = np.vstack([np.zeros(moment.shape[1]), np.cumsum(ratio * share[:, None], axis=0)])
+                influence -= drift[until]
+        own = np.einsum("ij,jk->ik", eta, inverse)
+        return np.einsum("ij,ik->jk", own, own), np.column_stack(
+            [
+                np.cumsum(jumps),
+                np.einsum("it,it->t", path, path),
+                np.cumsum(jumps[:, None] * mean, axis=0),
+                np.einsum("it,ij->tj", path, own),
+            ]
+        )
+
+
+def _at_zero(times: np.ndarray, path: np.ndarray, centre: np.ndarray, b: np.ndarray, names) -> pd.DataFrame:
+    """The path of the baseline hazard, moved from the centre of the columns to where they are 0."""
+    p = len(b)
+    shift = np.exp(-float(centre @ b))
+    table = path * shift
+    table[:, 1] *= shift
+    table[:, 2 : 2 + p] += table[:, [0]] * centre
+    heads = [
+        "cumulative_hazard",
+        "variance",
+        *(f"{what}[{n}]" for what in ("mean", "covariance") for n in names),
+    ]
+    frame = pd.DataFrame(table, columns=heads)
+    frame.insert(0, "time", times)
+    return frame
 
 
 def _censoring_before(time: np.ndarray, codes: np.ndarray):

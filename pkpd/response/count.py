@@ -13,6 +13,7 @@ import pandas as pd
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response.columns import named_subjects, numbers_of
 from pkpd.response.estimates import Estimates, delta_interval, labelled
+from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.likelihood_ratio import LikelihoodRatio, chi2_p_value
 from pkpd.response.newton import climb
 from pkpd.response.regressors import Regressors, design_of, read_regressors
@@ -39,7 +40,8 @@ class CountFit(Estimates):
     coefficients : Series
         ln rate (per unit of follow-up), and ``log_theta`` for the negative binomial.
     covariance : DataFrame
-        Inverse of the observed information.
+        Inverse of Fisher's information: for the negative binomial the expected one of the coefficients, in which θ is
+        uncorrelated with them, and the observed one of θ, as MASS::glm.nb gives.
     log_likelihood : float
         With all constants (log y! included).
     overdispersion : LikelihoodRatio
@@ -50,6 +52,8 @@ class CountFit(Estimates):
         The subjects as used.
     converged : bool
     warnings : tuple of str
+    evidence : str
+        Evidence class (EC1 randomised doses, EC2 several doses, EC3 one dose) of the doses in the data.
     """
 
     response: str
@@ -63,6 +67,7 @@ class CountFit(Estimates):
     records: pd.DataFrame
     converged: bool
     warnings: tuple[str, ...] = ()
+    evidence: str = UNSTATED
 
     @property
     def histologies(self) -> tuple[str, ...]:
@@ -120,12 +125,14 @@ def fit_count(
     intercepts: str = "separate",
     covariates: Sequence[str] | Mapping[str, str | None] = (),
     reference_exposure: float | None = None,
+    dose: str | None = None,
+    randomised: bool = False,
 ) -> CountFit:
     """Fit a Poisson or negative binomial regression by maximum likelihood.
 
     Parameters
     ----------
-    frame, exposure, histology, shape, slopes, intercepts, covariates, reference_exposure
+    frame, exposure, histology, shape, slopes, intercepts, covariates, reference_exposure, dose, randomised
         As in :func:`pkpd.response.fit_logistic`.
     response : str
         Column of counts, 0, 1, 2 …
@@ -227,7 +234,8 @@ def fit_count(
         )
     for note in notes:
         _warnings.warn(note, PkpdWarning, stacklevel=2)
-    coefficients, covariance = labelled(names, optimum.point, optimum.covariance)
+    inverse = optimum.covariance if family == "poisson" else _nb2_covariance(optimum.point, y, x, offset)
+    coefficients, covariance = labelled(names, optimum.point, inverse)
     return CountFit(
         response=str(response),
         family=family,
@@ -240,6 +248,7 @@ def fit_count(
         records=records,
         converged=optimum.converged,
         warnings=tuple(notes),
+        evidence=stated_evidence(frame, dose, randomised, histology),
     )
 
 
@@ -306,3 +315,13 @@ def _nb2(b, y, x, offset):
     hessian[-1, :-1] = hessian[:-1, -1] = theta * np.einsum("ij,i->j", x, cross)
     hessian[-1, -1] = theta * d_theta + theta**2 * d2_theta
     return value, gradient, hessian
+
+
+def _nb2_covariance(b, y, x, offset) -> np.ndarray:
+    """Inverse of E[−∂²L/∂β²] and −∂²L/∂θ² (the mixed derivative is 0 in expectation), in β and ln θ."""
+    mu, theta = np.exp(x @ b[:-1] + offset), float(np.exp(b[-1]))
+    hessian = _nb2(b, y, x, offset)[2]
+    out = np.zeros_like(hessian)
+    out[:-1, :-1] = np.linalg.inv(np.einsum("ij,ik->jk", x, (mu * theta / (mu + theta))[:, None] * x))
+    out[-1, -1] = -1 / hessian[-1, -1]
+    return out

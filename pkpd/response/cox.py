@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pkpd.errors import FitError, InputError
-from pkpd.response.columns import subjects_of
-from pkpd.response.estimates import Estimates, delta_interval, labelled
-from pkpd.response.follow_up import read_follow_up, survival_counts
+from pkpd.response.columns import label_of, subjects_of
+from pkpd.response.estimates import Estimates, delta_interval, labelled, normal_quantile
+from pkpd.response.evidence import UNSTATED, stated_evidence
+from pkpd.response.follow_up import fixed_exposure, read_follow_up, survival_counts
 from pkpd.response.newton import climb
 from pkpd.response.regressors import Regressors, design_of, read_regressors
+from pkpd.response.risk_sets import RiskSets, baseline_hazard, partial_likelihood, proportionality
 from pkpd.results import result
 
 __all__ = ["CoxFit", "fit_cox"]
@@ -42,11 +44,20 @@ class CoxFit(Estimates):
         Inverse of the observed information.
     log_likelihood, null_log_likelihood : float
         Partial likelihoods at the estimates and at zero.
+    proportional_hazards : DataFrame
+        Score test that log hazard ratios do not change with time (as 1 − the Kaplan-Meier curve just before it): term
+        (``histology``, ``slope``, each covariate, and ``all`` together), statistic, df, p_value.
+    baseline : DataFrame
+        Where all columns are 0: histology (``all`` without strata), time (of deaths, and the last of follow-up),
+        cumulative_hazard, its variance at known coefficients, and ``mean[name]``, ∫ x̄ dΛ₀ of each column.
     counts : DataFrame
         histology, n (subjects), events.
     records : DataFrame
         Rows as used.
     converged : bool
+    warnings : tuple of str
+    evidence : str
+        Evidence class (EC1 randomised doses, EC2 several doses, EC3 one dose) of the doses in the data.
     """
 
     time: str
@@ -59,9 +70,13 @@ class CoxFit(Estimates):
     covariance: pd.DataFrame
     log_likelihood: float
     null_log_likelihood: float
+    proportional_hazards: pd.DataFrame
+    baseline: pd.DataFrame = field(repr=False)
     counts: pd.DataFrame
     records: pd.DataFrame
     converged: bool
+    warnings: tuple[str, ...] = ()
+    evidence: str = UNSTATED
 
     @property
     def histologies(self) -> tuple[str, ...]:
@@ -101,6 +116,46 @@ class CoxFit(Estimates):
             {"histology": name, "exposure": x, "hazard_ratio": middle, "lower": lower, "upper": upper}
         )
 
+    def survival(
+        self, histology: Any, exposure: float, times: Any, level: float = 0.90, *, covariates: Any = None
+    ) -> pd.DataFrame:
+        """Survival probability at `times` for one histology and an exposure that stays as it is.
+
+        Intervals on the scale of ln(−ln S), with the uncertainty of the baseline and of the coefficients (Tsiatis AA.
+        Ann Stat 1981;9:93-108), as survival::survfit gives with ``conf.type="log-log"``.
+
+        Returns
+        -------
+        DataFrame
+            histology, exposure, time, survival, lower, upper; NaN after the last follow-up of the histology (of all
+            without strata).
+        """
+        t = np.atleast_1d(np.asarray(times, dtype=float))
+        if np.any(~(t >= 0)):
+            raise InputError("E_TIME_NOT_POSITIVE", "times must be 0 or more.", "Correct them.")
+        row = self.regressors.matrix(histology, exposure, covariates)[0]
+        name = self.histologies[0] if histology is None else label_of(histology)
+        own = self.baseline[self.baseline["histology"] == (name if self.strata else "all")]
+        if own.empty:
+            raise InputError(
+                "E_NO_EVENTS", f"histology {name} has no event: no baseline.", "Fit intercepts='separate'."
+            )
+        last = np.searchsorted(own["time"].to_numpy(), t, side="right") - 1
+        table = np.vstack([np.zeros(2 + len(row)), own.iloc[:, 2:].to_numpy(float)])[last + 1]
+        hazard, variance, mean = table[:, 0], table[:, 1], table[:, 2:]
+        risk = float(np.exp(row @ self.coefficients.to_numpy()))
+        away = hazard[:, None] * row - mean
+        variance = variance + np.einsum("ij,jk,ik->i", away, self.covariance.to_numpy(), away)
+        some = hazard > 0
+        width = np.zeros(len(t))
+        width[some] = normal_quantile(level) * np.sqrt(variance[some]) / hazard[some]
+        over = t > own["time"].max()
+        ends = [np.where(over, np.nan, np.exp(-risk * hazard * np.exp(w))) for w in (0.0, width, -width)]
+        return pd.DataFrame(
+            {"histology": name, "exposure": exposure, "time": t}
+            | dict(zip(("survival", "lower", "upper"), ends, strict=True))
+        )
+
 
 def fit_cox(
     frame: pd.DataFrame,
@@ -116,6 +171,9 @@ def fit_cox(
     covariates: Sequence[str] | Mapping[str, str | None] = (),
     reference_exposure: float | None = None,
     ties: str = "efron",
+    known_at_start: bool = False,
+    dose: str | None = None,
+    randomised: bool = False,
 ) -> CoxFit:
     """Fit a Cox proportional-hazards model by partial likelihood.
 
@@ -127,7 +185,7 @@ def fit_cox(
         was (immortal-time bias).
     time, event : str
         Columns: end of follow-up or of the interval; 0/1.
-    exposure, histology, shape, slopes, covariates, reference_exposure
+    exposure, histology, shape, slopes, covariates, reference_exposure, dose, randomised
         As in :func:`pkpd.response.fit_logistic`.
     start : str, optional
         Column: beginning of the interval.
@@ -135,6 +193,9 @@ def fit_cox(
         Each histology has a baseline hazard of its own; or one that is proportional to that of the first
         histology; or no difference.
     ties : {"efron", "breslow"}
+    known_at_start : bool
+        An exposure without intervals was known when follow-up began (that of the planned dose, or of the first cycle where
+        follow-up begins after it); otherwise ``W_EXPOSURE_FIXED`` warns.
 
     Returns
     -------
@@ -172,6 +233,7 @@ def fit_cox(
         reference_exposure=reference_exposure,
         unique_subjects=start is None,
     )
+    notes = fixed_exposure(exposure, known_at_start, start)
     ids = subjects_of(frame, unique=False)
     begin, stop, died = read_follow_up(frame, time, event, start, ids, positive=False)
     records.insert(1, "start", begin)
@@ -187,13 +249,10 @@ def fit_cox(
     )
     strata = level if intercepts == "strata" else np.zeros(len(x), dtype=np.int64)
     centred = x - x.mean(axis=0)
-    plan = [
-        _RiskSets.of(begin[strata == s], stop[strata == s], died[strata == s], ties)
-        for s in np.unique(strata)
-        if died[strata == s].any()
-    ]
-    columns = [centred[strata == s] for s in np.unique(strata) if died[strata == s].any()]
-    optimum = climb(lambda b: _objective(b, columns, plan), np.zeros(x.shape[1]))
+    present = [s for s in np.unique(strata) if died[strata == s].any()]
+    plan = [RiskSets.of(begin[strata == s], stop[strata == s], died[strata == s], ties) for s in present]
+    columns = [centred[strata == s] for s in present]
+    optimum = climb(lambda b: partial_likelihood(b, columns, plan), np.zeros(x.shape[1]))
     infinite = optimum.unbounded(np.ptp(x, axis=0))
     if infinite.any() or not optimum.converged:
         names = [n for n, bad in zip(regressors.names, infinite, strict=True) if bad] or list(
@@ -205,7 +264,7 @@ def fit_cox(
             " column that orders the events perfectly.",
             "Pool histologies, use slopes='common', or intercepts='strata'.",
         )
-    null, _, _ = _objective(np.zeros(x.shape[1]), columns, plan)
+    null, _, _ = partial_likelihood(np.zeros(x.shape[1]), columns, plan)
     coefficients, covariance = labelled(regressors.names, optimum.point, optimum.covariance)
     return CoxFit(
         time=str(time),
@@ -218,68 +277,27 @@ def fit_cox(
         covariance=covariance,
         log_likelihood=optimum.value,
         null_log_likelihood=null,
+        proportional_hazards=proportionality(
+            optimum.point, columns, plan, begin, stop, died, regressors.names
+        ),
+        baseline=pd.concat(
+            [
+                baseline_hazard(
+                    regressors.histologies[s] if intercepts == "strata" else "all",
+                    optimum.point,
+                    rows,
+                    sets,
+                    x.mean(axis=0),
+                    float(stop[strata == s].max()),
+                    regressors.names,
+                )
+                for s, rows, sets in zip(present, columns, plan, strict=True)
+            ],
+            ignore_index=True,
+        ),
         counts=survival_counts(records, regressors.histologies),
         records=records,
         converged=optimum.converged,
+        warnings=notes,
+        evidence=stated_evidence(frame, dose, randomised, histology),
     )
-
-
-@dataclass(frozen=True)
-class _RiskSets:
-    """Who is at risk at each death of a stratum, as positions into cumulative sums.
-
-    ``by_stop`` and ``by_start`` sort rows downwards; the risk set of a time t is the first ``left`` rows of
-    the former (stop >= t) less the first ``entered`` rows of the latter (start >= t).
-    """
-
-    by_stop: np.ndarray
-    by_start: np.ndarray
-    left: np.ndarray
-    entered: np.ndarray
-    deaths: np.ndarray  # rows, sorted by time
-    first: np.ndarray  # where each distinct time begins among deaths
-    at: np.ndarray  # distinct time of each death
-    share: np.ndarray  # l/d of Efron, 0 for Breslow
-
-    @staticmethod
-    def of(start: np.ndarray, stop: np.ndarray, died: np.ndarray, ties: str) -> _RiskSets:
-        deaths = np.flatnonzero(died == 1)
-        deaths = deaths[np.argsort(stop[deaths], kind="stable")]
-        times, first, at, d = np.unique(
-            stop[deaths], return_index=True, return_inverse=True, return_counts=True
-        )
-        rank = np.arange(len(deaths)) - first[at]
-        share = rank / d[at] if ties == "efron" else np.zeros(len(deaths))
-        by_stop, by_start = np.argsort(-stop, kind="stable"), np.argsort(-start, kind="stable")
-        left = np.searchsorted(-stop[by_stop], -times, side="right")
-        entered = np.searchsorted(-start[by_start], -times, side="right")
-        return _RiskSets(by_stop, by_start, left, entered, deaths, first, at, share)
-
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sum of `values` over the risk set, less Efron's share of the deaths, one entry per death."""
-        flat = np.zeros((1, *values.shape[1:]))
-        leaving = np.concatenate([flat, np.cumsum(values[self.by_stop], axis=0)])
-        entering = np.concatenate([flat, np.cumsum(values[self.by_start], axis=0)])
-        at_risk = leaving[self.left] - entering[self.entered]
-        dying = np.add.reduceat(values[self.deaths], self.first, axis=0)
-        share = self.share.reshape(-1, *[1] * (values.ndim - 1))
-        return at_risk[self.at] - share * dying[self.at]
-
-
-def _objective(b, columns, plan):
-    p = len(b)
-    value, gradient, hessian = 0.0, np.zeros(p), np.zeros((p, p))
-    for x, sets in zip(columns, plan, strict=True):
-        eta = np.einsum("ij,j->i", x, b)
-        top = eta.max()
-        risk = np.exp(eta - top)
-        s0 = sets.sums(risk)
-        if not np.all(s0 > 0):
-            return -np.inf, gradient, hessian
-        rx = risk[:, None] * x
-        mean = sets.sums(rx) / s0[:, None]
-        second = sets.sums(rx[:, :, None] * x[:, None, :]) / s0[:, None, None]
-        value += float(np.sum(eta[sets.deaths] - top - np.log(s0)))
-        gradient = gradient + np.sum(x[sets.deaths] - mean, axis=0)
-        hessian = hessian - np.sum(second - mean[:, :, None] * mean[:, None, :], axis=0)
-    return value, gradient, hessian

@@ -14,6 +14,7 @@ from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response.columns import named_subjects, numbers_of
 from pkpd.response.emax_curve import EmaxLayout, ec50_notes, emax_curve, linear_part
 from pkpd.response.estimates import Estimates, coverage, labelled
+from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.regressors import Regressors, design_of, read_regressors
 from pkpd.results import estimates_table, result
 
@@ -49,6 +50,8 @@ class EmaxFit(Estimates):
         The subjects as used.
     converged : bool
     warnings : tuple of str
+    evidence : str
+        Evidence class (EC1 randomised doses, EC2 several doses, EC3 one dose) of the doses in the data.
     """
 
     response: str
@@ -66,6 +69,7 @@ class EmaxFit(Estimates):
     records: pd.DataFrame
     converged: bool
     warnings: tuple[str, ...] = ()
+    evidence: str = UNSTATED
 
     @property
     def histologies(self) -> tuple[str, ...]:
@@ -134,12 +138,14 @@ def fit_emax(
     ec50: str = "common",
     intercepts: str = "separate",
     covariates: Sequence[str] | Mapping[str, str | None] = (),
+    dose: str | None = None,
+    randomised: bool = False,
 ) -> EmaxFit:
     """Fit a continuous (sigmoid) Emax model by least squares.
 
     Parameters
     ----------
-    frame, exposure, histology, intercepts, covariates
+    frame, exposure, histology, intercepts, covariates, dose, randomised
         As in :func:`pkpd.response.fit_logistic`; exposures of 0 (placebo) are allowed.
     response : str
         Column of a continuous response.
@@ -247,6 +253,7 @@ def fit_emax(
         records=records,
         converged=converged,
         warnings=tuple(notes),
+        evidence=stated_evidence(frame, dose, randomised, histology),
     )
 
 

@@ -18,17 +18,13 @@ import pandas as pd
 from pkpd.errors import InputError
 from pkpd.response.columns import column_of, exposures_of, histologies_of, subjects_of
 from pkpd.response.estimates import normal_quantile
+from pkpd.response.evidence import EVIDENCE, evidence_class
 from pkpd.response.logistic import LogisticFit, fit_logistic
 from pkpd.results import result
 from pkpd.statements import Statement, joined, say
 
-__all__ = ["ExposureCheck", "evidence_class", "exposure_check"]
+__all__ = ["ExposureCheck", "exposure_check"]
 
-EVIDENCE = {
-    "EC1": say("randomised_doses", "randomised doses"),
-    "EC2": say("several_doses", "several doses, not randomised"),
-    "EC3": say("one_dose", "one dose"),
-}
 _MARKS = {
     "W_STEADY_STATE_CONFOUNDED": say("mark_steady_state", "steady state confounded"),
     "W_CLEARANCE_CONFOUNDED": say("mark_clearance", "clearance confounded"),
@@ -67,12 +63,6 @@ class ExposureCheck:
     effect_of_dose: bool
     statement: str
     warnings: tuple[str, ...] = ()
-
-
-def evidence_class(doses: Sequence[float] | np.ndarray | pd.Series, randomised: bool) -> str:
-    """EC1 randomised doses, EC2 several doses that were not randomised, EC3 one dose."""
-    several = len(set(np.asarray(doses, float).tolist())) > 1
-    return "EC3" if not several else "EC1" if randomised else "EC2"
 
 
 def exposure_check(

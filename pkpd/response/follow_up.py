@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
-from pkpd.errors import InputError
+from pkpd.errors import InputError, PkpdWarning
 from pkpd.response.columns import binary_of, named_subjects, numbers_of
 
-__all__ = ["read_follow_up", "survival_counts"]
+__all__ = ["fixed_exposure", "read_follow_up", "survival_counts"]
 
 
 def read_follow_up(
@@ -78,6 +80,37 @@ def read_follow_up(
             "End follow-up at the first event; recurrent events are not supported.",
         )
     return begin, stop, died
+
+
+def fixed_exposure(exposure: str | None, known_at_start: bool, start: str | None = None) -> tuple[str, ...]:
+    """Warn of an exposure with one value for the whole follow-up, unless it is said to have been known when that began.
+
+    Raises
+    ------
+    InputError
+        ``E_OPTION`` where `known_at_start` is said of no exposure, or of one that comes in intervals.
+
+    Warns
+    -----
+    PkpdWarning
+        ``W_EXPOSURE_FIXED``, which is also returned.
+    """
+    fixed = exposure is not None and start is None
+    if known_at_start and not fixed:
+        raise InputError(
+            "E_OPTION",
+            "known_at_start is said of an exposure that is fixed in time, and here is none.",
+            "Leave it out.",
+        )
+    if known_at_start or not fixed:
+        return ()
+    note = (
+        f"W_EXPOSURE_FIXED: {exposure} has one value for the whole follow-up. An average or a sum up to the event depends"
+        " on when the event was, and biases the slope (immortal time). Remedy: exposure in intervals (fit_cox with start=),"
+        " or known_at_start=True for one that was known when follow-up began, as that of the planned dose or the first cycle."
+    )
+    warnings.warn(note, PkpdWarning, stacklevel=3)
+    return (note,)
 
 
 def survival_counts(records: pd.DataFrame, histologies: tuple[str, ...]) -> pd.DataFrame:

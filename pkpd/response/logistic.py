@@ -14,6 +14,7 @@ import pandas as pd
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response.columns import binary_of
 from pkpd.response.estimates import Estimates, coverage, delta_interval, labelled
+from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.firth import maximise, recession_direction
 from pkpd.response.likelihood_ratio import LikelihoodRatio, chi2_p_value
 from pkpd.response.logistic_emax import fit_logistic_emax
@@ -61,6 +62,8 @@ class LogisticFit(Estimates):
         Each beginning with its code.
     penalty : float
         Weight of the penalty where it was used; 1 is Firth's own.
+    evidence : str
+        Evidence class (EC1 randomised doses, EC2 several doses, EC3 one dose) of the doses in the data.
     """
 
     response: str
@@ -76,6 +79,7 @@ class LogisticFit(Estimates):
     converged: bool
     warnings: tuple[str, ...] = ()
     penalty: float = 1.0
+    evidence: str = UNSTATED
 
     @property
     def _weight(self) -> float:
@@ -228,6 +232,7 @@ class LogisticFit(Estimates):
             self.parameters[["estimate", "se", "lower", "upper"]].to_string(
                 float_format=lambda v: f"{v:.5g}"
             ),
+            f"evidence class {self.evidence}",
             *self.warnings,
         ]
         return "\n".join(lines)
@@ -247,6 +252,8 @@ def fit_logistic(
     reference_exposure: float | None = None,
     ec50: str = "common",
     penalty: float = 1.0,
+    dose: str | None = None,
+    randomised: bool = False,
 ) -> LogisticFit | Any:  # Any: a LogisticEmaxFit, which callers of the plain shapes need not rule out
     """Fit logit P(y=1) = intercept[k] + slope[k] · f(exposure) + covariates, k the histology.
 
@@ -278,6 +285,10 @@ def fit_logistic(
     penalty : float
         Weight of Firth's penalty where it is used, for analyses of sensitivity: the penalty is Jeffreys' prior, and a
         weight of ½ or 2 halves or doubles what it counts.
+    dose : str, optional
+        Column of the dose that a subject was assigned; the fit then states its evidence class.
+    randomised : bool
+        Whether doses were randomised (within histologies, if these differ).
 
     Returns
     -------
@@ -314,6 +325,8 @@ def fit_logistic(
             ec50=ec50,
             intercepts=intercepts,
             covariates=covariates,
+            dose=dose,
+            randomised=randomised,
         )
     if ec50 != "common":
         raise InputError("E_OPTION", f"ec50={ec50!r} needs an Emax shape.", "Leave it out.")
@@ -374,6 +387,7 @@ def fit_logistic(
         converged=optimum.converged,
         warnings=tuple(notes),
         penalty=float(penalty),
+        evidence=stated_evidence(frame, dose, randomised, histology),
     )
 
 

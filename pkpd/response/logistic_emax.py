@@ -13,6 +13,7 @@ from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response.columns import binary_of
 from pkpd.response.emax_curve import EmaxLayout, ec50_notes, emax_curve, linear_part
 from pkpd.response.estimates import Estimates, delta_interval, labelled
+from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.firth import maximise
 from pkpd.response.newton import climb
 from pkpd.response.observed import events_per_histology
@@ -50,6 +51,8 @@ class LogisticEmaxFit(Estimates):
         histology, n, events; the subjects as used.
     converged : bool
     warnings : tuple of str
+    evidence : str
+        Evidence class (EC1 randomised doses, EC2 several doses, EC3 one dose) of the doses in the data.
     """
 
     response: str
@@ -65,6 +68,7 @@ class LogisticEmaxFit(Estimates):
     records: pd.DataFrame
     converged: bool
     warnings: tuple[str, ...] = ()
+    evidence: str = UNSTATED
 
     @property
     def histologies(self) -> tuple[str, ...]:
@@ -155,12 +159,14 @@ def fit_logistic_emax(
     ec50: str = "common",
     intercepts: str = "separate",
     covariates=(),
+    dose: str | None = None,
+    randomised: bool = False,
 ) -> LogisticEmaxFit:
     """Fit a logistic Emax model by maximum likelihood.
 
     Parameters
     ----------
-    frame, response, exposure, histology, intercepts, covariates
+    frame, response, exposure, histology, intercepts, covariates, dose, randomised
         As in :func:`pkpd.response.fit_logistic`; exposures of 0 are allowed.
     shape : {"emax", "sigmoid_emax"}
     slopes : {"separate", "common"}
@@ -244,6 +250,7 @@ def fit_logistic_emax(
         records=records,
         converged=optimum.converged,
         warnings=tuple(notes),
+        evidence=stated_evidence(frame, dose, randomised, histology),
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,8 @@ from pkpd.errors import InputError
 from pkpd.response.columns import binary_of, numbers_of, subjects_of
 from pkpd.response.dose_shapes import SHAPES, profile_grid, standard_shape
 from pkpd.response.estimates import coverage
+from pkpd.response.evidence import UNSTATED, stated_evidence
+from pkpd.response.largest_statistic import largest_statistic_p
 from pkpd.results import result
 
 __all__ = ["McpModResult", "max_contrast_p", "mcp_mod", "optimal_contrasts"]
@@ -45,11 +46,14 @@ class McpModResult:
         One-sided level.
     fits : DataFrame
         One row per shape among the significant candidates: model, e0, e1, parameters of the shape (NaN where it has
-        none), gaic, weight (exp(−ΔgAIC/2), summing to 1). Empty where nothing is significant.
+        none), aic (for a binary response its general form, gAIC), weight (exp(−ΔAIC/2), summing to 1). Empty where
+        nothing is significant.
     family : str
         ``"normal"`` or ``"binomial"``.
     seed : int
         Of the draws behind the interval of the averaged curve.
+    evidence : str
+        Evidence class (EC1 randomised doses, EC2 several doses, EC3 one dose) of the doses in the data.
     """
 
     estimates: pd.DataFrame
@@ -61,6 +65,7 @@ class McpModResult:
     fits: pd.DataFrame
     family: str
     seed: int
+    evidence: str = UNSTATED
 
     def curve(self, doses, level: float = 0.90, n_draws: int = 500) -> pd.DataFrame:
         """Model-averaged response along doses: predictions are averaged, not parameters.
@@ -88,10 +93,16 @@ class McpModResult:
         centre = self.estimates["estimate"].to_numpy()
         drawn = centre + np.einsum("ij,kj->ik", normal, np.linalg.cholesky(self.covariance))
         known = self.estimates["dose"].to_numpy()
+        middle = np.zeros(len(d))
+        for row in self.fits.itertuples():
+            parameters = np.array([[getattr(row, name) for name in SHAPES[str(row.model)]]], dtype=float)
+            shape = standard_shape(str(row.model), d, parameters, known.max())[0]
+            middle += row.weight * (row.e0 + row.e1 * shape)
         models = self.fits["model"].tolist()
-        middle = _averaged(models, known, np.vstack([centre, drawn]), self.covariance, d)
-        lower, upper = np.quantile(middle[1:], [tail, 1 - tail], axis=0)
-        return pd.DataFrame({"dose": d, "estimate": middle[0], "lower": lower, "upper": upper})
+        counted = self.estimates["n"].to_numpy() if self.family == "normal" else None
+        others = _averaged(models, known, drawn, self.covariance, counted, d)
+        lower, upper = np.quantile(others, [tail, 1 - tail], axis=0)
+        return pd.DataFrame({"dose": d, "estimate": middle, "lower": lower, "upper": upper})
 
 
 def mcp_mod(
@@ -104,6 +115,7 @@ def mcp_mod(
     alpha: float = 0.025,
     increasing: bool = True,
     seed: int = 0,
+    randomised: bool = False,
 ) -> McpModResult:
     """Test for a dose-response over candidate shapes, then average the shapes that carry it.
 
@@ -125,6 +137,8 @@ def mcp_mod(
         Direction of benefit.
     seed : int
         Of the draws behind intervals of the averaged curve.
+    randomised : bool
+        Whether doses were randomised, which the evidence class of the result states.
 
     Returns
     -------
@@ -187,9 +201,10 @@ def mcp_mod(
         contrasts=pd.DataFrame(contrasts, index=list(shapes), columns=[f"{v:g}" for v in doses]),
         tests=tests,
         alpha=float(alpha),
-        fits=_fits(chosen, doses, estimate, covariance),
+        fits=_fits(chosen, doses, estimate, covariance, n if family == "normal" else None),
         family=family,
         seed=int(seed),
+        evidence=stated_evidence(frame, dose, randomised),
     )
 
 
@@ -217,29 +232,11 @@ def max_contrast_p(
 ) -> np.ndarray:
     """One-sided p-values adjusted for the maximum: P(max T ≥ t) under the multivariate t (or normal) distribution.
 
-    Accurate to about 1e-4 (randomised quasi-Monte-Carlo with a fixed seed).
+    See :func:`pkpd.response.largest_statistic.largest_statistic_p`.
     """
-    from scipy import stats
-
-    normal: Any = stats.multivariate_normal
-    student: Any = stats.multivariate_t
     inner = contrasts @ covariance @ contrasts.T
     scale = np.sqrt(np.diag(inner))
-    correlation = inner / np.outer(scale, scale)
-    m = len(statistic)
-    out = np.empty(m)
-    for i, t in enumerate(statistic):
-        limit = np.full(m, t)
-        if np.isinf(df):
-            below = normal(
-                np.zeros(m), correlation, allow_singular=True, maxpts=20000 * m, abseps=1e-5, seed=1
-            ).cdf(limit)
-        else:
-            below = student(np.zeros(m), correlation, df=df, allow_singular=True).cdf(
-                limit, maxpts=20000 * m, random_state=1
-            )
-        out[i] = min(max(1 - float(below), 0.0), 1.0)
-    return out
+    return largest_statistic_p(statistic, inner / np.outer(scale, scale), df, two_sided=False)
 
 
 def _candidates(models: Mapping[str, Sequence[float] | None], doses: np.ndarray) -> dict[str, np.ndarray]:
@@ -266,10 +263,16 @@ def _candidates(models: Mapping[str, Sequence[float] | None], doses: np.ndarray)
     return out
 
 
-def _profile(model: str, doses: np.ndarray, estimates: np.ndarray, covariance: np.ndarray):
+def _profile(
+    model: str,
+    doses: np.ndarray,
+    estimates: np.ndarray,
+    covariance: np.ndarray,
+    grid: np.ndarray | None = None,
+):
     """Best generalised least-squares fit of one shape to each row of estimates, over a grid of its parameters."""
     inverse = np.linalg.inv(covariance)
-    grid = profile_grid(model, doses.max())
+    grid = profile_grid(model, doses.max()) if grid is None else grid
     shape = standard_shape(model, doses, grid, doses.max())
     weight = inverse.sum(axis=0) / inverse.sum()
     f = shape - (shape @ weight)[:, None]
@@ -281,29 +284,61 @@ def _profile(model: str, doses: np.ndarray, estimates: np.ndarray, covariance: n
     column = np.arange(len(estimates))
     e1 = cross[best, column] / square[best]
     e0 = estimates @ weight - e1 * (shape @ weight)[best]
-    rss = np.einsum("di,ij,dj->d", y, inverse, y) - gain[best, column]
-    return e0, e1, grid[best], rss + 2 * (2 + grid.shape[1])
+    return e0, e1, grid[best], np.einsum("di,ij,dj->d", y, inverse, y) - gain[best, column]
 
 
-def _fits(models: list[str], doses, estimate, covariance) -> pd.DataFrame:
+def _aic(rss: np.ndarray, parameters: int, covariance: np.ndarray, n: np.ndarray | None) -> np.ndarray:
+    """Akaike's criterion of generalised residual sums of squares; of the subjects' own likelihood where n is given.
+
+    The pooled variance s² has been divided out of `rss`, so that all subjects' residual sum of squares is s² (ν + rss).
+    """
+    if n is None:
+        return rss + 2 * (2 + parameters)
+    total = n.sum()
+    variance = float(covariance[0, 0] * n[0]) * (total - len(n) + rss) / total
+    return total * (np.log(2 * np.pi * variance) + 1) + 2 * (3 + parameters)
+
+
+def _finest(model: str, doses: np.ndarray, estimate: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Parameters of a shape at the minimum, within the bounds of its grid; the grid's best point starts the search."""
+    from scipy.optimize import minimize
+
+    grid = profile_grid(model, doses.max())
+    if not grid.shape[1]:
+        return grid
+    start = np.log(_profile(model, doses, estimate[None, :], covariance, grid)[2][0])
+    bounds = list(zip(np.log(grid.min(axis=0)), np.log(grid.max(axis=0)), strict=True))
+
+    def criterion(logs: np.ndarray) -> float:
+        return float(_profile(model, doses, estimate[None, :], covariance, np.exp(logs)[None, :])[3][0])
+
+    found = minimize(
+        criterion, start, method="Nelder-Mead", bounds=bounds, options={"xatol": 1e-9, "fatol": 1e-12}
+    )
+    return np.exp(found.x)[None, :]
+
+
+def _fits(models: list[str], doses, estimate, covariance, n: np.ndarray | None) -> pd.DataFrame:
     rows = []
     for model in models:
-        e0, e1, parameters, gaic = _profile(model, doses, estimate[None, :], covariance)
+        grid = _finest(model, doses, estimate, covariance)
+        e0, e1, parameters, rss = _profile(model, doses, estimate[None, :], covariance, grid)
         values = dict(zip(SHAPES[model], parameters[0], strict=True))
-        rows.append({"model": model, "e0": e0[0], "e1": e1[0]} | values | {"gaic": gaic[0]})
+        aic = float(_aic(rss, grid.shape[1], covariance, n)[0])
+        rows.append({"model": model, "e0": e0[0], "e1": e1[0]} | values | {"aic": aic})
     table = pd.DataFrame(rows)
     if len(table):
-        raw = np.exp(-(table["gaic"] - table["gaic"].min()) / 2)
+        raw = np.exp(-(table["aic"] - table["aic"].min()) / 2)
         table["weight"] = raw / raw.sum()
     return table
 
 
-def _averaged(models, known, estimates, covariance, doses) -> np.ndarray:
-    predictions, gaics = [], []
+def _averaged(models, known, estimates, covariance, n: np.ndarray | None, doses) -> np.ndarray:
+    predictions, criteria = [], []
     for model in models:
-        e0, e1, parameters, gaic = _profile(model, known, estimates, covariance)
+        e0, e1, parameters, rss = _profile(model, known, estimates, covariance)
         predictions.append(e0[:, None] + e1[:, None] * standard_shape(model, doses, parameters, known.max()))
-        gaics.append(gaic)
-    criterion = np.array(gaics)
+        criteria.append(_aic(rss, parameters.shape[1], covariance, n))
+    criterion = np.array(criteria)
     weight = np.exp(-(criterion - criterion.min(axis=0)) / 2)
     return np.einsum("md,mdi->di", weight / weight.sum(axis=0), np.array(predictions))

@@ -14,6 +14,7 @@ import pandas as pd
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response.columns import column_of, label_of, named_subjects
 from pkpd.response.estimates import Estimates, delta_interval, labelled
+from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.likelihood_ratio import LikelihoodRatio, chi2_p_value
 from pkpd.response.newton import SmoothOptimum, climb
 from pkpd.response.regressors import Regressors, design_of, read_regressors
@@ -48,8 +49,12 @@ class OrdinalFit(Estimates):
     proportional_odds : LikelihoodRatio
         Test of the assumption: every column of η with a coefficient of its own per threshold (χ²); statistic
         NaN where that model has no maximum in these data (a note says so).
+    nominal : DataFrame
+        The same test for one term at a time: term (``histology``, ``slope``, each covariate), statistic, df, p_value.
     converged : bool
     warnings : tuple of str
+    evidence : str
+        Evidence class (EC1 randomised doses, EC2 several doses, EC3 one dose) of the doses in the data.
     """
 
     response: str
@@ -61,8 +66,10 @@ class OrdinalFit(Estimates):
     counts: pd.DataFrame
     records: pd.DataFrame
     proportional_odds: LikelihoodRatio
+    nominal: pd.DataFrame
     converged: bool
     warnings: tuple[str, ...] = ()
+    evidence: str = UNSTATED
 
     @property
     def histologies(self) -> tuple[str, ...]:
@@ -130,12 +137,14 @@ def fit_ordinal(
     reference_exposure: float | None = None,
     grades: Sequence[Any] | None = None,
     weights: str | None = None,
+    dose: str | None = None,
+    randomised: bool = False,
 ) -> OrdinalFit:
     """Fit a proportional-odds model by maximum likelihood.
 
     Parameters
     ----------
-    frame, exposure, histology, shape, slopes, covariates, reference_exposure
+    frame, exposure, histology, shape, slopes, covariates, reference_exposure, dose, randomised
         As in :func:`pkpd.response.fit_logistic`.
     response : str
         Column of the grade: numbers, or text with `grades`, or an ordered categorical.
@@ -197,7 +206,7 @@ def fit_ordinal(
             "Pool grades or histologies, or fit the event 'grade ≥ j' with fit_logistic, which can take Firth's"
             " penalty.",
         )
-    test, notes = _assumption(x, code, weight, cuts, optimum)
+    test, by_term, notes = _assumption(x, regressors.names, code, weight, cuts, optimum)
     for note in notes:
         _warnings.warn(note, PkpdWarning, stacklevel=2)
     thresholds = [f"{a}|{b}" for a, b in pairwise(levels)]
@@ -217,8 +226,10 @@ def fit_ordinal(
         counts=counts.reset_index(),
         records=records,
         proportional_odds=test,
+        nominal=by_term,
         converged=optimum.converged,
         warnings=tuple(notes),
+        evidence=stated_evidence(frame, dose, randomised, histology),
     )
 
 
@@ -271,23 +282,23 @@ def _empirical_logits(code, weight, cuts) -> np.ndarray:
     return np.log(below / (1 - below))
 
 
-def _bounds(x: np.ndarray, code: np.ndarray, cuts: int, *, own: bool = False):
+def _bounds(x: np.ndarray, code: np.ndarray, cuts: int, *, own: np.ndarray | None = None):
     """Rows U, L with U·b, L·b the logits at the upper and lower end of the observed grade.
 
-    `own` gives each threshold coefficients of its own (the model against which proportional odds is tested).
+    Columns of `own` have a coefficient per threshold (the model against which proportional odds is tested); these come
+    first in b, then those of `x`, then the thresholds.
     """
-    n, p = x.shape
-    width = cuts * p + cuts if own else p + cuts
+    n = len(code)
+    own = np.zeros((n, 0)) if own is None else own
+    first, width = own.shape[1] * cuts, own.shape[1] * cuts + x.shape[1] + cuts
 
     def rows(j: np.ndarray) -> np.ndarray:
         out = np.zeros((n, width))
         inside = np.flatnonzero((j >= 0) & (j < cuts))
         out[inside, width - cuts + j[inside]] = 1.0
-        if own:
-            for c in range(p):
-                out[inside, j[inside] * p + c] = -x[inside, c]
-        else:
-            out[inside, :p] = -x[inside]
+        out[inside, first : width - cuts] = -x[inside]
+        for c in range(own.shape[1]):
+            out[inside, c * cuts + j[inside]] = -own[inside, c]
         return out
 
     return rows(code), rows(code - 1), code < cuts, code > 0
@@ -313,28 +324,56 @@ def _objective(b, code, weight, upper, lower, has_upper, has_lower):
     return float(weight @ np.log(prob)), np.einsum("ij,i->j", slope, weight), hessian
 
 
-def _assumption(x, code, weight, cuts, optimum: SmoothOptimum) -> tuple[LikelihoodRatio, list[str]]:
-    p = x.shape[1]
-    df = p * (cuts - 1)
+def _assumption(
+    x, names: Sequence[str], code, weight, cuts, optimum: SmoothOptimum
+) -> tuple[LikelihoodRatio, pd.DataFrame, list[str]]:
+    """Test all columns of η together, then the columns of each term, with coefficients of their own per threshold."""
+    terms: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        terms.setdefault(str(name).split("[")[0], []).append(i)
+    groups = [list(range(x.shape[1])), *terms.values()]
+    tests, edge = [], []
+    for free in groups:
+        statistic, at_infinity = _own_coefficients(x, free, code, weight, cuts, optimum)
+        df = len(free) * (cuts - 1)
+        tests.append(
+            (statistic, df, chi2_p_value(statistic, df) if df and np.isfinite(statistic) else np.nan)
+        )
+        edge.append(at_infinity)
+    statistic, df, p_value = tests[0]
+    table = pd.DataFrame(tests[1:], columns=["statistic", "df", "p_value"]).assign(term=list(terms))
+    table = table[["term", "statistic", "df", "p_value"]]
+    nan = float("nan")
     if df == 0:
-        return LikelihoodRatio(0.0, 0, 1.0, 1.0, float("nan"), 0, "proportional odds"), []
-    start = np.r_[np.tile(optimum.point[:p], cuts), optimum.point[p:]]
-    bounds = _bounds(x, code, cuts, own=True)
-    own = climb(lambda b: _objective(b, code, weight, *bounds), start)
-    scale = np.r_[np.tile(np.ptp(x, axis=0), cuts), np.ones(cuts)]
-    if not own.converged or own.unbounded(scale).any():
-        nan = float("nan")
-        note = (
+        return LikelihoodRatio(0.0, 0, 1.0, 1.0, nan, 0, "proportional odds"), table, []
+    notes = []
+    if not np.isfinite(statistic):
+        notes.append(
             "W_PROPORTIONAL_ODDS_UNTESTED: with coefficients of its own per threshold the model has no maximum in"
             " these data, so the proportional-odds assumption could not be tested."
         )
-        return LikelihoodRatio(nan, df, nan, nan, nan, 0, "proportional odds"), [note]
-    statistic = max(2 * (own.value - optimum.value), 0.0)
-    p_value = chi2_p_value(statistic, df)
-    notes = []
+    elif edge[0]:
+        notes.append(
+            "W_PROPORTIONAL_ODDS_EDGE: with coefficients of its own per threshold one of them is infinite (a grade that"
+            " a group does not have); the statistic is that of the limit, and its χ² p-value is rough."
+        )
     if p_value < 0.05:
         notes.append(
             f"W_PROPORTIONAL_ODDS: coefficients differ between thresholds (χ² {statistic:.2f}, df {df},"
             f" p {p_value:.3g}); one odds ratio for all grades is doubtful."
         )
-    return LikelihoodRatio(statistic, df, p_value, p_value, float("nan"), 0, "proportional odds"), notes
+    return LikelihoodRatio(statistic, df, p_value, p_value, nan, 0, "proportional odds"), table, notes
+
+
+def _own_coefficients(x, free: list[int], code, weight, cuts, optimum: SmoothOptimum) -> tuple[float, bool]:
+    """2(l₁ − l₀) where the columns `free` have a coefficient per threshold, and whether one of these is infinite."""
+    p = x.shape[1]
+    tied = [c for c in range(p) if c not in free]
+    start = np.r_[np.repeat(optimum.point[free], cuts), optimum.point[tied], optimum.point[p:]]
+    bounds = _bounds(x[:, tied], code, cuts, own=x[:, free])
+    own = climb(lambda b: _objective(b, code, weight, *bounds), start)
+    scale = np.r_[np.repeat(np.ptp(x[:, free], axis=0), cuts), np.ptp(x[:, tied], axis=0), np.ones(cuts)]
+    flat = np.abs(_objective(own.point, code, weight, *bounds)[1]) / scale
+    if flat.max() > 1e-5:
+        return float("nan"), False
+    return max(2 * (own.value - optimum.value), 0.0), bool(own.unbounded(scale).any())

@@ -11,7 +11,8 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError
 from pkpd.response.estimates import Estimates, delta_interval, labelled
-from pkpd.response.follow_up import read_follow_up, survival_counts
+from pkpd.response.evidence import UNSTATED, stated_evidence
+from pkpd.response.follow_up import fixed_exposure, read_follow_up, survival_counts
 from pkpd.response.newton import climb
 from pkpd.response.regressors import Regressors, design_of, read_regressors
 from pkpd.response.survival_distributions import (
@@ -55,6 +56,9 @@ class ParametricSurvivalFit(Estimates):
     records : DataFrame
         The subjects as used.
     converged : bool
+    warnings : tuple of str
+    evidence : str
+        Evidence class (EC1 randomised doses, EC2 several doses, EC3 one dose) of the doses in the data.
     """
 
     time: str
@@ -67,6 +71,8 @@ class ParametricSurvivalFit(Estimates):
     counts: pd.DataFrame
     records: pd.DataFrame
     converged: bool
+    warnings: tuple[str, ...] = ()
+    evidence: str = UNSTATED
 
     @property
     def histologies(self) -> tuple[str, ...]:
@@ -203,17 +209,22 @@ def fit_parametric_survival(
     intercepts: str = "separate",
     covariates: Sequence[str] | Mapping[str, str | None] = (),
     reference_exposure: float | None = None,
+    known_at_start: bool = False,
+    dose: str | None = None,
+    randomised: bool = False,
 ) -> ParametricSurvivalFit:
     """Fit right-censored times by maximum likelihood.
 
     Parameters
     ----------
-    frame, exposure, histology, shape, slopes, intercepts, covariates, reference_exposure
+    frame, exposure, histology, shape, slopes, intercepts, covariates, reference_exposure, dose, randomised
         As in :func:`pkpd.response.fit_logistic`. The scale σ (or Gompertz shape) is common to all
         histologies.
     time, event : str
         Columns: follow-up, positive; 1 for the event, 0 for censoring.
     distribution : {"weibull", "exponential", "lognormal", "loglogistic", "gompertz"}
+    known_at_start : bool
+        As in :func:`pkpd.response.fit_cox`.
 
     Returns
     -------
@@ -244,6 +255,7 @@ def fit_parametric_survival(
         covariates=covariates,
         reference_exposure=reference_exposure,
     )
+    notes = fixed_exposure(exposure, known_at_start)
     _, stop, died = read_follow_up(frame, time, event, None, records["ID"].to_numpy(), positive=True)
     records.insert(1, "time", stop)
     records.insert(2, "event", died)
@@ -299,4 +311,6 @@ def fit_parametric_survival(
         counts=counts,
         records=records,
         converged=optimum.converged,
+        warnings=notes,
+        evidence=stated_evidence(frame, dose, randomised, histology),
     )

@@ -14,6 +14,7 @@ import pandas as pd
 from pkpd.errors import InputError
 from pkpd.response.columns import binary_of, column_of, label_of, named_subjects, numbers_of, subjects_of
 from pkpd.response.estimates import Estimates, delta_interval, labelled
+from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.linear_mixed import fit_linear_mixed
 from pkpd.results import result
 
@@ -42,6 +43,8 @@ class QtcFit(Estimates):
         Indexed by ID: intercept, slope.
     n_subjects, n_observations : int
     converged : bool
+    evidence : str
+        Evidence class (EC1 randomised doses, EC2 several doses, EC3 one dose) of the doses in the data.
     """
 
     change: str
@@ -54,6 +57,7 @@ class QtcFit(Estimates):
     n_subjects: int
     n_observations: int
     converged: bool
+    evidence: str = UNSTATED
 
     def _scale_of(self, name: str) -> str:
         return "ms per unit" if name == "slope" else "ms"
@@ -93,6 +97,8 @@ def fit_qtc(
     baseline: str,
     treatment: str | None = None,
     centre: str = "overall",
+    dose: str | None = None,
+    randomised: bool = False,
 ) -> QtcFit:
     """Fit the prespecified concentration-QTc model by restricted maximum likelihood.
 
@@ -110,6 +116,8 @@ def fit_qtc(
         Column with 1 for active and 0 for placebo. Without a control arm, intercept and times absorb what is not drug.
     centre : {"overall", "arm"}
         Whether the mean that is subtracted from the baseline is over all subjects' rows or within each arm.
+    dose, randomised
+        As in :func:`pkpd.response.fit_logistic`; placebo counts as a dose of 0.
 
     Returns
     -------
@@ -185,4 +193,5 @@ def fit_qtc(
         n_subjects=len(subjects),
         n_observations=len(y),
         converged=found.converged,
+        evidence=stated_evidence(frame, dose, randomised),
     )

@@ -13,6 +13,7 @@ import pandas as pd
 from pkpd.data import read_dataset
 from pkpd.errors import InputError
 from pkpd.response.columns import column_of, exposures_of, histologies_of, label_of, numbers_of, subjects_of
+from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_parametric_survival
 from pkpd.response.tumour_growth import size_ratio, time_to_growth
 from pkpd.results import result
@@ -54,6 +55,8 @@ class TumourSizeFit:
         RATIO, each with 90 % interval (``_LOWER``, ``_UPPER``; NaN without a covariance of the estimates).
     effects : tuple of str
         Parameters on which histologies differ.
+    evidence : str
+        Evidence class (EC1 randomised doses, EC2 several doses, EC3 one dose) of the doses in the data.
     """
 
     model: str
@@ -61,6 +64,7 @@ class TumourSizeFit:
     individual: pd.DataFrame
     histologies: pd.DataFrame
     effects: tuple[str, ...]
+    evidence: str = UNSTATED
 
 
 def fit_tumour_size(
@@ -77,6 +81,8 @@ def fit_tumour_size(
     method: Any = None,
     seed: int = 0,
     initial: Mapping[str, float] | None = None,
+    dose: str | None = None,
+    randomised: bool = False,
 ) -> TumourSizeFit:
     """Fit a tumour-size model to all patients at once.
 
@@ -104,6 +110,8 @@ def fit_tumour_size(
         Of :func:`pkpd.fit`.
     initial : dict, optional
         Starting values of thetas: those of the model are in its own unit of time.
+    dose, randomised
+        As in :func:`pkpd.response.fit_logistic`.
 
     Returns
     -------
@@ -161,6 +169,7 @@ def fit_tumour_size(
         individual=individual,
         histologies=_typical(name, population, individual, on, landmark, seed),
         effects=on,
+        evidence=stated_evidence(frame, dose, randomised, histology),
     )
 
 
@@ -238,6 +247,7 @@ def tumour_survival(
         covariates=list(covariates),
         reference_exposure=1.0,
         distribution=distribution,
+        known_at_start=True,  # a time to growth is no exposure; what its slope means is said above
     )
 
 

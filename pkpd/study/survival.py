@@ -86,7 +86,9 @@ def _within(
         "se": math.nan,
     }
     try:
-        fit = fit_cox(own, endpoint.name, event, metric, shape=endpoint.shape, slopes="common")
+        fit = fit_cox(
+            own, endpoint.name, event, metric, shape=endpoint.shape, slopes="common", known_at_start=True
+        )
     except (FitError, InputError):
         return row
     # a doubling: of any exposure on the log scale, of the histology's median on the linear one
@@ -109,7 +111,16 @@ def _slopes(known: pd.DataFrame, endpoint: EndpointPlan, event: str, metric: str
     known = known.reset_index(drop=True)
     try:
         full, reduced = (
-            fit_cox(known, endpoint.name, event, metric, "histology", shape=endpoint.shape, slopes=slopes)
+            fit_cox(
+                known,
+                endpoint.name,
+                event,
+                metric,
+                "histology",
+                shape=endpoint.shape,
+                slopes=slopes,
+                known_at_start=True,
+            )
             for slopes in ("separate", "common")
         )
     except (FitError, InputError):

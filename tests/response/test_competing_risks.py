@@ -13,6 +13,7 @@ from pkpd.response.competing_incidence import aalen_johansen
 from pkpd.response.competing_risks import _WeightedRisk
 from pkpd.results import from_json, to_json
 from tests.response.differences import assert_exact_derivatives
+from tests.response.test_survival import by_formula
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 
@@ -103,6 +104,34 @@ def test_prediction_agrees_with_the_observed_incidence():
     slope = fit_competing_risks(frame, "T", "C", "AUC", "TUMOR", shape="log", slopes="common")
     ratio = slope.hazard_ratio("a", [1.0, 2.0], reference=1.0)
     assert ratio["hazard_ratio"].tolist() == pytest.approx([1, 2 ** slope.coefficients["slope"]])
+
+
+def test_intervals_of_the_incidence_are_those_of_the_jackknife_and_of_survfit():
+    frame = by_formula()
+
+    def fit(part):
+        return fit_competing_risks(part, "T", "C", "X", covariates=["Z"], known_at_start=True)
+
+    def turned(p):
+        return np.log(-np.log1p(-np.asarray(p)))
+
+    whole = fit(frame)
+    at, z = {"covariates": {"Z": 3}}, 1.6448536269514722
+    left_out = np.array(
+        [turned(fit(frame.drop(i)).probability(None, [1.0, 4.0], 12, **at)) for i in range(60)]
+    )
+    jackknife = np.sqrt(59 / 60 * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
+    curve = whole.curve(None, [1.0, 4.0], 12, **at)
+    se = (turned(curve["upper"]) - turned(curve["lower"])) / 2 / z
+    np.testing.assert_allclose(se, jackknife, rtol=0.1)  # leave-one-out is larger by terms of order p/n
+    # cmprsk 2.2.11: predict; survival 3.5.3: survfit of coxph(cluster = ID) on finegray data, whose interval is longer
+    # because it takes the weights as known
+    theirs = np.array([0.13659197964, 0.07747120283, 0.23488075628])
+    ours = whole.curve(None, 2.0, 12, **at)[["probability", "lower", "upper"]].to_numpy()[0]
+    assert ours[0] == pytest.approx(theirs[0], abs=1e-9)
+    assert theirs[1] < ours[1] < 1.1 * theirs[1] and 0.9 * theirs[2] < ours[2] < theirs[2]
+    nothing = whole.curve(None, [2.0], 0.5, **at)[["probability", "lower", "upper"]]
+    assert nothing.to_numpy().ravel().tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(

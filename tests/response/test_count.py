@@ -89,6 +89,24 @@ def test_negative_binomial_is_where_a_general_optimiser_finds_the_maximum():
     assert plain.curve(None, [0.5, 2.0])["rate"].is_monotonic_increasing
 
 
+def test_negative_binomial_is_that_of_glm_nb():
+    i = np.arange(1, 61)
+    frame = pd.DataFrame(
+        {
+            "X": (i * 37) % 60 / 10,
+            "G": np.array(["a", "b", "c"])[i % 3],
+            "N": (i * i * 7) % 11 * (1 + (i % 4 == 0)),
+        }
+    )
+    fit = fit_count(frame, "N", "X", "G", slopes="common")
+    # MASS 7.3: glm.nb(N ~ x + g - 1); its SE of theta is moved to the logarithm
+    theirs = [2.1006782349, 2.0420413320, 2.0688995679, -0.0145842575, np.log(2.5978857517)]
+    np.testing.assert_allclose(fit.coefficients, theirs, atol=1e-7)
+    se = [0.22095482918, 0.22554475197, 0.22896346437, 0.05364302009, 0.6997488508 / 2.5978857517]
+    np.testing.assert_allclose(fit.standard_errors, se, rtol=1e-6)
+    assert fit.log_likelihood == pytest.approx(-178.8056743469, abs=1e-8)
+
+
 def test_poisson_with_too_much_spread_is_noted():
     with pytest.warns(PkpdWarning, match="W_OVERDISPERSION"):
         fit = fit_count(events(), "N", "AUC", follow_up="T", family="poisson")

@@ -15,6 +15,12 @@ from tests.response.differences import assert_exact_derivatives
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 
+WINE = {
+    "coef": [2.50310200789893, 1.52779765809506],
+    "se": [0.528680100824846, 0.476622629648298],
+    "log_likelihood": -86.4919233656491,
+}
+
 
 def graded(seed=0, n=400):
     rng = np.random.default_rng(seed)
@@ -43,6 +49,27 @@ def test_housing_is_that_of_polr():
     assert fit.aic == pytest.approx(theirs["AIC"], abs=1e-7)
 
 
+def test_wine_and_the_test_of_each_term_are_those_of_ordinal():
+    # Randall JH. J Agric Sci 1989: bitterness 1-5 by temperature and contact, 18 ratings each; R package ordinal 2022.11
+    counts = {
+        (0, 0): [4, 9, 5, 0, 0],
+        (0, 1): [1, 7, 8, 2, 0],
+        (1, 0): [0, 5, 8, 3, 2],
+        (1, 1): [0, 1, 5, 7, 5],
+    }
+    rows = [(t, c, g + 1, n) for (t, c), own in counts.items() for g, n in enumerate(own) if n]
+    frame = pd.DataFrame(rows, columns=["WARM", "CONTACT", "GRADE", "N"])
+    with pytest.warns(PkpdWarning, match="W_PROPORTIONAL_ODDS_EDGE"):
+        fit = fit_ordinal(frame, "GRADE", "WARM", covariates=["CONTACT"], weights="N")
+    np.testing.assert_allclose(fit.coefficients[["slope", "CONTACT"]], WINE["coef"], atol=1e-7)
+    np.testing.assert_allclose(fit.standard_errors[["slope", "CONTACT"]], WINE["se"], rtol=1e-6)
+    assert fit.log_likelihood == pytest.approx(WINE["log_likelihood"], abs=1e-8)
+    # nominal_test of each, and twice the gain of clm(nominal = ~ temp + contact), whose maximum is at infinity
+    np.testing.assert_allclose(fit.nominal["statistic"], [3.17497709974728, 0.566740268381835], atol=1e-6)
+    np.testing.assert_allclose(fit.nominal["p_value"], [0.365425943577536, 0.904002389824219], atol=1e-6)
+    assert fit.proportional_odds.statistic == pytest.approx(3.76199022, abs=1e-6)
+
+
 @pytest.mark.parametrize("own", [False, True])
 def test_derivatives_are_exact(own):
     frame = graded(n=60)
@@ -50,8 +77,9 @@ def test_derivatives_are_exact(own):
     code = frame["GRADE"].to_numpy()
     weight = np.linspace(0.5, 2, 60)
     slopes = np.array([1.0, 0.5])
-    point = np.r_[np.tile(slopes, 3) if own else slopes, -0.2, 1.0, 2.2]
-    assert_exact_derivatives(lambda b: _objective(b, code, weight, *_bounds(x, code, 3, own=own)), point)
+    point = np.r_[np.repeat(slopes, 3) if own else slopes, -0.2, 1.0, 2.2]
+    bounds = _bounds(x[:, :0], code, 3, own=x) if own else _bounds(x, code, 3)
+    assert_exact_derivatives(lambda b: _objective(b, code, weight, *bounds), point)
 
 
 def test_two_grades_are_a_logistic_regression():

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from scipy.stats import expon, fisk, gompertz, lognorm, weibull_min
 
-from pkpd.errors import FitError, InputError
+from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response import fit_cox, fit_parametric_survival
-from pkpd.response.cox import _objective, _RiskSets
+from pkpd.response.risk_sets import RiskSets, partial_likelihood
 from pkpd.response.survival_distributions import DISTRIBUTIONS, accelerated, gompertz_shape
 from pkpd.response.survival_distributions import gompertz as gompertz_likelihood
 from pkpd.results import from_json, to_json
@@ -86,11 +86,56 @@ def test_partial_likelihood_is_its_definition_with_exact_derivatives():
     start = np.where(rng.random(60) < 0.5, -np.inf, frame["T"].to_numpy() * rng.uniform(0, 0.9, 60))
     x = np.column_stack([np.log(frame["AUC"]), rng.normal(size=60)])
     stop, died = np.ceil(frame["T"].to_numpy()), frame["D"].to_numpy()
-    sets = _RiskSets.of(start, stop, died, "efron")
+    sets = RiskSets.of(start, stop, died, "efron")
     point = np.array([0.4, -0.3])
     slow = slow_partial_likelihood(point, x, start, stop, died)
-    assert _objective(point, [x], [sets])[0] == pytest.approx(slow, abs=1e-10)
-    assert_exact_derivatives(lambda b: _objective(b, [x], [sets]), point)
+    assert partial_likelihood(point, [x], [sets])[0] == pytest.approx(slow, abs=1e-10)
+    assert_exact_derivatives(lambda b: partial_likelihood(b, [x], [sets]), point)
+
+
+def by_formula():
+    """60 subjects whose values need no random numbers: the same in R."""
+    i = np.arange(1, 61)
+    code = (i * 7) % 5
+    return pd.DataFrame(
+        {"ID": i, "X": (i * 37) % 60 / 10, "G": np.array(["a", "b", "c"])[i % 3], "Z": (i * 11) % 7,
+        "T": 1 + (i * 23) % 61 // 2, "C": np.where(code < 2, 1, np.where(code < 4, 2, 0)), "D": (code < 2) * 1}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("group", "score", "survival"),
+    [
+        # survival 3.5.3: cox.zph (x, z, GLOBAL), survfit(conf.type = "log-log") at x = 2, z = 3 and times 5, 12, 25
+        (
+            None,
+            [6.6788840645, 0.1568087903, 6.8110668077],
+            [
+                [0.9283458111, 0.8477412506, 0.5144303829],
+                [0.8427867391, 0.7413297825, 0.3496616951],
+                [0.9681966442, 0.9128737745, 0.6567417210],
+            ],
+        ),
+        (
+            "G",
+            [4.4214404684, 0.0987871833, 5.0312201953],
+            [
+                [0.9477396703, 0.8910786907, 0.4995044212],
+                [0.7557274056, 0.6892986415, 0.2235107876],
+                [0.9897659977, 0.9648882151, 0.7249993294],
+            ],
+        ),
+    ],
+)
+def test_assumption_and_survival_are_those_of_cox_zph_and_survfit(group, score, survival):
+    fit = fit_cox(by_formula(), "T", "D", "X", group, slopes="common", covariates=["Z"], known_at_start=True)
+    assert fit.proportional_hazards["term"].tolist() == ["slope", "Z", "all"]
+    np.testing.assert_allclose(fit.proportional_hazards["statistic"], score, rtol=1e-9)
+    curve = fit.survival("b" if group else None, 2.0, [5, 12, 25, 99], covariates={"Z": 3})
+    np.testing.assert_allclose(curve[["survival", "lower", "upper"]].iloc[:3].T, survival, rtol=1e-9)
+    assert curve.iloc[3, 3:].isna().all() and fit.warnings == ()
+    before = fit.survival("b" if group else None, 2.0, 0.0)
+    assert before[["survival", "lower", "upper"]].to_numpy().ravel().tolist() == [1, 1, 1]
 
 
 def test_cutting_follow_up_into_intervals_changes_nothing():
@@ -115,7 +160,8 @@ def test_exposure_that_accrues_must_come_in_intervals_to_be_unbiased():
     static = pd.DataFrame(
         {"ID": np.arange(400), "AUC": death * rng.lognormal(0, 0.3, 400), "T": death, "D": 1}
     )
-    biased = fit_cox(static, "T", "D", "AUC", shape="log")
+    with pytest.warns(PkpdWarning, match="W_EXPOSURE_FIXED"):
+        biased = fit_cox(static, "T", "D", "AUC", shape="log")
     assert biased.coefficients["slope"] < -8 * biased.standard_errors["slope"]
     subjects = zip(static["ID"], static["AUC"], death, strict=True)
     rows = [(i, k, k + 1, int(k + 1 == t), (k + 1) * a / t) for i, a, t in subjects for k in range(int(t))]
