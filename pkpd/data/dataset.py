@@ -37,8 +37,8 @@ class Dataset:
     ----------
     frame : DataFrame
         One row per record in file order. ROW (line in the file), ID, TIME, EVID, MDV, AMT, RATE, II, ADDL,
-        CMT (NaN: the model's default; names where the file has names), DVID, DV (NaN where missing), SS, CENS,
-        LIMIT, LLOQ (NaN where not given), then covariates (numbers or text) and histology (text).
+        CMT (NaN: the model's default; names where the file has names), DVID (names likewise, None on a dose), DV (NaN where
+        missing), SS, CENS, LIMIT, LLOQ (NaN where not given), then covariates (numbers or text) and histology (text).
     subjects : ndarray, shape (n_subjects,)
         ID labels in file order, int64 or text.
     offsets : ndarray of int64, shape (n_subjects + 1,)

@@ -49,10 +49,11 @@ def read_dataset(
     doses and where its cell is empty. Empty cells of AMT, RATE, II, ADDL, SS, EVID, CENS are 0. Records with
     EVID 0 and MDV 1 are kept: predictions are made there. Clock times, points in time and NONMEM's date columns
     become time since the first record of the subject, in the unit declared for TIME or else in hours. CMT says where a
-    dose goes; which endpoint an observation belongs to is said by DVID alone. A column TAD is compared with the doses.
+    dose goes; which endpoint an observation belongs to is said by DVID alone, a number or the name that the model gives
+    the endpoint. A column TAD is compared with the doses.
 
-    EVID 2 changes nothing, 3 resets the system, 4 resets it and gives a dose. Well-formed records that cannot be
-    computed yet (censored values, compartments turned off by a negative CMT) are refused by name.
+    EVID 2 changes nothing (but turns compartments on), 3 resets the system, 4 resets it and gives a dose; a negative CMT
+    turns a compartment off.
 
     Parameters
     ----------
@@ -198,10 +199,10 @@ def examine(
     if ledger.has_errors:
         return None, ledger.findings()
     arrays: dict[str, Any] = {"ROW": table.lines, "ID": labels, **records.columns}
-    if has_text(arrays["CMT"]):
-        arrays["CMT"] = pd.Series(
-            arrays["CMT"], dtype=object
-        )  # names and None, whatever pandas makes of text
+    for name in ("CMT", "DVID"):
+        if has_text(arrays[name]):
+            # names and None, whatever pandas makes of text
+            arrays[name] = pd.Series(arrays[name], dtype=object)
     frame = pd.DataFrame({c: arrays[c] for c in RECORD_COLUMNS} | extra)
     offsets = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1, [len(codes)]]).astype(
         np.int64

@@ -14,7 +14,7 @@ from pkpd.data.numerals import Numbers, has_text, parse
 
 __all__ = ["Records", "read_labels", "read_records"]
 
-_WHOLE = ("EVID", "MDV", "ADDL", "SS", "DVID", "CENS", "BLQ")
+_WHOLE = ("EVID", "MDV", "ADDL", "SS", "CENS", "BLQ")
 _NUMERIC = ("TIME", "DV", "AMT", "RATE", "II", *_WHOLE, "LIMIT", "LLOQ")
 _LARGEST = 2**31  # no flag, count or endpoint is larger; beyond 2^63 it would not even fit an integer
 
@@ -98,7 +98,7 @@ def read_records(columns: dict[str, np.ndarray], ledger: Ledger) -> Records:
     Records
     """
     n = len(columns["TIME"])
-    cells = {c: _numbers(c, columns[c], ledger) for c in _NUMERIC if c in columns}
+    cells = {c: _numbers(c, columns[c], c in _WHOLE, ledger) for c in _NUMERIC if c in columns}
     time = cells["TIME"]
     ledger.add_rows("E_TIME_MISSING", time.missing, "TIME")
     ledger.add_rows("E_TIME_NEGATIVE", time.values < 0, "TIME", time.values)
@@ -117,7 +117,7 @@ def read_records(columns: dict[str, np.ndarray], ledger: Ledger) -> Records:
     measured = read_measurements(event.kind, cells, ledger)
     compartment = _compartments(columns.get("CMT"), event.kind, n, ledger)
     observed = (event.kind == 0) & (measured.missing == 0)
-    if "DVID" not in cells:
+    if "DVID" not in columns:
         _check_endpoints(compartment, observed, ledger)
     return Records(
         columns={
@@ -129,7 +129,7 @@ def read_records(columns: dict[str, np.ndarray], ledger: Ledger) -> Records:
             "II": event.interval,
             "ADDL": event.additional.astype(np.int64),
             "CMT": compartment,
-            "DVID": _endpoints(cells.get("DVID"), event.kind, n, ledger),
+            "DVID": _endpoints(columns.get("DVID"), event.kind, n, ledger),
             "DV": measured.value,
             "SS": event.steady.astype(np.int64),
             "CENS": measured.censored,
@@ -141,11 +141,11 @@ def read_records(columns: dict[str, np.ndarray], ledger: Ledger) -> Records:
     )
 
 
-def _numbers(name: str, column: np.ndarray, ledger: Ledger) -> Numbers:
+def _numbers(name: str, column: np.ndarray, whole: bool, ledger: Ledger) -> Numbers:
     numbers = parse(column)
     ledger.add_rows("E_NOT_NUMERIC", numbers.wrong, name, column)
     ledger.add_rows("E_NOT_FINITE", numbers.infinite, name, column)
-    if name in _WHOLE:
+    if whole:
         large = np.abs(numbers.values) > _LARGEST
         broken = numbers.given & ((numbers.values != np.round(numbers.values)) | large)
         ledger.add_rows("E_NOT_INTEGER", broken, name, numbers.values)
@@ -201,10 +201,14 @@ def _check_endpoints(compartment: np.ndarray, observed: np.ndarray, ledger: Ledg
         ledger.add_at("E_CMT_ENDPOINT", i, "CMT", compartment[i], before=compartment[at[0]])
 
 
-def _endpoints(numbers: Numbers | None, kinds: np.ndarray, n: int, ledger: Ledger) -> np.ndarray:
-    if numbers is None:
+def _endpoints(column: np.ndarray | None, kinds: np.ndarray, n: int, ledger: Ledger) -> np.ndarray:
+    """Endpoints as numbers, or as names (None: no observation) where the observations have names."""
+    if column is None:
         return np.ones(n, dtype=np.int64)
-    observation = kinds == 0
+    observation, numbers = kinds == 0, parse(column)
     ledger.add_rows("E_DVID_MISSING", observation & numbers.missing, "DVID")
+    if (observation & numbers.wrong).any() and not (observation & numbers.given).any():
+        return pd.Series(column, dtype=object).where(observation & numbers.wrong, None).to_numpy()
+    numbers = _numbers("DVID", column, True, ledger)
     ledger.add_rows("E_DVID_VALUE", observation & (numbers.values < 1), "DVID", numbers.values)
     return np.where(numbers.values >= 1, numbers.values, 1).astype(np.int64)

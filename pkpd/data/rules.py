@@ -204,11 +204,12 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "E_CMT_ENDPOINT": (
         "observations stand in compartment {before} and in {value}, but no DVID says which endpoint each of them is.",
-        "Add DVID (1, 2, ... in the order in which the model observes them); CMT of an observation is not read otherwise.",
+        "Add DVID (1, 2, ... in the order in which the model observes them, or their names); CMT of an observation is not "
+        "read otherwise.",
     ),
     "E_DVID_MISSING": (
         "the observation does not say which endpoint it is.",
-        "Give DVID (1, 2, ...) on every observation.",
+        "Give DVID (1, 2, ... or the name that the model gives the endpoint) on every observation.",
     ),
     "E_DVID_VALUE": ("there is no endpoint {value}.", "Number the endpoints 1, 2, ..."),
     # subjects

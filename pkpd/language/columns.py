@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,15 @@ from pkpd.data import Dataset
 from pkpd.errors import ModelError, PkpdWarning
 from pkpd.language.declarations import Factor
 
-__all__ = ["Column", "label_column", "levels", "number_column", "occasion_levels", "record_owner"]
+__all__ = [
+    "Column",
+    "endpoint_numbers",
+    "label_column",
+    "levels",
+    "number_column",
+    "occasion_levels",
+    "record_owner",
+]
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,15 @@ class Column:
 def record_owner(data: Dataset) -> np.ndarray:
     """Subject (from 0) of each record, (R,)."""
     return np.repeat(np.arange(data.n_subjects), np.diff(data.offsets))
+
+
+def endpoint_numbers(data: Dataset, names: Sequence[str]) -> np.ndarray:
+    """Endpoint (from 0) of each record (R,) among ``names``, by DVID: its number or its name; -1 for none of them."""
+    column = data.frame["DVID"]
+    if pd.api.types.is_numeric_dtype(column):
+        numbers = column.to_numpy(np.int64) - 1
+        return np.where(numbers < len(names), numbers, -1)
+    return pd.Index(names).get_indexer(pd.Index(column, dtype=object))
 
 
 def number_column(name: str, data: Dataset) -> Column:

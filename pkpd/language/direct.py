@@ -7,7 +7,7 @@ import pandas as pd
 
 from pkpd.data import Dataset
 from pkpd.errors import ModelError
-from pkpd.language.columns import record_owner
+from pkpd.language.columns import endpoint_numbers, record_owner
 from pkpd.language.declarations import Observation
 from pkpd.language.frozen_model import Model
 from pkpd.language.inputs import InputColumn
@@ -27,7 +27,7 @@ def direct_inputs(model: Model, data: Dataset) -> list[InputColumn]:
     if not any(o.likelihood for o in model.observations):
         return []
     frame = data.frame
-    dv, endpoint = frame["DV"].to_numpy(float), frame["DVID"].to_numpy().astype(np.int64) - 1
+    dv, endpoint = frame["DV"].to_numpy(float), endpoint_numbers(data, [o.name for o in model.observations])
     counts = ((frame["EVID"] == 0) & (frame["MDV"] == 0)).to_numpy()
     owner = record_owner(data)
     out = []

@@ -110,7 +110,8 @@ class EndpointDeclarations:
     ) -> None:
         """Declare a Gaussian endpoint with variance additive² + (proportional·prediction)².
 
-        The endpoints are numbered from 1 in the order of declaration: DVID of the data says which one a record belongs to.
+        The endpoints are numbered from 1 in the order of declaration: DVID of the data says which one a record belongs to, by
+        that number or by its name.
 
         Parameters
         ----------

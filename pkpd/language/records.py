@@ -10,7 +10,7 @@ import pandas as pd
 
 from pkpd.data import Dataset
 from pkpd.errors import ModelError
-from pkpd.language.columns import record_owner
+from pkpd.language.columns import endpoint_numbers, record_owner
 from pkpd.language.frozen_model import Model
 
 __all__ = ["DOSE", "OFF", "ON", "RESET", "Doses", "Records", "read_doses", "read_records"]
@@ -150,9 +150,10 @@ def _emptied(model: Model, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
     seen = ((frame["EVID"] == 0) & (frame["MDV"] == 0)).to_numpy()
     names = [c.name for c in model.compartments]
     rows, which = [], []
+    endpoint = endpoint_numbers(data, [o.name for o in model.observations])
     for k, o in enumerate(model.observations):
         if o.cumulative is not None and o.last is None:
-            here = np.flatnonzero(seen & (frame["DVID"] == k + 1).to_numpy())
+            here = np.flatnonzero(seen & (endpoint == k))
             rows.append(np.repeat(here, 2))
             which.append(np.full(2 * len(here), names.index(o.cumulative)))
     none = np.zeros(0, dtype=np.int64)
@@ -243,15 +244,16 @@ def read_records(model: Model, data: Dataset) -> tuple[Records, np.ndarray]:
     frame, owner = data.frame, record_owner(data)
     place = np.arange(len(frame)) - data.offsets[owner]
     index = np.flatnonzero(frame["EVID"].to_numpy() == 0)
-    endpoint = frame["DVID"].to_numpy()[index].astype(np.int64) - 1
+    names = [o.name for o in model.observations]
+    endpoint = endpoint_numbers(data, names)[index]
     used = (frame["MDV"].to_numpy()[index] == 0).astype(np.int64)
-    bad = np.flatnonzero((endpoint < 0) | (endpoint >= len(model.observations)))
+    bad = index[endpoint < 0]
     if len(bad):
         raise ModelError(
             "E_MODEL_DVID",
-            f"{_where(frame, index[bad[0]])}, column DVID, value {endpoint[bad[0]] + 1}: model {model.name} observes "
-            f"{len(model.observations)} endpoint(s).",
-            f"Use 1 to {len(model.observations)}: {', '.join(o.name for o in model.observations)}.",
+            f"{_where(frame, bad[0])}, column DVID, value {frame['DVID'].iloc[bad[0]]}: model {model.name} observes no such "
+            "endpoint.",
+            f"Its endpoints are {', '.join(f'{k} {name}' for k, name in enumerate(names, 1))}: use the numbers or the names.",
         )
     counts = np.bincount(owner[index], minlength=data.n_subjects)
     records = Records(

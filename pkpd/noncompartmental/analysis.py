@@ -100,7 +100,7 @@ def nca(
     data: Dataset,
     *,
     route: str | Mapping[Any, str],
-    endpoint: int = 1,
+    endpoint: int | str = 1,
     trapezoids: str = "linear-up log-down",
     blq: str = "leading zero",
     with_peak: bool | None = None,
@@ -122,8 +122,8 @@ def nca(
     route : str or mapping
         Of doses without RATE: ``"extravascular"`` or ``"bolus"``; by compartment (CMT) if they differ. Doses with RATE are
         infusions.
-    endpoint : int
-        DVID.
+    endpoint : int or str
+        DVID, as the data have it: a number or a name.
     trapezoids : str
         ``"linear-up log-down"`` (logarithmic wherever the concentration falls) or ``"linear"``.
     blq : str
@@ -161,6 +161,13 @@ def nca(
     settings = _settings(
         trapezoids, blq, with_peak, intervals, tau, steady_state, most_extrapolated, least_r2_adjusted
     )
+    known = list(dict.fromkeys(data.frame.loc[data.frame["EVID"] == 0, "DVID"]))
+    if endpoint not in known:
+        raise InputError(
+            "E_NCA",
+            f"endpoint={endpoint!r} has no record.",
+            f"DVID of the data: {', '.join(map(str, known))}.",
+        )
     histology = data.subject_table()[data.histology].to_dict() if data.histology else None
     tables, skipped = [], []
     first: dict[Any, dict[str, Value]] = {}

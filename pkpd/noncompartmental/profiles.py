@@ -26,7 +26,7 @@ class Profile:
 
     Attributes
     ----------
-    subject, endpoint : Any, int
+    subject, endpoint : Any
     number : int
         Of the dose within the subject, from 1.
     dose_time, dose, duration : float
@@ -48,7 +48,7 @@ class Profile:
     """
 
     subject: Any
-    endpoint: int
+    endpoint: int | str
     number: int
     dose_time: float
     dose: float
@@ -64,7 +64,7 @@ class Profile:
     reason: str = ""
 
 
-def profiles_of(data: Dataset, endpoint: int) -> list[Profile]:
+def profiles_of(data: Dataset, endpoint: int | str) -> list[Profile]:
     """Cut the records of each subject at its doses.
 
     A concentration at the time of a dose, recorded before it, ends one profile and begins the next.

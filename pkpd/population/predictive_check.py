@@ -102,7 +102,7 @@ def vpc(
     level: float = 0.95,
     prediction_corrected: bool = False,
     lower_bound: float = 0.0,
-    endpoint: int = 1,
+    endpoint: int | str = 1,
     executor: Executor | Callable[[], Executor] | None = None,
 ) -> VPC:
     """Compare quantiles of the observations with those of data simulated at the estimates.
@@ -130,8 +130,8 @@ def vpc(
         or below ``lower_bound`` cannot be corrected, and are left out with a warning.
     lower_bound : float
         Of the values, in that correction.
-    endpoint : int
-        DVID of the observations.
+    endpoint : int or str
+        DVID of the observations, or the name that the model gives them.
     executor : optional
         See :func:`pkpd.bootstrap`.
 
@@ -148,7 +148,8 @@ def vpc(
     n = whole("n", n, 2)
     levels = _checked(x, quantiles, level)
     records = simulated_records(fit, n, seed, executor)
-    records = records.where(records.table["DVID"].to_numpy() == endpoint)
+    number = {o.name: k for k, o in enumerate(fit.model.observations, 1)}.get(str(endpoint), endpoint)
+    records = records.where(records.table["DVID"].to_numpy() == number)
     if x == "TAD":
         records = records.where(records.table["TAD"].notna().to_numpy())
     if records.table.empty:

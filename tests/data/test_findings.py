@@ -150,6 +150,8 @@ CASES: list[tuple[str, str, dict, tuple]] = [
     ("W_MISSING_CODE", with_column("WT", 70, 70, -99, -99), {}, (4, 2, "WT", -99)),
     ("W_MISSING_CODE", replaced(5, "2,1,0,0,0,-99"), {}, (5, 2, "DV", -99)),
     ("E_DVID_MISSING", with_column("DVID", ".", 1, ".", "."), {}, (5, 2, "DVID", None)),
+    ("E_DVID_MISSING", with_column("DVID", "cp", "cp", "cp", "."), {}, (5, 2, "DVID", None)),
+    ("E_NOT_NUMERIC", with_column("DVID", ".", 1, ".", "pca"), {}, (5, 2, "DVID", "pca")),
     ("E_DVID_VALUE", with_column("DVID", 0, 0, 0, 1), {}, (3, 1, "DVID", 0)),
     ("E_ID_SPLIT", table(*GOOD, "1,5,0,0,0,2"), {}, (6, 1, "ID", None)),
     ("E_TIME_NOT_INCREASING", table(*GOOD, "2,0.5,0,0,0,2"), {}, (6, 2, "TIME", 0.5)),

@@ -114,6 +114,12 @@ def test_two_effects_of_a_factor_share_it():
             {"CMT": [1, 5, 2] * 2, "EVID": [1, 2, 0] * 2, "MDV": [1, 1, 0] * 2},
         ),
         ("E_MODEL_DVID", "value 2", lambda m, cl: cl, {"DVID": [1, 1, 2] * 2}),
+        (
+            "E_MODEL_DVID",
+            "row 4, ID 1, column DVID, value pca",
+            lambda m, cl: cl,
+            {"DVID": ["y0", "y0", "pca"] * 2},
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(code, words, change, columns):
@@ -122,6 +128,12 @@ def test_what_does_not_fit_is_named(code, words, change, columns):
     assert caught.value.code == code
     assert words in caught.value.message
     assert caught.value.remedy
+
+
+def test_observations_find_their_endpoint_by_number_and_by_name():
+    named, numbered = records(DVID=[None, "y1", "y0"] * 2), records(DVID=[0, 2, 1] * 2)
+    for data in (named, numbered):
+        assert bind(oral(endpoints=2), data).records.endpoint.tolist() == [1, 0] * 2
 
 
 def test_doses_find_their_compartment_by_number_and_by_name():

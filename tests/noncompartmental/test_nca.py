@@ -282,7 +282,7 @@ def test_units_and_histologies():
         ({"route": "oral"}, "E_NCA_ROUTE"),
         ({"route": "infusion"}, "E_NCA_ROUTE"),
         ({"route": {2: "bolus"}}, "E_NCA_ROUTE"),
-        ({"endpoint": 2}, "E_NCA_NOTHING"),
+        ({"endpoint": 2}, "E_NCA"),
     ],
 )
 def test_refusals(indometh, given, code):
