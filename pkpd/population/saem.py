@@ -21,6 +21,9 @@ from pkpd.results import result
 __all__ = ["SAEM", "Sampled", "check_sampling", "fit_saem", "not_finite"]
 
 _CHUNK = 50  # iterations at most between two calls of the progress function
+# Of the gains. With 1/k a parameter that the records hold by the fraction r of what φ would tell keeps (1/k)^r of where the
+# exploration left it: 60 % after 150 iterations at r = 0.09, here 33 %.
+_DECAY = 0.7
 _COLLAPSED = 1e-8  # a variance that is none
 _SECONDS = 0.5  # that they should take at most: a kernel does not see Ctrl-C
 
@@ -33,14 +36,14 @@ class SAEM:
     Parameters
     ----------
     iterations : (int, int)
-        With gain 1, exploring; and with gains 1/k, averaging.
+        With gain 1, exploring; and with gains k^-0.7, averaging.
     chains : int
         Markov chains per subject.
     proposals : (int, int, int, int)
         How often per iteration a chain tries: a draw of the prior; a walk in one component; a walk in all of them; a draw
         of the posterior as learned so far.
     annealing : float
-        In the first half of the exploration no variance falls below this times its last value; 0 switches it off.
+        While exploring no variance (of random effects or residuals) falls below this times its last value; 0 switches it off.
     likelihood : {"importance", "linearisation"}
         How the objective is computed at the estimates: by importance sampling, or cheaply by FOCEI's approximation.
     samples : int
@@ -183,9 +186,9 @@ def fit_saem(
     explore, average = method.iterations
     count = explore + average
     gains = np.ones(count)
-    gains[explore:] = 1.0 / np.arange(1.0, average + 1)
+    gains[explore:] = np.arange(1.0, average + 1) ** -_DECAY
     annealing = np.zeros(count)
-    annealing[: explore // 2] = method.annealing
+    annealing[:explore] = method.annealing
     state = checkpoint.load() or _begun(problem, scales, method, start, complete)
     theta, history, minus2ll, status = (state[k] for k in ("theta", "history", "minus2ll", "status"))
     omega_index = np.array(scales.omega_index, dtype=np.int64).reshape(-1, 2)
