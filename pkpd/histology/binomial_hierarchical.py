@@ -109,8 +109,8 @@ class BinomialHierarchical:
 def binomial_hierarchical(
     responders: Sequence[int] | np.ndarray | pd.Series,
     patients: Sequence[int] | np.ndarray | pd.Series,
-    mu: Normal | None = None,
-    tau: HalfNormal = HalfNormal(1.0),  # noqa: B008 (frozen value)
+    mu: Normal = Normal(0.0, 2.0),  # noqa: B008 (frozen value)
+    tau: HalfNormal = HalfNormal(1.0),  # noqa: B008
 ) -> BinomialHierarchical:
     """Shrink response rates of histologies towards each other, as far as the data say that they are alike.
 
@@ -119,8 +119,8 @@ def binomial_hierarchical(
     responders, patients : sequence of int, shape (K,)
         Per histology; none or all may have responded.
     mu : Normal
-        Prior of the mean logit; needed, e.g. ``Normal(logit(p0), 2)`` with the rate p0 that is not worth
-        giving.
+        Prior of the mean logit. The default says next to nothing: rates from 2 to 98 %; the rate p0 that is not worth giving
+        may be its centre, ``Normal(logit(p0), 2)``. The result holds it.
     tau : HalfNormal
         Prior of the between-histology SD on the logit scale.
 

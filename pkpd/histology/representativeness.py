@@ -102,6 +102,9 @@ def representativeness(
 
     if not 0 < level < 1:
         raise InputError("E_LEVEL", f"level={level!r} is not between 0 and 1.", "Give e.g. 0.95.")
+    for code, values in (("E_RESPONDERS", responders), ("E_PATIENTS", patients)):
+        if not isinstance(values, (Mapping, pd.Series)):
+            raise InputError(code, f"{values!r} has no names.", "Give one number per histology by name.")
     names = [str(k) for k in dict(patients)]
     known = dict(zip(names, (patients[k] for k in dict(patients)), strict=True))
     events = {str(k): responders[k] for k in dict(responders)}

@@ -110,7 +110,7 @@ WORDS: dict = {
     "absent.duration": "缓解持续时间",
     "absent.refits": "重复分析",
     "absent.assumptions": "假设",
-    "absent.characteristics": "决策表的操作特征（pkpd.operating_characteristics）",
+    "absent.characteristics": "决策表的操作特征（计划中的 [[scenario]]）",
     "absent.code": "供其他软件使用的最终模型",
     "question.label": "关注的问题",
     "question": "各瘤种是否均可采用 {dose}、每 {interval} 一次的相同剂量，是否有瘤种需要其他剂量，或应加以排除？",
@@ -457,6 +457,18 @@ WORDS: dict = {
     "sensitivity": "重复分析",
     "assumptions": "假设",
     "limitations": "局限性",
+    "characteristics": "决策表的操作特征",
+    "characteristics.caption": "得出各结论的频率及其错误的频率（%）",
+    "characteristics.figure_caption": "同等规模的模拟试验所得结论，按情景",
+    "characteristics.alt": "各情景、各瘤种得出每种结论的概率条形图；数值见下表。",
+    "characteristics.note": (
+        "每种情景模拟 {n} 次试验，沿用本研究的患者、剂量与缺失结局；蒙特卡洛标准误至多 {se} 个百分点；"
+        "{failed} 次试验无法拟合。真值：情景完全已知时同一决策表的结论。"
+    ),
+    "characteristics.truth": "真值",
+    "characteristics.reached": "得出",
+    "characteristics.false": "错误",
+    "characteristics.any": "至少一个瘤种",
     "limitations.insufficient": "{histology}：数据不足以决定；若估计值保持不变，{n} 例患者可以决定。",
     "limitations.insufficient_unknown": "{histology}：数据不足以决定，且不知道再增加多少同类患者可以决定。",
     "limitations.qualified": "{histology}：{qualifier}，{meaning}。",

@@ -78,7 +78,7 @@ def uncertainty(c: Context) -> list[Block]:
         blocks.append(Points(tuple(map(c.say, c.a.assumptions))))
     else:
         blocks.append(c.absent("assumptions"))
-    return [*blocks, Heading("limitations", w["limitations"]), *_limitations(c)]
+    return [*blocks, Heading("limitations", w["limitations"]), *_limitations(c), *_characteristics(c)]
 
 
 def _limitations(c: Context) -> list[Block]:
@@ -104,8 +104,21 @@ def _limitations(c: Context) -> list[Block]:
             entries.append(
                 w["limitations.qualified"].format(histology=row["histology"], qualifier=name, meaning=meaning)
             )
-    blocks: list[Block] = [Points(tuple(entries))] if entries else []
-    return [*blocks, c.absent("characteristics")]
+    return [Points(tuple(entries))] if entries else []
+
+
+def _characteristics(c: Context) -> list[Block]:
+    w = c.w
+    if c.a.characteristics is None:
+        return [c.absent("characteristics")]
+    from pkpd.report.characteristic_figures import operating_characteristics
+
+    drawn = operating_characteristics(c.a.characteristics, c.language)
+    return [
+        Heading("characteristics", w["characteristics"]),
+        c.figure("characteristics", drawn, w["characteristics.figure_caption"], w["characteristics.alt"]),
+        rests_on.characteristics_table(c.a, w),
+    ]
 
 
 def conclusions(c: Context) -> list[Block]:

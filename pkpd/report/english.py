@@ -116,7 +116,7 @@ WORDS: dict = {
     "absent.duration": "duration of response",
     "absent.refits": "repeated analyses",
     "absent.assumptions": "assumptions",
-    "absent.characteristics": "operating characteristics of the decision table (pkpd.operating_characteristics)",
+    "absent.characteristics": "operating characteristics of the decision table ([[scenario]] in the plan)",
     "absent.code": "the final model for other programs",
     "background.mechanism": "Mechanism of action",
     "background.alteration": "Molecular alteration",
@@ -237,6 +237,19 @@ WORDS: dict = {
     "sensitivity": "Repeated analyses",
     "assumptions": "Assumptions",
     "limitations": "Limitations",
+    "characteristics": "Operating characteristics of the decision table",
+    "characteristics.caption": "How often each verdict is reached, and how often it is false (%)",
+    "characteristics.figure_caption": "Verdicts that simulated trials of this size reach, by scenario",
+    "characteristics.alt": "Bars: probability of each verdict by scenario and histology; the numbers stand in the table below.",
+    "characteristics.note": (
+        "{n} simulated trials per scenario with the study's own patients, doses and missing outcomes; Monte-Carlo standard"
+        " error at most {se} percentage points; {failed} trials could not be fitted. True: the verdict of the same table"
+        " when the scenario is known exactly."
+    ),
+    "characteristics.truth": "True",
+    "characteristics.reached": "Reached",
+    "characteristics.false": "False",
+    "characteristics.any": "at least one histology",
     "conclusion.same dose": "{histology}: the same dose, {dose}.",
     "conclusion.adjust dose": "{histology}: {dose} instead of the reference dose.",
     "conclusion.exclude": "{histology}: not to be included, or to be developed separately.",

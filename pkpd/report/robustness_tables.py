@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pkpd.report.exposure_figures import quantity
 from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, probability, ratio, significant
 from pkpd.report.palette import histologies
-from pkpd.report.tables import Column, Number, Reader, Row, Table, cell, heading, table
+from pkpd.report.tables import Cell, Column, Number, Reader, Row, Table, cell, heading, table
 from pkpd.report.verdict_tables import plain
 from pkpd.report.wording import dose_label, in_words
 from pkpd.study.assessment import Assessment, EndpointResult
@@ -15,6 +15,7 @@ from pkpd.study.assessment import Assessment, EndpointResult
 __all__ = [
     "aliasing_table",
     "borrowing_table",
+    "characteristics_table",
     "influence_table",
     "pooled_table",
     "refits_table",
@@ -22,6 +23,8 @@ __all__ = [
     "survival_table",
     "trial_table",
 ]
+
+_VERDICTS = ("same dose", "adjust dose", "exclude", "insufficient data")
 
 
 def sources_table(endpoint: EndpointResult, position: int, words: Mapping) -> Table | None:
@@ -318,3 +321,53 @@ def trial_table(assessment: Assessment, position: int, words: Mapping) -> Table:
     ]
     caption = words["trial.caption"].format(label=endpoint.label)
     return table(f"trial-{position}", caption, columns, rows, note=words["trial.note"])
+
+
+def characteristics_table(assessment: Assessment, words: Mapping) -> Table:
+    """Probability of each verdict, and of false ones, under each scenario of the plan."""
+    found = assessment.characteristics
+    reader = Reader(found.table, "characteristics.table", words)
+    totals = Reader(found.any_false, "characteristics.any_false", words)
+    reached, false = words["characteristics.reached"], words["characteristics.false"]
+    columns = (
+        Column(words["column.histology"]),
+        Column(words["column.n"], "number"),
+        Column(words["characteristics.truth"]),
+        *(Column(words[f"verdict.{v}"], "number", reached) for v in _VERDICTS),
+        *(Column(words[f"verdict.{v}"], "number", false) for v in _VERDICTS[:3]),
+    )
+
+    def share(name: str, i: int, of: Reader) -> Cell:
+        return of.numeric(name, i, percent, 100)
+
+    bodies = []
+    for at in range(len(totals)):
+        scenario = totals.word("scenario", at)
+        rows = [Row((heading(scenario, span=len(columns)),), "group")]
+        rows += [
+            Row(
+                (
+                    heading(reader.word("histology", i)),
+                    reader.numeric("n", i, integer),
+                    cell(words[f"verdict.{reader.word('truth', i)}"]),
+                    *(share(k, i, reader) for k in ("same", "adjust", "exclude", "insufficient")),
+                    *(share(f"false_{k}", i, reader) for k in ("same", "adjust", "exclude")),
+                )
+            )
+            for i in range(len(reader))
+            if reader.word("scenario", i) == scenario
+        ]
+        rows.append(
+            Row(
+                (
+                    heading(words["characteristics.any"]),
+                    *(cell("", kind=column.kind) for column in columns[1:7]),
+                    *(share(f"false_{k}", at, totals) for k in ("same", "adjust", "exclude")),
+                )
+            )
+        )
+        bodies.append(rows)
+    note = words["characteristics.note"].format(
+        n=integer(found.n_replicates), failed=integer(found.failed), se=fixed(50 / found.n_replicates**0.5, 1)
+    )
+    return table("characteristics", words["characteristics.caption"], columns, bodies=bodies, note=note)

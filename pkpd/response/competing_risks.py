@@ -14,7 +14,7 @@ from pkpd.response.columns import named_subjects, numbers_of
 from pkpd.response.competing_incidence import causes_of, cumulative_incidence
 from pkpd.response.estimates import Estimates, delta_interval, labelled, normal_quantile
 from pkpd.response.evidence import UNSTATED, stated_evidence
-from pkpd.response.follow_up import fixed_exposure
+from pkpd.response.follow_up import fixed_exposure, refuse_without_events
 from pkpd.response.newton import climb
 from pkpd.response.regressors import Regressors, design_of, read_regressors
 from pkpd.results import result
@@ -229,6 +229,14 @@ def fit_competing_risks(
         raise InputError(
             "E_OPTION", "the model has no coefficient.", "Add an exposure, histology or covariate."
         )
+    marks = pd.DataFrame(
+        {"histology": records["histology"], "this": codes == of, "other": (codes > 0) & (codes != of)}
+    )
+    grouped = marks.groupby("histology").agg(
+        n=("this", "size"), events=("this", "sum"), competing=("other", "sum")
+    )
+    counts = grouped.reindex(list(regressors.histologies)).reset_index()
+    refuse_without_events(counts, regressors)
     centre = x.mean(axis=0)
     risk = _WeightedRisk.build(t, codes, of)
     optimum = climb(lambda b: risk.likelihood(b, x - centre), np.zeros(x.shape[1]))
@@ -244,12 +252,6 @@ def fit_competing_risks(
         )
     covariance, path = risk.sandwich(optimum.point, x - centre, optimum.covariance)
     coefficients, table = labelled(regressors.names, optimum.point, covariance)
-    marks = pd.DataFrame(
-        {"histology": records["histology"], "this": codes == of, "other": (codes > 0) & (codes != of)}
-    )
-    grouped = marks.groupby("histology").agg(
-        n=("this", "size"), events=("this", "sum"), competing=("other", "sum")
-    )
     return CompetingRisksFit(
         time=str(time),
         cause=str(cause),
@@ -261,7 +263,7 @@ def fit_competing_risks(
         null_log_likelihood=risk.likelihood(np.zeros(x.shape[1]), x)[0],
         baseline=_at_zero(risk.times, path, centre, optimum.point, regressors.names),
         incidence=cumulative_incidence(frame, time, cause, histology, of=of),
-        counts=grouped.reindex(list(regressors.histologies)).reset_index(),
+        counts=counts,
         records=records,
         converged=optimum.converged,
         warnings=notes,

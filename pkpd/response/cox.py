@@ -13,7 +13,12 @@ from pkpd.errors import FitError, InputError
 from pkpd.response.columns import label_of, subjects_of
 from pkpd.response.estimates import Estimates, delta_interval, labelled, normal_quantile
 from pkpd.response.evidence import UNSTATED, stated_evidence
-from pkpd.response.follow_up import fixed_exposure, read_follow_up, survival_counts
+from pkpd.response.follow_up import (
+    fixed_exposure,
+    read_follow_up,
+    refuse_without_events,
+    survival_counts,
+)
 from pkpd.response.newton import climb
 from pkpd.response.regressors import Regressors, design_of, read_regressors
 from pkpd.response.risk_sets import RiskSets, baseline_hazard, partial_likelihood, proportionality
@@ -240,6 +245,8 @@ def fit_cox(
     records.insert(2, "stop", stop)
     records.insert(3, "event", died)
     x = design_of(regressors, records)
+    counts = survival_counts(records, regressors.histologies)
+    refuse_without_events(counts, regressors)
     if x.shape[1] == 0:
         raise InputError(
             "E_OPTION", "the model has no coefficient.", "Add an exposure, histology or covariate."
@@ -295,7 +302,7 @@ def fit_cox(
             ],
             ignore_index=True,
         ),
-        counts=survival_counts(records, regressors.histologies),
+        counts=counts,
         records=records,
         converged=optimum.converged,
         warnings=notes,

@@ -7,10 +7,11 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from pkpd.errors import InputError, PkpdWarning
+from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response.columns import binary_of, named_subjects, numbers_of
+from pkpd.response.regressors import Regressors
 
-__all__ = ["fixed_exposure", "read_follow_up", "survival_counts"]
+__all__ = ["fixed_exposure", "read_follow_up", "refuse_without_events", "survival_counts"]
 
 
 def read_follow_up(
@@ -123,3 +124,20 @@ def survival_counts(records: pd.DataFrame, histologies: tuple[str, ...]) -> pd.D
             "events": grouped["event"].sum().reindex(list(histologies)).to_numpy().astype(np.int64),
         }
     )
+
+
+def refuse_without_events(counts: pd.DataFrame, regressors: Regressors) -> None:
+    """Refuse histologies without an event where they have a coefficient of their own.
+
+    Raises
+    ------
+    FitError
+        ``E_NO_MAXIMUM``, naming them.
+    """
+    empty = counts.loc[counts["events"] == 0, "histology"].tolist()
+    if empty and (regressors.intercepts in ("separate", "contrast") or regressors.slopes == "separate"):
+        raise FitError(
+            "E_NO_MAXIMUM",
+            f"no event in histology {', '.join(empty)}: its coefficients have no finite estimate.",
+            "Pool it, leave it out, or share intercept and slope with the others (slopes='common').",
+        )

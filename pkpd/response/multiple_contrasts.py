@@ -171,6 +171,12 @@ def mcp_mod(
             f"{len(doses)} doses with {len(y)} subjects.",
             "Shapes need three doses and replicates.",
         )
+    if y.min() == y.max():
+        raise InputError(
+            "E_ENDPOINT_CONSTANT",
+            f"response {response} is {y[0]:g} in every subject: no effect of dose can show.",
+            "Bring data that vary.",
+        )
     total = np.bincount(at, weights=y)
     if family == "normal":
         estimate = total / n
@@ -179,6 +185,12 @@ def mcp_mod(
     else:
         estimate = np.log((total + 0.5) / (n - total + 0.5))
         df, variance = np.inf, 1 / (total + 0.5) + 1 / (n - total + 0.5)
+    if not np.all(variance > 1e-24 * np.max(np.abs(y)) ** 2):  # rounding of a mean
+        raise InputError(
+            "E_ENDPOINT_CONSTANT",
+            f"response {response} does not vary within doses: there is no error to test against.",
+            "Bring one row per subject, not means.",
+        )
     covariance = np.diag(variance)
     shapes = _candidates(models, doses)
     contrasts = optimal_contrasts(np.array(list(shapes.values())), covariance) * (1 if increasing else -1)

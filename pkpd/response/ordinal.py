@@ -199,10 +199,12 @@ def fit_ordinal(
     bounds = _bounds(x, code, cuts)
     optimum = climb(lambda b: _objective(b, code, weight, *bounds), start)
     scale = np.r_[np.ptp(x, axis=0), np.ones(cuts)]
+    infinite = optimum.unbounded(scale)[: x.shape[1]]
     if not optimum.converged or optimum.unbounded(scale).any():
+        names = [n for n, bad in zip(regressors.names, infinite, strict=True) if bad] or ["a threshold"]
         raise FitError(
             "E_NO_MAXIMUM",
-            f"the proportional-odds model of {response} has no finite maximum: grades separate along a column.",
+            f"the proportional-odds model of {response} has no finite maximum in {', '.join(names)}: grades separate.",
             "Pool grades or histologies, or fit the event 'grade ≥ j' with fit_logistic, which can take Firth's"
             " penalty.",
         )

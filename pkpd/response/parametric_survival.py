@@ -12,7 +12,12 @@ import pandas as pd
 from pkpd.errors import FitError, InputError
 from pkpd.response.estimates import Estimates, delta_interval, labelled
 from pkpd.response.evidence import UNSTATED, stated_evidence
-from pkpd.response.follow_up import fixed_exposure, read_follow_up, survival_counts
+from pkpd.response.follow_up import (
+    fixed_exposure,
+    read_follow_up,
+    refuse_without_events,
+    survival_counts,
+)
 from pkpd.response.newton import climb
 from pkpd.response.regressors import Regressors, design_of, read_regressors
 from pkpd.response.survival_distributions import (
@@ -261,13 +266,7 @@ def fit_parametric_survival(
     records.insert(2, "event", died)
     x = design_of(regressors, records)
     counts = survival_counts(records, regressors.histologies)
-    empty = counts.loc[counts["events"] == 0, "histology"].tolist()
-    if empty and (regressors.intercepts == "separate" or regressors.slopes == "separate"):
-        raise FitError(
-            "E_NO_MAXIMUM",
-            f"no event in histology {', '.join(empty)}: its survival has no finite estimate.",
-            "Pool it, leave it out, or use intercepts='common' with slopes='common'.",
-        )
+    refuse_without_events(counts, regressors)
     log_time = np.log(stop)
     if distribution == "gompertz":
         # times in units of the longest one keep the shape near 1

@@ -134,6 +134,10 @@ def fit_qtc(
         )
     ids = subjects_of(frame, unique=False)
     y = numbers_of(frame, change, ids, "E_QTC", "change of QTc")
+    if y.min() == y.max():
+        raise InputError(
+            "E_ENDPOINT_CONSTANT", f"{change} is {y[0]:g} in every ECG.", "Bring data that vary."
+        )
     c = numbers_of(frame, concentration, ids, "E_CONCENTRATION", "concentration")
     if (c < 0).any():
         raise InputError(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.data import read_dataset
-from pkpd.errors import InputError
+from pkpd.errors import FitError, InputError
 from pkpd.response.columns import column_of, exposures_of, histologies_of, label_of, numbers_of, subjects_of
 from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_parametric_survival
@@ -109,7 +109,9 @@ def fit_tumour_size(
     method, seed
         Of :func:`pkpd.fit`.
     initial : dict, optional
-        Starting values of thetas: those of the model are in its own unit of time.
+        Starting values of thetas: those of the model are in its own unit of time. For simeoni they come from the data:
+        first sizes, early and largest growth under the lowest concentration, and a potency that stops growth in the middle
+        of the concentrations.
     dose, randomised
         As in :func:`pkpd.response.fit_logistic`.
 
@@ -132,6 +134,9 @@ def fit_tumour_size(
             "Give lesions too small to measure the smallest size that is read (RECIST 1.1: 5 mm), and say so.",
         )
     table = pd.DataFrame({"ID": ids, "TIME": numbers_of(frame, time, ids, "E_TIME", "time"), "DV": y})
+    if name == "simeoni" and isinstance(model, str):
+        conc = exposures_of(frame, str(exposure), ids, positive=False)
+        wanted = wanted.replace(theta=_xenograft_start(table.assign(CONC=conc)))
     if initial:
         wanted = wanted.replace(theta=dict(initial))
     labels = np.full(len(ids), "all", dtype=object)
@@ -160,7 +165,16 @@ def fit_tumour_size(
         data = read_dataset(table, histology="HISTOLOGY" if histology is not None else None)
     from pkpd.population import fit
 
-    population = fit(wanted, data, method=method, seed=seed)
+    try:
+        population = fit(wanted, data, method=method, seed=seed)
+    except FitError as error:
+        begun = ", ".join(f"{t.name}: {t.initial:.3g}" for t in wanted.thetas if "HISTOLOGY" not in t.name)
+        raise FitError(
+            error.code,
+            error.message,
+            f"{error.remedy or ''} The starting values were {{{begun}}}: give others with initial=, in the unit of"
+            f" {size} and of {time}.".strip(),
+        ) from error
     first = table.groupby("ID", sort=False).first()
     individual = _individual(name, population, first, driver, landmark)
     return TumourSizeFit(
@@ -273,6 +287,33 @@ def _model_of(model: str | Model, exposure: str | None) -> tuple[str, Model]:
     if exposure is None and name == "simeoni":
         raise InputError("E_OPTION", "simeoni needs a concentration.", "Name its column with exposure=.")
     return name, found
+
+
+def _xenograft_start(table: pd.DataFrame) -> dict[str, float]:
+    """Starting values of the Simeoni model from what is measured: in any unit of size, time and concentration."""
+    table = table.sort_values(["ID", "TIME"], kind="stable")
+    pieces = table.groupby("ID", sort=False)
+    first = float(np.exp(np.log(pieces["DV"].first()).mean()))
+    least = pieces["CONC"].max()
+    early, steep = [], []
+    for who in least.index[least == least.min()]:
+        own = pieces.get_group(who)
+        t, y = own["TIME"].to_numpy(float), own["DV"].to_numpy(float)
+        step = np.diff(t)
+        if (step > 0).any():
+            early.append(float(((np.diff(np.log(y)) / np.where(step > 0, step, np.inf))[step > 0])[0]))
+            steep.append(float(np.max(np.diff(y)[step > 0] / step[step > 0])))
+    span = float(np.ptp(table["TIME"])) or 1.0
+    growth = max(float(np.median(early)) if early else 0.0, 1 / span)
+    given = table.loc[table["CONC"] > 0, "CONC"]
+    middle = float(np.exp(np.log(given).mean())) if len(given) else 1.0
+    return {
+        "LAMBDA0": growth,
+        "LAMBDA1": max(float(np.median(steep)) if steep else 0.0, growth * first),
+        "K1": 3 * growth,
+        "K2": growth / middle,
+        "W0": first,
+    }
 
 
 def _reference(labels: np.ndarray, levels: tuple[str, ...], reference: str | None) -> str:

@@ -13,6 +13,7 @@ from pkpd.data import Dataset
 from pkpd.store import Store
 from pkpd.study.assessment import Assessment, ExposureResult
 from pkpd.study.assumptions import assumptions
+from pkpd.study.characteristics import check_scenarios, operating_characteristics
 from pkpd.study.confounding import confounding, sources_of_exposure
 from pkpd.study.enrolment import check_weights, enrolment
 from pkpd.study.environment import versions
@@ -35,7 +36,7 @@ from pkpd.study.plan import Plan, read_plan
 from pkpd.study.responses import LOG_SD, endpoint_result, fit_endpoint, histology_test
 from pkpd.study.sensitivity import influence_tables, pooled_response, refit_verdicts, with_findings
 from pkpd.study.signature import deviations
-from pkpd.study.stages import fitted, keeping
+from pkpd.study.stages import fitted, keeping, kept_in
 from pkpd.study.subjects import counts_per_dose, read_data, subject_table
 from pkpd.study.survival import survival_result
 from pkpd.study.tumour_sizes import read_sizes, tumour_size_result
@@ -51,6 +52,7 @@ from pkpd.study.verdicts import (
 __all__ = ["assess"]
 
 Progress = Callable[[str, str], None]
+CHARACTERISTICS = "operating characteristics"
 
 
 def assess(
@@ -92,6 +94,7 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
     histologies = tuple(dict.fromkeys(subjects["histology"]))
     margins = None if plan.exposure_only else margins_of(plan, histologies)
     check_weights(plan, histologies)
+    check_scenarios(plan, histologies)
     # what is wrong with a file is said before the long fits
     sizes = {entry.name: read_sizes(plan, entry, subjects) for entry in plan.tumour_sizes}
     model = load_planned_model(plan)
@@ -144,6 +147,14 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
         say(f"tumour size: {entry.name}", "")
         tumour_sizes.append(tumour_size_result(plan, entry, frame, sizes[entry.name]))
     survival = [survival_result(plan, frame, e) for e in plan.endpoints if not e.binary]
+    characteristics = None
+    if plan.scenarios:
+        say(CHARACTERISTICS, "")
+        characteristics = operating_characteristics(
+            plan,
+            store=kept_in(),
+            progress=lambda done, trials: say(CHARACTERISTICS, f"{done} of {trials} trials"),
+        )
     say("exchangeability of the histologies", "")
     exchangeable = exchangeability(plan, between, exposure)
     return Assessment(
@@ -169,6 +180,7 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
         signature=deviations(plan),
         enrolment=enrolment(plan, frame),
         tumour_sizes=tuple(tumour_sizes),
+        characteristics=characteristics,
     )
 
 

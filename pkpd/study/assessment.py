@@ -303,6 +303,8 @@ class Assessment:
         One row per histology and dose, the reference dose and every candidate: histology, dose, exposure (geometric mean),
         response, ae (predicted probabilities), and the difference of each to the reference histology at the reference dose
         with its 90 % interval (response_difference, response_lower, response_upper, ae_difference, ae_lower, ae_upper).
+    characteristics : OperatingCharacteristics or None
+        How often the decision table errs under the plan's scenarios; None where the plan has no ``[[scenario]]``.
     """
 
     title: str
@@ -323,3 +325,4 @@ class Assessment:
     enrolment: dict = field(default_factory=dict)
     tumour_sizes: tuple[TumourSizeResult, ...] = ()
     forecasts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    characteristics: Any = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from pkpd.store import fingerprint, open_store, remembered
 from pkpd.study.plan import Plan, read_plan
 from pkpd.study.scenarios import Scenario, scenarios_of, simulated_trial, true_evidence
 from pkpd.study.subjects import read_data, subject_table
+from pkpd.study.truths import CharacteristicsPlan
 from pkpd.study.verdicts import margins_of
 
-__all__ = ["VERDICTS", "OperatingCharacteristics", "operating_characteristics"]
+__all__ = ["VERDICTS", "OperatingCharacteristics", "check_scenarios", "operating_characteristics"]
 
 VERDICTS = ("same dose", "adjust dose", "exclude", "insufficient data")
 PURPOSE = 0x4F43  # keeps these random numbers apart from those of other tasks with the same seed
@@ -76,13 +78,14 @@ class _Design:
 
 def operating_characteristics(
     plan: Plan | str | Path,
-    scenarios: Any,
+    scenarios: Any = None,
     *,
-    n: int = 200,
-    n_draws: int = 1000,
+    n: int | None = None,
+    n_draws: int | None = None,
     seed: int | None = None,
     executor: Any = None,
     store: Any = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> OperatingCharacteristics:
     """Simulate trials under stated truths and count what the plan's decision table says of them.
 
@@ -91,12 +94,12 @@ def operating_characteristics(
     plan : Plan, str or Path
         The plan: its data give patients, doses and evaluability per histology, its margins and thresholds the
         table.
-    scenarios : Scenario, dict, or a sequence of them
-        The truths.
-    n : int
-        Trials per scenario.
-    n_draws : int
-        Draws of the coefficients of each exposure-response fit.
+    scenarios : Scenario, dict, or a sequence of them, optional
+        The truths; those of the plan (``[[scenario]]``) without it.
+    n : int, optional
+        Trials per scenario; 200, or what ``[characteristics]`` of the plan says.
+    n_draws : int, optional
+        Draws of the coefficients of each exposure-response fit; 1000, or what the plan says.
     seed : int, optional
         Default: the plan's.
     executor : Executor, or callable that makes one, optional
@@ -104,6 +107,8 @@ def operating_characteristics(
         bits on any.
     store : Store or path, optional
         Where finished trials are kept: a run that was interrupted goes on from there.
+    progress : callable, optional
+        Called with the trials that are finished and all of them, instead of a line on a terminal.
 
     Returns
     -------
@@ -128,11 +133,14 @@ def operating_characteristics(
     the design's limits stay (doses not randomised, a histology aliased with its study).
     """
     plan = plan if isinstance(plan, Plan) else read_plan(plan)
+    settings = plan.characteristics or CharacteristicsPlan()
+    n = settings.n if n is None else n
+    n_draws = settings.draws if n_draws is None else n_draws
     for name, value, least in (("n", n, 2), ("n_draws", n_draws, 100)):
         if isinstance(value, bool) or int(value) != value or value < least:
             raise InputError("E_OPTION", f"{name}={value!r}.", f"Give a whole number from {least} upwards.")
     seed = plan.seed if seed is None else seed
-    truths = scenarios_of(scenarios)
+    truths = scenarios_of([s.truth() for s in plan.scenarios] if scenarios is None else scenarios)
     design = _design(plan, n_draws, int(seed))
     levels = tuple(dict.fromkeys(design.patients["histology"]))
     for scenario in truths:
@@ -145,7 +153,10 @@ def operating_characteristics(
     kept = open_store(store)
     keys = [] if kept is None else [fingerprint("operating characteristics", *task) for task in tasks]
     known, keep = remembered(kept, keys)
-    answers = run(_batch, tasks, executor=executor, label="operating characteristics", known=known, keep=keep)
+    label = "operating characteristics" if progress is None else ""
+    if progress is not None:
+        keep = _told(keep, progress, tasks, known)
+    answers = run(_batch, tasks, executor=executor, label=label, known=known, keep=keep)
     if answers.interrupted:
         raise KeyboardInterrupt
     if answers.failures:
@@ -160,6 +171,34 @@ def operating_characteristics(
     failed = int((drawn["verdict"] == "").sum())
     table, any_false = _count(drawn[drawn["verdict"] != ""], truths, design)
     return OperatingCharacteristics(table, any_false, int(n), failed, int(seed))
+
+
+def check_scenarios(plan: Plan, histologies: tuple[str, ...]) -> None:
+    """Refuse scenarios of a plan that name histologies which its data do not have.
+
+    Raises
+    ------
+    PlanError
+        ``E_PLAN_SCENARIO``.
+    """
+    for i, scenario in enumerate(plan.scenarios):
+        try:
+            scenario.truth().check(histologies, plan.data.reference)
+        except InputError as error:
+            raise plan.error("E_PLAN_SCENARIO", ("scenario", i), error.message, error.remedy or "") from error
+
+
+def _told(keep: Any, progress: Callable[[int, int], None], tasks: list[Any], known: Any) -> Any:
+    """Keep a finished task, and tell how many trials are done."""
+    sizes = [stop - start for *_, start, stop in tasks]
+    done = [sum(sizes[i] for i in known)]
+
+    def told(place: int, value: Any) -> None:
+        keep(place, value)
+        done[0] += sizes[place]
+        progress(done[0], sum(sizes))
+
+    return told
 
 
 def _design(plan: Plan, n_draws: int, seed: int) -> _Design:

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from pkpd.study.assessment import Assessment
 from pkpd.study.plan import Plan
+from pkpd.study.truths import CharacteristicsPlan
 
 __all__ = ["ProgressLine", "expected_work", "verdict_table"]
 
@@ -25,10 +26,15 @@ def expected_work(plan: Plan) -> dict[str, float]:
         "population PK without ": 3.0,
         "exposure per subject": 4.0,
         "sensitivity to the prior": 2.0 * (plan.sensitivity.prior and not plan.exposure_only),
+        "operating characteristics": _trials(plan) * 0.03,
         "leaving out": 13.0 * (plan.sensitivity.leave_one_out and not plan.exposure_only),
     }
     replicates = plan.bootstrap.n / 999
     return work | {f"tests of {e.name}": 2.0 * replicates for e in plan.endpoints if e.binary}
+
+
+def _trials(plan: Plan) -> int:
+    return len(plan.scenarios) * (plan.characteristics or CharacteristicsPlan()).n
 
 
 class ProgressLine:

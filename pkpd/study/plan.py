@@ -31,6 +31,7 @@ from pkpd.study.sections import (
     ThresholdsPlan,
     TumourSizePlan,
 )
+from pkpd.study.truths import CharacteristicsPlan, ScenarioPlan
 
 __all__ = ["ABSENT", "PLAN_FORMAT", "SECTIONS", "Plan", "check_plan", "read_plan"]
 
@@ -52,8 +53,10 @@ class Plan:
         The sections.
     entries : tuple of EndpointPlan and TumourSizePlan
         The entries of ``[[endpoint]]``, in the order of the file.
-    representativeness, context : RepresentativenessPlan, ContextPlan or None
+    representativeness, context, characteristics : RepresentativenessPlan, ContextPlan, CharacteristicsPlan or None
         The section, where the plan has it.
+    scenarios : tuple of ScenarioPlan
+        The entries of ``[[scenario]]``, under which the operating characteristics are simulated; none without it.
     exposure_only : bool
         No endpoints: exposure is compared and no dose decided; ``margins`` and ``p0`` are None then.
     path : str
@@ -80,6 +83,8 @@ class Plan:
     representativeness: RepresentativenessPlan | None = None
     context: ContextPlan | None = None
     exposure_only: bool = False
+    characteristics: CharacteristicsPlan | None = None
+    scenarios: tuple[ScenarioPlan, ...] = ()
 
     def resolve(self, file: str) -> Path:
         """Path of a file that the plan names, relative to the plan's own folder."""
@@ -128,6 +133,8 @@ class Plan:
         whole = dataclasses.asdict(self)
         del whole["path"], whole["sha256"]
         whole["endpoint"] = list(whole.pop("entries"))
+        if scenarios := list(whole.pop("scenarios")):
+            whole["scenario"] = scenarios
         for name in (*ABSENT, *_OF_ENDPOINTS):
             if whole[name] is None:
                 del whole[name]
@@ -149,13 +156,14 @@ SECTIONS: dict[str, type] = {
     "exchangeability": ExchangeabilityPlan,
     "sensitivity": SensitivityPlan,
     "representativeness": RepresentativenessPlan,
+    "characteristics": CharacteristicsPlan,
 }
 """The tables of a plan by name."""
 _OPTIONAL = ("thresholds", "bootstrap", "exchangeability", "sensitivity")
-ABSENT = ("context", "representativeness")
+ABSENT = ("context", "representativeness", "characteristics")
 """Those that are None where the plan does not have them."""
 _OF_ENDPOINTS = ("margins", "p0")
-_TOP = ("format", "title", "seed", "exposure_only", *SECTIONS, "endpoint")
+_TOP = ("format", "title", "seed", "exposure_only", *SECTIONS, "endpoint", "scenario")
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -241,7 +249,7 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
     }
     alone = read["exposure_only"] = reader.value(flag, values.get("exposure_only", False), ("exposure_only",))
     if alone:
-        for name in ("endpoint", *_OF_ENDPOINTS, "representativeness"):
+        for name in ("endpoint", *_OF_ENDPOINTS, "representativeness", "characteristics", "scenario"):
             if name in values:
                 reader.mistake(
                     "E_PLAN_ENDPOINTS",
@@ -277,7 +285,25 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
         reader.section(kind, e, ("endpoint", i))
         for i, (kind, e) in enumerate(zip(kinds, entries, strict=True))
     )
+    read["scenarios"] = _read_scenarios(reader, values)
     return read
+
+
+def _read_scenarios(reader: Reader, values: dict[str, Any]) -> tuple[ScenarioPlan | None, ...]:
+    entries = values.get("scenario", [])
+    if not isinstance(entries, list):
+        message = "scenario must be a list of tables."
+        reader.mistake("E_PLAN_TYPE", ("scenario",), message, "Write [[scenario]] and its keys below.")
+        entries = []
+    if "characteristics" in values and not entries:
+        message = "[characteristics] is there, but no [[scenario]]."
+        reader.mistake(
+            "E_PLAN_MISSING",
+            ("characteristics",),
+            message,
+            "Add one [[scenario]] per truth, or leave [characteristics] out.",
+        )
+    return tuple(reader.section(ScenarioPlan, e, ("scenario", i)) for i, e in enumerate(entries))
 
 
 def _check_alternatives(reader: Reader, values: dict[str, Any]) -> None:
@@ -319,12 +345,30 @@ def _check_together(reader: Reader, read: dict[str, Any], folder: Path) -> None:
         _check_methods(reader, model)
     if read.get("representativeness") is not None:
         _check_representativeness(reader, read["representativeness"])
+    if data is not None:
+        _check_scenarios(reader, read.get("scenarios", ()), data.reference)
     entries = read.get("entries", ())
     if entries and all(e is not None for e in entries):
         _check_endpoints(reader, entries)
         for i, entry in enumerate(entries):
             if isinstance(entry, TumourSizePlan):
                 _check_tumour_size(reader, i, entry, read, folder)
+
+
+def _check_scenarios(reader: Reader, scenarios: tuple[ScenarioPlan | None, ...], reference: str) -> None:
+    names = [s.name for s in scenarios if s is not None]
+    for i, scenario in enumerate(scenarios):
+        if scenario is None:
+            continue
+        if names.count(scenario.name) > 1:
+            message = f"two scenarios are named {scenario.name!r}."
+            reader.mistake("E_PLAN_SCENARIO", ("scenario", i, "name"), message, "Rename one.", scenario.name)
+        try:
+            # that histologies are those of the data is checked with them
+            named = {*scenario.response, *scenario.ae, *(scenario.ratio or {}), reference}
+            scenario.truth().check(tuple(named), reference)
+        except InputError as error:
+            reader.mistake("E_PLAN_SCENARIO", ("scenario", i), error.message, error.remedy)
 
 
 def _check_representativeness(reader: Reader, section: RepresentativenessPlan) -> None:

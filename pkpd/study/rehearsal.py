@@ -28,6 +28,7 @@ def rehearse(path: str | Path) -> list[Finding]:
 
 def _against_data(plan: Plan) -> list[Finding]:
     from pkpd.language import bind
+    from pkpd.study.characteristics import check_scenarios
     from pkpd.study.enrolment import check_weights
     from pkpd.study.pharmacokinetics import load_planned_model
     from pkpd.study.signature import deviations
@@ -57,6 +58,7 @@ def _against_data(plan: Plan) -> list[Finding]:
             if not plan.exposure_only:
                 tried(lambda: margins_of(plan, histologies))
             tried(lambda: check_weights(plan, histologies))
+            tried(lambda: check_scenarios(plan, histologies))
             for entry in plan.tumour_sizes:
                 tried(partial(read_sizes, plan, entry, subjects))
         if model is not None:

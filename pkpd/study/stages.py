@@ -14,7 +14,7 @@ import pandas as pd
 from pkpd.data import Dataset
 from pkpd.store import Store, fingerprint, open_store, remembered
 
-__all__ = ["finished", "fitted", "keeping"]
+__all__ = ["finished", "fitted", "keeping", "kept_in"]
 
 T = TypeVar("T")
 _STORE: ContextVar[Store | None] = ContextVar("finished stages", default=None)
@@ -35,6 +35,11 @@ def keeping(store: Store | str | Path | None) -> Iterator[Store | None]:
         yield opened
     finally:
         _STORE.reset(token)
+
+
+def kept_in() -> Store | None:
+    """The store of the run that is under way, for work that keeps its own parts; None where nothing is kept."""
+    return _STORE.get()
 
 
 def finished(stage: str, work: Callable[[], T], *parts: Any) -> T:

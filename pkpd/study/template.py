@@ -16,6 +16,7 @@ from pkpd.errors import InputError
 from pkpd.study.plan import ABSENT, PLAN_FORMAT, SECTIONS
 from pkpd.study.schema import toml
 from pkpd.study.sections import EndpointPlan
+from pkpd.study.truths import ScenarioPlan
 
 __all__ = ["plan_template"]
 
@@ -76,6 +77,9 @@ def plan_template(data: str | Path, *, histology: str = "TUMOR", folder: str | P
             lines += _key(section, key, values, known.hints, (name, key.name), needed=not extra)
         if name == "exposure":
             lines += _endpoints(known)
+    lines += ["", f"# [[scenario]]{_summary(ScenarioPlan)}; once per truth"]
+    for key in _keys(ScenarioPlan):
+        lines += _key(ScenarioPlan, key, {}, known.hints, ("scenario", key.name), needed=False)
     return "\n".join(lines) + "\n"
 
 
@@ -141,6 +145,10 @@ class _Columns:
             if self.intervals
             else "",
             ("exposure", "bounds"): "[0.80, 1.25]",
+            ("scenario", "name"): '"all alike"',
+            ("scenario", "response"): f"{{ {toml(str(self.sizes.index[0]))} = 0.30 }}",
+            ("scenario", "ae"): f"{{ {toml(str(self.sizes.index[0]))} = 0.10 }}",
+            ("scenario", "cv"): "0.35",
         }
         if self.varies:
             out["data", "histology"] = (

@@ -93,7 +93,7 @@ def test_json_round_trip():
 @pytest.mark.parametrize(
     ("call", "code"),
     [
-        (lambda: binomial_hierarchical([1, 2], [3, 3]), "E_PRIOR"),
+        (lambda: binomial_hierarchical([1, 2], [3, 3], mu=0.5), "E_PRIOR"),
         (lambda: binomial_hierarchical([1, 2], [3, 3], Normal(0, 2), HalfCauchy(1)), "E_PRIOR"),
         (lambda: binomial_hierarchical([4, 2], [3, 3], Normal(0, 2)), "E_RESPONDERS"),
         (lambda: binomial_hierarchical([1, 2], [3, 3], Normal(0, 2)).probability_above(1.0), "E_RATE"),

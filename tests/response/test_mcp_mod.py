@@ -181,9 +181,11 @@ def test_direction_and_suffixes():
         ({"dose": "ARM"}, "E_COLUMN_MISSING"),
         ({"dose": "TWO"}, "E_TOO_FEW_DOSES"),
         ({"dose": "MINUS"}, "E_DOSE_NEGATIVE"),
+        ({"response": "SAME"}, "E_ENDPOINT_CONSTANT.*every subject"),
+        ({"response": "MEANS"}, "E_ENDPOINT_CONSTANT.*within doses"),
     ],
 )
 def test_bad_input_is_refused(options, message):
-    frame = trial().assign(TWO=lambda d: (d["DOSE"] > 0) * 1, MINUS=-1.0)
+    frame = trial().assign(TWO=lambda d: (d["DOSE"] > 0) * 1, MINUS=-1.0, SAME=2.0, MEANS=lambda d: d["DOSE"])
     with pytest.raises(InputError, match=message):
-        mcp_mod(frame, "Y", **({"dose": "DOSE", "models": {"linear": None}} | options))
+        mcp_mod(frame, **({"response": "Y", "dose": "DOSE", "models": {"linear": None}} | options))

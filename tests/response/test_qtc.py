@@ -148,6 +148,7 @@ def test_units_rows_and_arms():
     ("change", "options", "message"),
     [
         ({"DQTC": np.nan}, {}, "E_QTC_MISSING"),
+        ({"DQTC": 1.5}, {}, "E_ENDPOINT_CONSTANT"),
         ({"CONC": -1.0}, {}, "E_CONCENTRATION_NEGATIVE"),
         ({"BASE": "high"}, {}, "E_BASELINE_NOT_NUMERIC"),
         ({"TIME": np.nan}, {}, "E_TIME_MISSING"),

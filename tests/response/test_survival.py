@@ -332,7 +332,7 @@ INTERVALS = pd.DataFrame(
         (
             lambda: cox(EMPTY, histology="TUMOR", intercepts="separate", slopes="common"),
             FitError,
-            r"E_NO_MAXIMUM.*histology\[b\]",
+            r"E_NO_MAXIMUM.*histology b",
         ),
         (lambda: parametric(times().assign(T=0.0)), InputError, "E_TIME_NOT_POSITIVE"),
         (lambda: parametric(times(), distribution="gamma"), InputError, "E_OPTION.*gamma"),

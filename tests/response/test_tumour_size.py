@@ -13,19 +13,20 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import pkpd
-from pkpd.errors import InputError, PkpdWarning
+from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response import fit_tumour_size, size_ratio, time_to_growth, tumour_survival
+from pkpd.response.tumour_size import _xenograft_start
 
 # closed forms and an independent integration (DOP853 at 1e-12) of published parameter values
 PUBLISHED = json.loads((Path(__file__).parents[1] / "reference" / "tumour_size.json").read_text())
 
 
-def predicted(name, times, **columns):
+def predicted(name, times, parameters=None, **columns):
     frame = pd.DataFrame({"ID": 1, "TIME": times, "EVID": 0, "DV": 1.0, "START": 0.0, **columns})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PkpdWarning)
         data = pkpd.read_dataset(frame)
-    return pkpd.predict(pkpd.load_model(name), data)["PRED"].to_numpy()
+    return pkpd.predict(pkpd.load_model(name), data, parameters)["PRED"].to_numpy()
 
 
 def curve(values):
@@ -185,3 +186,47 @@ def test_bad_input_is_refused(options, code):
         size_ratio("stein", {"KS": 1.0}, 8.0)
     with pytest.raises(InputError, match="E_OPTION"):
         size_ratio("simeoni", {}, 8.0)
+
+
+def xenografts(size=1.0, time=1.0, conc=1.0):
+    """Twelve tumours about the published parameters, without random numbers, in any unit."""
+    days = np.array([0.0, 3, 6, 9, 12, 15, 18, 21])
+    published = {"LAMBDA0": 0.273, "LAMBDA1": 0.814, "K1": 0.968, "K2": 6.29e-4, "W0": 0.1}
+    rows = []
+    for i in range(12):
+        given = [0.0, 200.0, 500.0, 1000.0][i % 4]
+        own = {
+            name: published[name] * math.exp(0.2 * math.sin(turn * i + turn))
+            for name, turn in (("LAMBDA0", 3), ("K2", 5), ("W0", 7))
+        }
+        weights = predicted("tumour_simeoni", days, published | own, CONC=given)
+        weights = weights * (1 + 0.1 * np.cos(5 * i + days))
+        rows += [(i + 1, t * time, w * size, given * conc) for t, w in zip(days, weights, strict=True)]
+    return pd.DataFrame(rows, columns=["ID", "TIME", "DV", "CONC"])
+
+
+def test_starting_values_of_simeoni_come_from_the_data_in_any_unit():
+    published = {"LAMBDA0": 0.273, "LAMBDA1": 0.814, "K1": 0.968, "K2": 6.29e-4, "W0": 0.1}
+    start = _xenograft_start(xenografts())
+    assert set(start) == set(published)
+    for name, value in start.items():
+        assert value == pytest.approx(published[name], rel=0.4), name
+    other = _xenograft_start(xenografts(size=1000.0, time=1 / 7, conc=1e-3))  # mg, weeks, ng/L
+    units = {"LAMBDA0": 7, "LAMBDA1": 7000, "K1": 7, "K2": 7e3, "W0": 1000}
+    for name, factor in units.items():
+        assert other[name] == pytest.approx(start[name] * factor, rel=1e-9), name
+
+
+@pytest.mark.nightly
+def test_simeoni_is_fitted_from_the_defaults_in_other_units():
+    frame = xenografts(size=1000.0).rename(columns={"DV": "MG"})
+    fit = fit_tumour_size(frame, "MG", model="simeoni", exposure="CONC")
+    assert fit.population.minimization_successful
+    assert fit.population.parameter_estimates["LAMBDA0"] == pytest.approx(0.273, rel=0.15)
+    assert fit.population.parameter_estimates["W0"] == pytest.approx(100, rel=0.15)
+
+
+def test_a_fit_that_fails_names_its_starting_values():
+    frame = xenografts().rename(columns={"DV": "W"})
+    with pytest.raises(FitError, match=r"starting values were \{LAMBDA0: .*give others with initial="):
+        fit_tumour_size(frame, "W", model="simeoni", exposure="CONC", initial={"K1": 1e9, "LAMBDA0": 1e5})

@@ -13,6 +13,7 @@ from scipy import integrate, stats
 from pkpd.errors import InputError
 from pkpd.study import characteristics
 from pkpd.study.characteristics import operating_characteristics
+from pkpd.study.rehearsal import rehearse
 from pkpd.study.scenarios import Scenario
 
 PLAN = """
@@ -106,6 +107,28 @@ def test_a_known_truth_has_its_verdict_and_decided_trials_find_it(plan):
     assert (shares.xs("rare", level="histology")["insufficient"] == 1).all()
     assert found.loc[("resistant", "skin"), "exclude"] == 1
     assert found.loc[("alike", "skin"), "false_same"] == 0
+
+
+def test_scenarios_of_a_plan_are_held_against_its_data(plan):
+    declared = """
+[[scenario]]
+name = "liver clears faster"
+response = { lung = 0.5 }
+ae = { lung = 0.2 }
+cv = 0.3
+response_slope = 1
+ae_slope = 1
+ratio = { liver = 0.7 }
+"""
+    planned = plan.with_name("scenario.toml")
+    planned.write_text(PLAN + declared)
+    (finding,) = [f for f in rehearse(planned) if f.code == "E_PLAN_SCENARIO"]
+    assert "ratio names ['liver']" in finding.message and finding.row == PLAN.count("\n") + 2
+    planned.write_text(PLAN + declared.replace("liver", "skin"))
+    seen = []
+    own = operating_characteristics(planned, n=12, n_draws=100, progress=lambda *done: seen.append(done))
+    assert seen == [(10, 12), (12, 12)]
+    assert own.table["scenario"].unique().tolist() == ["skin clears faster"]
 
 
 def test_the_response_table_is_enumerated_exactly_and_simulation_agrees(plan):

@@ -281,3 +281,46 @@ label = "Progression-free survival"
     assert [plan.is_primary(e) for e in plan.endpoints] == [True, True, False, False]
     assert [e.binary for e in plan.endpoints] == [True, True, True, False]
     assert plan.sensitivity.prior and plan.sensitivity.leave_one_out
+
+
+SCENARIO = """
+[[scenario]]
+name = "alike"
+response = { lung = 0.4 }
+ae = { lung = 0.1 }
+cv = 0.3
+response_slope = 1
+ae_slope = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        (
+            SCENARIO.replace("lung = 0.4", "gastric = 0.4"),
+            "E_PLAN_SCENARIO",
+            "response lacks the reference 'lung'",
+        ),
+        (SCENARIO + SCENARIO, "E_PLAN_SCENARIO", "two scenarios are named 'alike'"),
+        (SCENARIO + "ratio = { lung = 2 }\n", "E_PLAN_SCENARIO", "ratio of the reference 'lung' is not 1"),
+        (SCENARIO.replace("0.4", "40"), "E_PLAN_VALUE", "scenario[1].response"),
+        ("[characteristics]\nn = 50\n", "E_PLAN_MISSING", "no [[scenario]]"),
+        ("[scenario]\nname = 'x'\n", "E_PLAN_TYPE", "must be a list of tables"),
+    ],
+)
+def test_mistakes_of_scenarios_have_their_line(folder, text, code, message):
+    (folder / "plan.toml").write_text(PLAN + text)
+    finding = check_plan(folder / "plan.toml")[0]
+    assert finding.code == code and message in finding.message
+    assert finding.row > PLAN.count("\n")
+
+
+def test_scenarios_are_read(folder):
+    (folder / "plan.toml").write_text(PLAN + "[characteristics]\nn = 50\n" + SCENARIO)
+    plan = read_plan(folder / "plan.toml")
+    assert plan.characteristics.n == 50 and plan.characteristics.draws == 1000
+    assert plan.scenarios[0].truth().response == {"lung": 0.4}
+    assert plan.as_dict()["scenario"][0]["name"] == "alike"
+    (folder / "plan.toml").write_text(PLAN)
+    assert "scenario" not in read_plan(folder / "plan.toml").as_dict()

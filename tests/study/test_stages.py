@@ -29,7 +29,23 @@ def plan(tmp_path_factory):
     data = pd.read_csv(FOLDER / "pantumor_small.csv", dtype=str, keep_default_na=False)
     data[data["TUMOR"].isin(["lung", "breast", "gastric"])].to_csv(folder / "pantumor_small.csv", index=False)
     text = (FOLDER / "plan.toml").read_text().replace("n = 999", "n = 99")
-    (folder / "plan.toml").write_text(text)
+    scenario = """
+[characteristics]
+n = 12
+draws = 100
+
+[[scenario]]
+name = "gastric clears faster"
+response = { lung = 0.4 }
+ae = { lung = 0.15 }
+cv = 0.4
+response_slope = 1.5
+ae_slope = 1.0
+ratio = { gastric = 0.6 }
+
+"""
+    before, after = text.split("[[endpoint]]", 1)
+    (folder / "plan.toml").write_text(before + scenario + "[[endpoint]]" + after)
     return folder / "plan.toml"
 
 
@@ -59,6 +75,16 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(plan, whole, tmp_path):
     assert assess(plan, store=tmp_path).to_json() == text
     assert assess(plan, store=tmp_path).to_json() == text
     assert not list((tmp_path / "running").glob("*.*"))  # evaluations go when their fit is finished
+
+
+def test_scenarios_of_a_plan_are_those_of_operating_characteristics(plan, whole):
+    inside = pkpd.study.Assessment.from_json(whole[0]).characteristics
+    truth = pkpd.Scenario(
+        "gastric clears faster", {"lung": 0.4}, {"lung": 0.15}, 0.4, 1.5, 1.0, ratio={"gastric": 0.6}
+    )
+    alone = pkpd.operating_characteristics(plan, truth, n=12, n_draws=100)
+    assert inside.to_json() == alone.to_json()
+    assert inside.n_replicates == 12 and len(inside.table) == 2
 
 
 def test_an_edit_of_one_endpoint_does_only_that_endpoint_again(plan, tmp_path, monkeypatch):
