@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from pkpd._jit import kernel
-from pkpd.kernels.correlation import add_correlated_score, add_value, correlation_of
+from pkpd._jit import A1, OBSERVED, SUBJECTS, f8, i8, kernel, types
+from pkpd.kernels.correlation import add_correlated_score, add_value, correlation_of, may_correlate
 from pkpd.kernels.likelihood import DIRECT, MEASURED, UNUSED, contribution
 from pkpd.kernels.prediction import predict_subject
 from pkpd.kernels.status import NOT_FINITE, OK, PREDICTION_NOT_POSITIVE, VARIANCE_NOT_POSITIVE
@@ -28,7 +28,44 @@ def work_arrays(order, records, slots, inputs, ne, nt):
     )  # fmt: skip
 
 
-@kernel()
+@kernel(allocates=False)
+def _independent_minus2ll(first, endpoint, f, observed, sigma, on_scale):
+    """What the records add up to where none is correlated, with a status; fills ``on_scale`` unless it is empty."""
+    total = 0.0
+    for o in range(f.shape[0]):
+        kind = observed.kind[first + o]
+        if kind == UNUSED:
+            continue
+        row = observed.residual[endpoint[o]]
+        v = error_variance(f[o], row, sigma)[0]
+        m = f[o]
+        if kind != DIRECT:
+            if not v > 0.0:
+                return VARIANCE_NOT_POSITIVE, np.inf
+            if row[4] == 1:
+                if not m > 0.0:
+                    return PREDICTION_NOT_POSITIVE if m <= 0.0 else NOT_FINITE, np.inf
+                m = math.log(m)
+                if on_scale.shape[0] > 0:
+                    on_scale[o] = m
+        total += contribution(m, v, observed.value[first + o], observed.limit[first + o], kind)[0]
+    return (OK, total) if math.isfinite(total) else (NOT_FINITE, np.inf)
+
+
+@kernel(types.Tuple((i8, f8))(i8, A1, SUBJECTS, OBSERVED, A1))
+def _correlated_minus2ll(i, f, subjects, observed, sigma):
+    first = subjects.obs_offsets[i]
+    endpoint = subjects.obs_endpoint[first : subjects.obs_offsets[i + 1]]
+    status, links = correlation_of(i, subjects, observed, sigma)
+    if status != OK:
+        return status, np.inf
+    on_scale = f.copy()
+    status, total = _independent_minus2ll(first, endpoint, f, observed, sigma, on_scale)
+    total += add_value(links, on_scale, f, first, endpoint, observed, sigma)
+    return (OK, total) if status == OK and math.isfinite(total) else (max(status, NOT_FINITE), np.inf)
+
+
+@kernel(allocates=False)
 def records_minus2ll(i, f, subjects, observed, sigma):
     """-2 log-likelihood of the records of subject ``i`` given its predictions, for samplers.
 
@@ -46,36 +83,14 @@ def records_minus2ll(i, f, subjects, observed, sigma):
     L : float
         inf where the status is not OK.
     """
+    if may_correlate(observed.residual):
+        return _correlated_minus2ll(i, f, subjects, observed, sigma)
     first = subjects.obs_offsets[i]
     endpoint = subjects.obs_endpoint[first : subjects.obs_offsets[i + 1]]
-    status, links = correlation_of(i, subjects, observed, sigma)
-    if status != OK:
-        return status, np.inf
-    correlated = links[0].shape[0] > 0
-    on_scale = f.copy() if correlated else f
-    total = 0.0
-    for o in range(f.shape[0]):
-        kind = observed.kind[first + o]
-        if kind == UNUSED:
-            continue
-        row = observed.residual[endpoint[o]]
-        v = error_variance(f[o], row, sigma)[0]
-        m = f[o]
-        if kind != DIRECT:
-            if not v > 0.0:
-                return VARIANCE_NOT_POSITIVE, np.inf
-            if row[4] == 1:
-                if not m > 0.0:
-                    return PREDICTION_NOT_POSITIVE if m <= 0.0 else NOT_FINITE, np.inf
-                m = math.log(m)
-                if correlated:
-                    on_scale[o] = m
-        total += contribution(m, v, observed.value[first + o], observed.limit[first + o], kind)[0]
-    total += add_value(links, on_scale, f, first, endpoint, observed, sigma)
-    return (OK, total) if math.isfinite(total) else (NOT_FINITE, np.inf)
+    return _independent_minus2ll(first, endpoint, f, observed, sigma, f[:0])
 
 
-@kernel()
+@kernel(allocates=False)
 def minus2ll_given(
     i, order, eta, theta, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
@@ -92,7 +107,7 @@ def minus2ll_given(
     return records_minus2ll(i, f, subjects, observed, sigma)
 
 
-@kernel()
+@kernel(allocates=False)
 def _record_slopes(o, kind, ne, f, fz, endpoint, observed, sigma, moving, m_z, v_z):
     """Fill ∂m/∂z and ∂V/∂z of record ``o``, z = (``moving`` thetas, sigmas); returns m and V."""
     count, columns = moving.shape[0], m_z.shape[0]
@@ -153,6 +168,8 @@ def add_score(i, weight, ne, f, fz, subjects, observed, sigma, moving, m_z, v_z,
     for z in range(columns):
         for y in range(z):
             h[y, z] = h[z, y]
+    if not may_correlate(observed.residual):
+        return
     _, links = correlation_of(i, subjects, observed, sigma)
     who = links[0]
     if who.shape[0] == 0:

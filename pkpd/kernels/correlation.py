@@ -29,7 +29,13 @@ from pkpd.kernels.variance import error_variance, variance_columns
 RATE, RHO = 5, 6
 
 
-@kernel()
+@kernel(allocates=False)
+def may_correlate(residual):
+    """Whether errors of any endpoint may be correlated."""
+    return residual.shape[1] > RATE
+
+
+@kernel(allocates=False)
 def _coupled(endpoint, residual):
     """Whether errors of the endpoint are correlated at all."""
     found = False
@@ -95,7 +101,7 @@ def correlation_of(i, subjects, observed, sigma):
     o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
     endpoint, residual = subjects.obs_endpoint[o0:o1], observed.residual
     count = 0
-    if residual.shape[1] > RATE:
+    if may_correlate(residual):
         for o in range(o1 - o0):
             if observed.kind[o0 + o] == MEASURED and _coupled(endpoint[o], residual):
                 count += 1

@@ -22,7 +22,7 @@ _MOST_STEPS = 30  # QR steps per eigenvalue
 _ROUNDING = 2.3e-16
 
 
-@kernel()
+@kernel(allocates=False)
 def _triangular_ends(k, order):
     """Order the states so that K is upper triangular outside ``order[low:high]``; returns (low, high)."""
     n = k.shape[0]
@@ -51,7 +51,7 @@ def _triangular_ends(k, order):
     return low, high
 
 
-@kernel()
+@kernel(allocates=False)
 def _balance(t, low, high, scale):
     """Make rows and columns of the block alike in size by powers of two, which round nothing."""
     n = t.shape[0]
@@ -84,7 +84,7 @@ def _balance(t, low, high, scale):
                     t[j, i] *= factor
 
 
-@kernel()
+@kernel(allocates=False)
 def _rotate(t, q, p, c, s, low, high):
     """Similarity by the rotation of states p and p+1, collected in ``q``."""
     n = t.shape[0]
@@ -102,7 +102,7 @@ def _rotate(t, q, p, c, s, low, high):
         q[i, p + 1] = c * b - s * a
 
 
-@kernel()
+@kernel(allocates=False)
 def _triangular(t, q, low, high):
     """Bring the block to upper triangular form; False where eigenvalues are complex."""
     for column in range(low, high - 2):
@@ -158,30 +158,19 @@ def _triangular(t, q, low, high):
     return True
 
 
-@kernel()
-def eigenbasis(k):
-    """Eigenvalues and eigenvectors of K if they are real and well conditioned.
-
-    Parameters
-    ----------
-    k : (n, n) array
-
-    Returns
-    -------
-    usable : bool
-    values (n,), vectors (n, n), inverse (n, n) : arrays
-        Eigenvalues in ascending order, eigenvectors as columns, and their inverse. Undefined where not usable.
-    """
+@kernel(allocates=False)
+def fill_eigenbasis(k, values, vectors, inverse, whole, room):
+    """Fill what :func:`eigenbasis` returns; says whether it is usable. ``whole`` (2, n) and ``room`` (5, n, n) are work."""
     n = k.shape[0]
-    values, vectors, inverse = np.zeros(n), np.zeros((n, n)), np.zeros((n, n))
     for i in range(n):
         for j in range(n):
             if not math.isfinite(k[i, j]):
-                return False, values, vectors, inverse
-    # one allocation each: they cost more than the arithmetic
-    whole, room = np.empty((2, n), np.int64), np.zeros((5, n, n))
+                return False
     order, rank = whole[0], whole[1]
     t, q, r, ri, scale = room[0], room[1], room[2], room[3], room[4, 0]
+    for i in range(n):
+        for j in range(n):
+            q[i, j], r[i, j], ri[i, j] = 0.0, 0.0, 0.0
     low, high = _triangular_ends(k, order)
     for i in range(n):
         q[i, i], scale[i] = 1.0, 1.0
@@ -189,7 +178,7 @@ def eigenbasis(k):
             t[i, j] = k[order[i], order[j]]
     _balance(t, low, high, scale)
     if not _triangular(t, q, low, high):
-        return False, values, vectors, inverse
+        return False
     # eigenvectors of the triangle, and their inverse
     for j in range(n):
         r[j, j] = 1.0
@@ -200,7 +189,7 @@ def eigenbasis(k):
             if total != 0.0:
                 r[i, j] = total / (t[j, j] - t[i, i])
                 if not math.isfinite(r[i, j]):
-                    return False, values, vectors, inverse
+                    return False
     for j in range(n):
         ri[j, j] = 1.0
         for i in range(j - 1, -1, -1):
@@ -229,4 +218,25 @@ def eigenbasis(k):
             vectors[order[i], c] = vector * scale[i]
             inverse[c, order[i]] = row / scale[i]
         condition += length * width
-    return n * condition <= _CONDITION**2, values, vectors, inverse
+    return n * condition <= _CONDITION**2
+
+
+@kernel()
+def eigenbasis(k):
+    """Eigenvalues and eigenvectors of K if they are real and well conditioned.
+
+    Parameters
+    ----------
+    k : (n, n) array
+
+    Returns
+    -------
+    usable : bool
+    values (n,), vectors (n, n), inverse (n, n) : arrays
+        Eigenvalues in ascending order, eigenvectors as columns, and their inverse. Undefined where not usable.
+    """
+    n = k.shape[0]
+    values, vectors, inverse = np.zeros(n), np.zeros((n, n)), np.zeros((n, n))
+    # one allocation each: they cost more than the arithmetic
+    usable = fill_eigenbasis(k, values, vectors, inverse, np.empty((2, n), np.int64), np.empty((5, n, n)))
+    return usable, values, vectors, inverse

@@ -34,7 +34,7 @@ MOST_RUNNING = 10_000
 LAG, BIOAVAILABILITY, INITIAL, DURATION, SPEED, RATE, LENGTH = 0, 1, 2, 3, 4, 5, 6
 
 
-@kernel()
+@kernel(allocates=False)
 def _length(p, event_slots, place, amount, rate):
     """Length of an infusion as (slot, factor, constant): constant + factor·p[slot]."""
     if rate == MODELLED_DURATION:
@@ -47,14 +47,14 @@ def _length(p, event_slots, place, amount, rate):
     return -1, 0.0, amount / rate
 
 
-@kernel()
+@kernel(allocates=False)
 def infusion_length(p, event_slots, place, amount, rate):
     """Length of an infusion, with the slot it depends on (-1: none) and the derivative to it."""
     slot, factor, constant = _length(p, event_slots, place, amount, rate)
     return constant + (factor * p[slot] if slot >= 0 else 0.0), slot, factor
 
 
-@kernel()
+@kernel(allocates=False)
 def infusion_rate(p, event_slots, place, amount, rate):
     """Rate of an infusion, with the slot it depends on (-1: none) and the derivative to it."""
     if rate == MODELLED_DURATION:
@@ -66,13 +66,13 @@ def infusion_rate(p, event_slots, place, amount, rate):
     return rate, -1, 0.0
 
 
-@kernel()
+@kernel(allocates=False)
 def whole_intervals(length, interval):
     """How many whole intervals an infusion of steady-state doses lasts: the rest of it is in (0, interval]."""
     return max(math.ceil(min(length / interval, MOST_RUNNING + 1.0)) - 1, 0)
 
 
-@kernel()
+@kernel(allocates=False)
 def running_infusions(p, event_slots, place, amount, rate, interval):
     """How many of the implied infusions before a steady-state dose still run at its record time."""
     if interval <= 0.0:
@@ -84,7 +84,7 @@ def running_infusions(p, event_slots, place, amount, rate, interval):
     return whole + (1 if interval - lag < length - whole * interval else 0)
 
 
-@kernel()
+@kernel(allocates=False)
 def count_events(p, event_slots, dose_place, dose_amt, dose_rate, dose_kind, dose_interval):
     """Events that these dose records give."""
     count = 0
@@ -104,29 +104,15 @@ def count_events(p, event_slots, dose_place, dose_amt, dose_rate, dose_kind, dos
     return count
 
 
-@kernel()
-def sorted_events(
-    p, event_slots, dose_time, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
-):
-    """Events in order of time; at equal times the order of the records decides.
-
-    Returns
-    -------
-    time : (E,) float64
-    kind, dose : (E,) int64
-        What happens, and the index of the dose that it belongs to.
-    lagged : (E,) int64
-        1 where the lag of the dose's compartment is part of the time.
-    slot : (E,) int64
-        Slot that the time depends on besides the lag, or -1; ``factor`` (E,) float64 is the derivative to it.
-    """
-    total = count_events(p, event_slots, dose_place, dose_amt, dose_rate, dose_kind, dose_interval)
-    time = np.empty(total)
-    kind = np.empty(total, np.int64)
-    dose = np.empty(total, np.int64)
-    lagged = np.zeros(total, np.int64)
-    slot = np.full(total, -1)
-    factor = np.zeros(total)
+@kernel(allocates=False)
+def fill_events(
+    p, event_slots, dose_time, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
+    time, kind, dose, lagged, slot, factor,
+):  # fmt: skip
+    """Fill what :func:`sorted_events` returns; the arrays have the length that :func:`count_events` gives."""
+    total = time.shape[0]
+    for k in range(total):
+        lagged[k], slot[k], factor[k] = 0, -1, 0.0
     k = 0
     for i in range(dose_time.shape[0]):
         place = dose_place[i]
@@ -173,10 +159,40 @@ def sorted_events(
             lagged[b + 1], slot[b + 1], factor[b + 1] = lagged[b], slot[b], factor[b]
             b -= 1
         time[b + 1], kind[b + 1], dose[b + 1], lagged[b + 1], slot[b + 1], factor[b + 1] = t, w, d, g, s, c
-    return time, kind, dose, lagged, slot, factor
 
 
 @kernel()
+def sorted_events(
+    p, event_slots, dose_time, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
+):
+    """Events in order of time; at equal times the order of the records decides.
+
+    Returns
+    -------
+    time : (E,) float64
+    kind, dose : (E,) int64
+        What happens, and the index of the dose that it belongs to.
+    lagged : (E,) int64
+        1 where the lag of the dose's compartment is part of the time.
+    slot : (E,) int64
+        Slot that the time depends on besides the lag, or -1; ``factor`` (E,) float64 is the derivative to it.
+    """
+    total = count_events(p, event_slots, dose_place, dose_amt, dose_rate, dose_kind, dose_interval)
+    time, factor = np.empty(total), np.empty(total)
+    kind, dose, lagged, slot = (
+        np.empty(total, np.int64),
+        np.empty(total, np.int64),
+        np.empty(total, np.int64),
+        np.empty(total, np.int64),
+    )
+    fill_events(
+        p, event_slots, dose_time, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
+        time, kind, dose, lagged, slot, factor,
+    )  # fmt: skip
+    return time, kind, dose, lagged, slot, factor
+
+
+@kernel(allocates=False)
 def moved_back(p, event_slots, dose_place, dose_rate):
     """Whether a dose would take effect before its record, or an infusion end before it starts."""
     for i in range(dose_place.shape[0]):
@@ -189,7 +205,7 @@ def moved_back(p, event_slots, dose_place, dose_rate):
     return False
 
 
-@kernel()
+@kernel(allocates=False)
 def modelled_badly(p, event_slots, dose_place, dose_amt, dose_rate):
     """Whether a modelled rate or duration is not positive."""
     for i in range(dose_rate.shape[0]):
@@ -201,7 +217,7 @@ def modelled_badly(p, event_slots, dose_place, dose_amt, dose_rate):
     return False
 
 
-@kernel()
+@kernel(allocates=False)
 def event_time_derivative(e, dose, lagged, slot, factor, event_slots, dose_place, out):
     """Derivative of the time of event ``e`` to the parameters: fills ``out`` (P,)."""
     out[:] = 0.0

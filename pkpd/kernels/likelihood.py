@@ -26,7 +26,7 @@ MEASURED_POSITIVE, BETWEEN_POSITIVE, ABOVE_POSITIVE, DIRECT = 5, 6, 7, 8
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
-@kernel()
+@kernel(allocates=False)
 def normal_tail(z):
     """Log Φ(z), λ = φ(z)/Φ(z), and z + λ, which stays accurate where both terms cancel."""
     if z > -6.0:
@@ -45,7 +45,7 @@ def normal_tail(z):
     return -0.5 * z * z - _LOG_SQRT_2PI - math.log(ratio), ratio, excess
 
 
-@kernel()
+@kernel(allocates=False)
 def _one_sided(z, zm, v):
     """-2 log Φ(z), z a bound minus the mean in SDs, zm = ∂z/∂m; derivatives as :func:`contribution` returns them."""
     log_p, ratio, sum_ = normal_tail(z)
@@ -65,7 +65,7 @@ def _one_sided(z, zm, v):
     )
 
 
-@kernel()
+@kernel(allocates=False)
 def _between(low, high, zm, v):
     """-2 log(Φ(high) - Φ(low)), as :func:`_one_sided`."""
     if low > 0.0:  # the mirror image keeps the digits of the upper tail
@@ -73,7 +73,7 @@ def _between(low, high, zm, v):
     return _difference(low, high, zm, v)
 
 
-@kernel()
+@kernel(allocates=False)
 def _difference(low, high, zm, v):
     upper, _, _ = normal_tail(high)
     lower, _, _ = normal_tail(low)
@@ -101,7 +101,7 @@ def _difference(low, high, zm, v):
     )
 
 
-@kernel()
+@kernel(allocates=False)
 def contribution(m, v, value, limit, kind):
     """-2 log-likelihood of a record and its derivatives to mean and variance.
 
@@ -149,7 +149,7 @@ def contribution(m, v, value, limit, kind):
     )  # fmt: skip
 
 
-@kernel()
+@kernel(allocates=False)
 def to_error_scale(order, first, f, fz, fez, endpoint, observed):
     """Predictions of a subject's records, and their derivatives, to the scale of the error model, in place.
 

@@ -41,6 +41,7 @@ from pkpd.kernels.linear_step import (
     shift,
     tables,
 )
+from pkpd.kernels.linear_values import ELSEWHERE, linear_values, plain
 from pkpd.kernels.status import EVENT_TIME_NEGATIVE, INFUSION_NOT_POSITIVE, NOT_FINITE, OK
 
 
@@ -182,13 +183,21 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
         return EVENT_TIME_NEGATIVE
     if modelled_badly(p, event_slots, dose_place, dose_amt, dose_rate):
         return INFUSION_NOT_POSITIVE
+    varying = subjects.change_value.shape[1] > 0
+    if order == 0 and not varying and plain(affine, dose_kind):
+        status = linear_values(
+            p, output, system,
+            dose_time, dose_cmt, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval,
+            obs_time, obs_endpoint, obs_row, f,
+        )  # fmt: skip
+        if status != ELSEWHERE:
+            return status
     ev_time, ev_kind, ev_dose, ev_lagged, ev_slot, ev_factor = sorted_events(
         p, event_slots, dose_time, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval
     )
     events, wanted = ev_time.shape[0], obs_time.shape[0]
 
     piece, last_piece = subjects.change_offsets[i], subjects.change_offsets[i + 1] - 1
-    varying = subjects.change_value.shape[1] > 0
     if varying:
         _set_inputs(p, slots, subjects.change_value, piece)
     frame = linear_frame(order, p, rates, jacobian, hessian, system)
@@ -214,9 +223,6 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
     for dose in range(dose_time.shape[0]):
         tau = min(tau, dose_time[dose])
 
-    straight = order == 0 and usable and not varying
-    for endpoint in range(affine.shape[0]):
-        straight = straight and affine[endpoint] != 0
     due, done, cancelled_before = 0, 0, -1
     moved = False  # whether the time of the last event depends on a slot
     changed, driven = True, False  # whether the input is to be looked at, and whether there is any
@@ -230,28 +236,6 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
             observe = obs_row[done] < dose_row[ev_dose[due]]
         if changed:
             driven, changed, last = _input(frame, flow, r), False, -1.0
-        if observe and straight:
-            # the same arithmetic as below, for records between two events at which nothing but the value is wanted
-            limit = ev_time[due] if due < events else math.inf
-            while done < wanted and tau < obs_time[done] < limit:
-                h, endpoint = obs_time[done] - tau, obs_endpoint[done]
-                total = weights[endpoint, 0]
-                for a in range(n):
-                    element = math.exp(values[a] * h) * y[a, 0]
-                    if driven:
-                        growth(a, h, True, values, e)
-                        element += e[1, a] * r[a, 0]
-                    total += weights[endpoint, 1 + n + a] * element
-                if not math.isfinite(total):
-                    return NOT_FINITE
-                f[done] = total
-                done += 1
-            if done == wanted:
-                break
-            observe = due >= events or obs_time[done] < ev_time[due]
-            if not observe and obs_time[done] == ev_time[due]:
-                observe = obs_row[done] < dose_row[ev_dose[due]]
-            last = -1.0
         target = obs_time[done] if observe else ev_time[due]
         # inputs change before what happens at the same time
         turns = piece < last_piece and subjects.change_time[piece + 1] <= target

@@ -24,7 +24,7 @@ _WANTED = 0.4  # acceptance
 _RATE = 0.4  # of adaptation
 
 
-@kernel()
+@kernel(allocates=False)
 def quadratic(m, x):
     """xᵀ M x."""
     total = 0.0
@@ -34,7 +34,7 @@ def quadratic(m, x):
     return total
 
 
-@kernel()
+@kernel(allocates=False)
 def student_draw(centre, factor, z, u0, u1, x):
     """A draw of the t distribution with 4 degrees of freedom about ``centre``, scale ``factor``·``factor``ᵀ, into ``x``.
 
@@ -60,7 +60,7 @@ def student_draw(centre, factor, z, u0, u1, x):
     return (DEGREES + ne) * math.log1p(size / DEGREES)
 
 
-@kernel()
+@kernel(allocates=False)
 def student_minus2log(centre, factor, x, y):
     """-2 log of the density at ``x`` (work ``y``), up to a constant."""
     ne = centre.shape[0]
@@ -74,14 +74,14 @@ def student_minus2log(centre, factor, x, y):
     return (DEGREES + ne) * math.log1p(size / DEGREES)
 
 
-@kernel()
+@kernel(allocates=False)
 def counts_of_numbers(counts, ne):
     """How many normal and how many uniform numbers a sweep takes."""
     normals = ne * (counts[0] + counts[2] + counts[3]) + counts[1]
     return normals, counts[0] + 2 * counts[1] + counts[2] + 3 * counts[3]
 
 
-@kernel()
+@kernel(allocates=False)
 def sweep(
     i, counts, normals, uniforms, eta, minus2ll, theta, sigma, factor, precision, widths, accepted, tried, learned, centre, cover,
     trial, spare, f_now,
@@ -167,7 +167,7 @@ def sweep(
     return minus2ll
 
 
-@kernel()
+@kernel(allocates=False)
 def adapt(widths, accepted, tried, gain, spread):
     """Move the widths of a subject's walks towards the wanted acceptance; the counts are set back to zero.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pkpd._jit import A1, A2, I1, MODEL, PARAMETERS, SUBJECTS, i8, kernel, prange, void
+from pkpd._jit import A1, A2, A3, I1, MODEL, PARAMETERS, SUBJECTS, i8, kernel, prange, void
 from pkpd.kernels.status import NOT_FINITE, OK
 
 
-@kernel()
+@kernel(void(i8, i8, A2, A3, A2, A3, A2, A3))
 def chain_to_effects(order, columns, dp, d2p, f_p, f_pp, fz, fez):
     """From derivatives to slots to derivatives to z = (eta, theta).
 
@@ -40,7 +40,7 @@ def chain_to_effects(order, columns, dp, d2p, f_p, f_pp, fz, fez):
                 fez[o, m, a] = total
 
 
-@kernel()
+@kernel(allocates=False)
 def predict_subject(
     i, order, columns, eta, theta,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,

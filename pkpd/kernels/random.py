@@ -31,7 +31,7 @@ _SHIFT_26, _SHIFT_6, _SHIFT_16 = np.uint64(26), np.uint64(6), np.uint64(16)
 _SPACING = 2.0**-52
 
 
-@kernel()
+@kernel(allocates=False)
 def philox(c0, c1, c2, c3, k0, k1):
     """Ten rounds on a counter of four words and a key of two; all are uint64 that hold 32 bits, and so is the result."""
     for _ in range(10):
@@ -41,14 +41,14 @@ def philox(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
-@kernel()
+@kernel(allocates=False)
 def _uniform(high, low):
     """A number strictly between 0 and 1 of 52 random bits."""
     bits = ((high << _SHIFT_26) | (low >> _SHIFT_6)) >> np.uint64(6)
     return (float(bits) + 0.5) * _SPACING
 
 
-@kernel()
+@kernel(allocates=False)
 def fill_uniforms(seed, purpose, subject, replicate, lane, out):
     """Uniform numbers on (0, 1), independent for different arguments.
 
@@ -73,7 +73,7 @@ def fill_uniforms(seed, purpose, subject, replicate, lane, out):
             out[2 * block + 1] = _uniform(c, d)
 
 
-@kernel()
+@kernel(allocates=False)
 def fill_normals(seed, purpose, subject, replicate, lane, out):
     """Standard normal numbers, as :func:`fill_uniforms`, by Box and Muller's transform (Ann Math Stat 1958;29:610-611)."""
     key = np.uint64(seed)

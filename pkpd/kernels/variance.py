@@ -7,7 +7,7 @@ import math
 from pkpd._jit import kernel
 
 
-@kernel()
+@kernel(allocates=False)
 def error_variance(f, row, sigma):
     """Residual variance at prediction ``f`` and its derivatives.
 
@@ -64,7 +64,7 @@ def error_variance(f, row, sigma):
     )  # fmt: skip
 
 
-@kernel()
+@kernel(allocates=False)
 def variance_columns(o, interaction, at, mz, mez, typical_z, row, sigma, v_z, v_ez):
     """Residual variance of record ``o`` and its derivatives.
 
