@@ -80,18 +80,19 @@ def cholesky_solve(lower, b, x):
 
 @kernel(allocates=False)
 def factorise(a, pivots):
-    """Replace ``a`` by its LU factors with row pivoting; ``pivots`` are the rows that were exchanged.
+    """Replace ``a``, real or complex, by its LU factors with row pivoting; ``pivots`` are the rows that were exchanged.
 
     Returns False where a pivot is zero or not finite.
     """
     n = a.shape[0]
     for c in range(n):
-        pivot = c
-        for i in range(c + 1, n):
-            if abs(a[i, c]) > abs(a[pivot, c]):
-                pivot = i
+        pivot, largest = c, 0.0
+        for i in range(c, n):
+            size = abs(a[i, c].real) + abs(a[i, c].imag)
+            if size > largest:
+                pivot, largest = i, size
         pivots[c] = pivot
-        if not (abs(a[pivot, c]) > 0.0 and math.isfinite(a[pivot, c])):
+        if not 0.0 < largest < math.inf:
             return False
         if pivot != c:
             for j in range(n):

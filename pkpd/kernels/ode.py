@@ -33,6 +33,7 @@ from pkpd.kernels.events import (
 )
 from pkpd.kernels.ode_advance import advance
 from pkpd.kernels.ode_step import CHANGE, SWITCH, make_work, state_size
+from pkpd.kernels.radau import make_stages
 from pkpd.kernels.samples import Samples, record
 from pkpd.kernels.status import EVENT_TIME_NEGATIVE, INFUSION_NOT_POSITIVE, NOT_FINITE, OK
 from pkpd.kernels.variation import make_flow, rate_of_change, set_inputs, variations
@@ -188,7 +189,9 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
     )
     switch_time, switch_slot = _switch_times(settings[4:], p)
     events, wanted, switches, turn = ev_time.shape[0], obs_time.shape[0], switch_time.shape[0], 0
-    work = make_work(state_size(order, n, slots), n, n + slots + 1 + inputs, table.shape[0])
+    size = state_size(order, n, slots)
+    work = make_work(size, n, n + slots + 1 + inputs, table.shape[0])
+    stages = make_stages(order, n, slots, size)
     flow = make_flow(n, slots, change_time, subjects.change_value[c0:c1], subjects.change_slope[c0:c1])
     samples = Samples(
         obs_time, subjects.obs_endpoint[o0:o1], subjects.obs_inputs[o0:o1], f, f_p, f_pp, p.copy(),
@@ -316,7 +319,7 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
             stop = change_time[piece + 1]
         status, done = advance(
             order, np.bool_(True), slots, begun, moving, t, stop, p, rates, jacobian, hessian, output, system, flow, samples,
-            done, wanted, work,
+            done, wanted, work, stages,
         )  # fmt: skip
         if status != OK:
             return status

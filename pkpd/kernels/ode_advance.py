@@ -8,9 +8,10 @@ from pkpd.kernels.radau import implicit
 from pkpd.kernels.status import OK, TOO_MANY_STEPS
 
 
-@kernel()
+@kernel(allocates=False)
 def advance(
     order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done, wanted, work,
+    stages,
 ):  # fmt: skip
     """Advance ``work.y`` from ``t`` to ``stop``, recording observations before ``stop``.
 
@@ -53,7 +54,7 @@ def advance(
         else:
             status, done, t = implicit(
                 order, forced, slots, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done, wanted,
-                work, change,
+                work, stages, change,
             )  # fmt: skip
             if status == CHANGE_STEPPER:
                 pace[MODE], kind = EXPLICIT, RESUMED

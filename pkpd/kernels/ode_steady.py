@@ -26,6 +26,7 @@ from pkpd.kernels.events import (
 )
 from pkpd.kernels.ode_advance import advance
 from pkpd.kernels.ode_step import make_work, state_size
+from pkpd.kernels.radau import make_stages
 from pkpd.kernels.samples import Samples
 from pkpd.kernels.status import INFUSION_NOT_POSITIVE, LAG_TOO_LONG, NO_STEADY_STATE, OK
 from pkpd.kernels.variation import jacobian_at, make_flow, rate_of_change, variations
@@ -42,7 +43,7 @@ _NEGATIVE = (
 def _lap(
     order, n, slots, forced, t, until, until_p, ends, length, length_slot, length_factor,
     running, speed, speed_slot, speed_factor, cmt,
-    p, rates, jacobian, hessian, output, system, flow, samples, work,
+    p, rates, jacobian, hessian, output, system, flow, samples, work, stages,
 ):  # fmt: skip
     """Integrate ``work.y`` over a length ``until`` whose derivative is ``until_p``: total derivatives in and out.
 
@@ -60,7 +61,7 @@ def _lap(
         if h > 0.0:
             status, _ = advance(
                 order, forced, slots, STOP if part else START, nowhere, t, t + h,
-                p, rates, jacobian, hessian, output, system, flow, samples, zero, zero, work,
+                p, rates, jacobian, hessian, output, system, flow, samples, zero, zero, work, stages,
             )  # fmt: skip
             if status != OK:
                 return status
@@ -157,8 +158,9 @@ def steady_ode(
             flow.rp[cmt, speed_slot] = speed_factor
     # the state with its derivatives to itself while it is searched for, then those to the slots
     columns, second = n + slots + 1 + inputs, structure.shape[0]
-    search = make_work(n + n * n, n, columns, second)
-    work = make_work(state_size(order, n, slots), n, columns, second)
+    entries = state_size(order, n, slots)
+    search, work = make_work(n + n * n, n, columns, second), make_work(entries, n, columns, second)
+    search_stages, stages = make_stages(1, n, n, n + n * n), make_stages(order, n, slots, entries)
     x, step = np.zeros(n), np.zeros(n)
     zero, nowhere = np.int64(0), np.int64(-1)  # literals would have all compiled anew
     free, forced = np.bool_(False), np.bool_(True)
@@ -185,7 +187,7 @@ def steady_ode(
             status = _lap(
                 1 if newton else 0, n, n, free, t, span if constant else interval, no_length, ends,
                 length, nowhere, 0.0, running, speed, nowhere, 0.0, cmt,
-                p, rates, jacobian, hessian, output, system, flow, samples, search,
+                p, rates, jacobian, hessian, output, system, flow, samples, search, search_stages,
             )  # fmt: skip
             if status != OK:
                 return status
@@ -269,7 +271,7 @@ def steady_ode(
             status = _lap(
                 now, n, slots, forced, t, until, until_p, length <= until and rate != 0.0, length, length_slot, length_factor,
                 running, speed, speed_slot, speed_factor, cmt,
-                p, rates, jacobian, hessian, output, system, flow, samples, work,
+                p, rates, jacobian, hessian, output, system, flow, samples, work, stages,
             )  # fmt: skip
             if status != OK:
                 return status

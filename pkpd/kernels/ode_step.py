@@ -40,6 +40,7 @@ SWITCH, CHANGE, RESUMED, KINDS = 8, 9, 10, 11
 # not a failure: the other stepper should go on
 CHANGE_STEPPER = -1
 
+_FOUR = 4
 _SAFETY = 0.93  # 0.9 and what shrink says too much
 _STIFF_STEPS = 15  # limited by stability, before the system counts as stiff (Hairer & Wanner II, IV.2)
 _CALM_STEPS = 6
@@ -110,6 +111,40 @@ def first_step(n, slots, piece, t, edge, span, y, k, point, p, flow, rates, rtol
     return min(100.0 * h, 1.0 / shrink((100.0 * largest) ** 2), span)
 
 
+@kernel(inline=True, allocates=False)
+def _narrow_step(n, step, t, edge, p, rates, line, k, rtol, atol):
+    """A step of at most four states and nothing else, and its error: the compiler knows how long a row is."""
+    point = k[POINT]
+    for stage in range(1, LAST):
+        combine(_FOUR, step, line, stage)
+        rates(min(t + node(stage) * step, edge), point, p, k[stage])
+    combine(_FOUR, step, line, LAST)
+    return error_norm(n, step, line, rtol, atol)
+
+
+@kernel(inline=True, allocates=False)
+def _narrow_interpolant(step, t, edge, p, rates, line, k):
+    """What is missing for the interpolant of such a step."""
+    point = k[POINT]
+    for stage in range(LAST + 1, ALL):
+        combine(_FOUR, step, line, stage)
+        rates(min(t + node(stage) * step, edge), point, p, k[stage])
+    interpolant(_FOUR, step, line)
+
+
+@kernel(inline=True, allocates=False)
+def _evaluate(
+    row, plain, order, n, slots, forced, piece, t, x, p, flow, rates, jacobian, hessian, table, j, values, k,
+):  # fmt: skip
+    """Fill row ``row`` of ``k`` at ``t`` and ``x``; ``plain``: with nothing but the model's own function."""
+    if plain:
+        rates(t, x, p, k[row])
+    else:
+        rate_of_change(row, n, slots, piece, t, x, p, flow, rates, k)
+    if order >= 1:
+        variations(row, order, n, slots, forced, t, x, p, flow, jacobian, hessian, table, j, values, k)
+
+
 @kernel(allocates=False)
 def _steps(
     rows, size, order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done,
@@ -120,15 +155,14 @@ def _steps(
     k, j, values, pace = work.k, work.j, work.values, work.pace
     y, new, point = k[Y], k[NEW], k[POINT]
     rtol, atol, most = settings[0], settings[1], settings[2]
-    plain = (
-        piece < 0 and flow.busy[0] == 0
-    )  # nothing but the model's own function, which is worth a call less
+    plain = piece < 0 and flow.busy[0] == 0
+    narrow = plain and order < 1 and n <= _FOUR
     # on the near side of a switch in time at either end
     begin, edge = np.nextafter(t, stop), np.nextafter(stop, t)
     zero, last = np.int64(0), np.int64(LAST)  # a literal would have every function compiled anew
-    rate_of_change(zero, n, slots, piece, begin, y, p, flow, rates, k)
-    if order >= 1:
-        variations(zero, order, n, slots, forced, begin, y, p, flow, jacobian, hessian, table, j, values, k)
+    _evaluate(
+        zero, plain, order, n, slots, forced, piece, begin, y, p, flow, rates, jacobian, hessian, table, j, values, k,
+    )  # fmt: skip
     h = pace[FIRST + kind]
     if h <= 0.0:
         h = first_step(n, slots, piece, t, edge, stop - t, y, k, point, p, flow, rates, rtol, atol)
@@ -139,19 +173,17 @@ def _steps(
             return TOO_MANY_STEPS, done, t
         ends = t + 1.0000001 * h >= stop
         step = stop - t if ends else h
-        for stage in range(1, LAST):
-            combine(size, step, rows, stage)
-            now = min(t + node(stage) * step, edge)
-            if plain:
-                rates(now, point, p, k[stage])
-            else:
-                rate_of_change(stage, n, slots, piece, now, point, p, flow, rates, k)
-            if order >= 1:
-                variations(
-                    stage, order, n, slots, forced, now, point, p, flow, jacobian, hessian, table, j, values, k,
+        if narrow:
+            error = _narrow_step(n, step, t, edge, p, rates, work.line, k, rtol, atol)
+        else:
+            for stage in range(1, LAST):
+                combine(size, step, rows, stage)
+                _evaluate(
+                    stage, plain, order, n, slots, forced, piece, min(t + node(stage) * step, edge), point, p, flow, rates,
+                    jacobian, hessian, table, j, values, k,
                 )  # fmt: skip
-        combine(size, step, rows, last)
-        error = error_norm(n, step, rows, rtol, atol)
+            combine(size, step, rows, last)
+            error = error_norm(n, step, rows, rtol, atol)
         if not error <= 1.0:
             rejected = True
             h = 0.1 * step
@@ -163,15 +195,10 @@ def _steps(
         end = stop if ends else t + step
         reads = done < wanted and samples.time[done] < end
         if reads or not ends:
-            now = min(end, edge)
-            if plain:
-                rates(now, new, p, k[last])
-            else:
-                rate_of_change(last, n, slots, piece, now, new, p, flow, rates, k)
-            if order >= 1:
-                variations(
-                    last, order, n, slots, forced, now, new, p, flow, jacobian, hessian, table, j, values, k,
-                )  # fmt: skip
+            _evaluate(
+                last, plain, order, n, slots, forced, piece, min(end, edge), new, p, flow, rates, jacobian, hessian, table,
+                j, values, k,
+            )  # fmt: skip
         if not ends:
             rise, run = 0.0, 0.0
             for i in range(n):
@@ -184,18 +211,16 @@ def _steps(
                 if calm == _CALM_STEPS:
                     stiff = 0
         if reads:
-            for stage in range(LAST + 1, ALL):
-                combine(size, step, rows, stage)
-                now = min(t + node(stage) * step, edge)
-                if plain:
-                    rates(now, point, p, k[stage])
-                else:
-                    rate_of_change(stage, n, slots, piece, now, point, p, flow, rates, k)
-                if order >= 1:
-                    variations(
-                        stage, order, n, slots, forced, now, point, p, flow, jacobian, hessian, table, j, values, k,
+            if narrow:
+                _narrow_interpolant(step, t, edge, p, rates, work.line, k)
+            else:
+                for stage in range(LAST + 1, ALL):
+                    combine(size, step, rows, stage)
+                    _evaluate(
+                        stage, plain, order, n, slots, forced, piece, min(t + node(stage) * step, edge), point, p, flow, rates,
+                        jacobian, hessian, table, j, values, k,
                     )  # fmt: skip
-            interpolant(size, step, rows)
+                interpolant(size, step, rows)
             while done < wanted and samples.time[done] < end:
                 interpolate(size, (samples.time[done] - t) / step, rows)
                 if not record(order, n, slots, done, samples.time[done], point, output, samples):

@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 
 import pkpd
 from pkpd.kernels import status
-from pkpd.kernels.radau import GAMMA, INVERSE, C, E, S, weights
+from pkpd.kernels.radau import INVERSE, LEFT, PAIRS, REAL, REAL_LEFT, REAL_RIGHT, RIGHT, C, E, S, weights
 from tests.kernels import twins
 from tests.kernels.cases import Case, mammillary_case
 
@@ -47,7 +47,13 @@ def test_coefficients_are_those_of_collocation_at_the_radau_points():
         np.testing.assert_allclose(C, [float(c) for c in points], rtol=1e-15)
         np.testing.assert_allclose(INVERSE, np.array(inverse.tolist(), float), rtol=1e-13)
         np.testing.assert_allclose(E, np.array(error.tolist(), float)[0], rtol=1e-12)
-        assert pytest.approx(float(1 / real[0]), rel=1e-15) == GAMMA
+        assert pytest.approx(float(real[0]), rel=1e-15) == REAL
+    # one of each pair, and the real part of what belongs to it: the inverse, and with 1/λ the matrix itself
+    for power, whole in ((1, INVERSE), (-1, np.linalg.inv(INVERSE)), (0, np.eye(S))):
+        found = REAL**power * np.outer(REAL_RIGHT, REAL_LEFT)
+        for value, right, left in zip(PAIRS, RIGHT, LEFT, strict=True):
+            found = found + (value**power * np.outer(right, left)).real
+        np.testing.assert_allclose(found, whole, rtol=0, atol=1e-13)
 
 
 def exact(t):
@@ -71,7 +77,7 @@ def test_orders_of_the_step_of_its_error_estimate_and_between():
         z = step(0.3, y, h)
         ends.append(abs(y + z[-1] - exact(0.3 + h)))
         # y' = y cos t is not stiff: the filter of the estimate is close to 1
-        estimates.append(abs(GAMMA * h * y * math.cos(0.3) + E @ z))
+        estimates.append(abs(h * y * math.cos(0.3) / REAL + E @ z))
         worst = 0.0
         for s in (0.1, 0.4, 0.7, 0.95):
             weights(s, w)
