@@ -25,8 +25,8 @@ def operating_characteristics(result: Any, language: str = "en") -> np.ndarray:
 
     Parameters
     ----------
-    result : OperatingCharacteristics
-        From :func:`pkpd.operating_characteristics`.
+    result : OperatingCharacteristics or Assessment
+        From :func:`pkpd.operating_characteristics`, or of a plan with ``[[scenario]]``.
     language : str
         Of the labels, ``"en"`` or ``"zh"``.
 
@@ -40,12 +40,14 @@ def operating_characteristics(result: Any, language: str = "en") -> np.ndarray:
     InputError
         ``E_PLOT_INPUT`` if ``result`` is no such result.
     """
+    name = type(result).__name__
+    result = getattr(result, "characteristics", result)
     table = getattr(result, "table", None)
     if table is None or not {"scenario", "truth", *_SHADES} <= set(table):
         raise InputError(
             "E_PLOT_INPUT",
-            f"{type(result).__name__} holds no probabilities of verdicts.",
-            "Give the result of pkpd.operating_characteristics.",
+            f"{name} holds no probabilities of verdicts.",
+            "Give the result of pkpd.operating_characteristics, or the assessment of a plan with [[scenario]].",
         )
     w = words(language)
     scenarios = list(dict.fromkeys(table["scenario"]))

@@ -9,6 +9,10 @@ import pytest
 from pkpd.errors import InputError
 from pkpd.histology import representativeness
 from pkpd.report import figures
+from pkpd.report.fields import field_value
+from pkpd.report.robustness_tables import characteristics_table
+from pkpd.report.tables import Number
+from pkpd.report.wording import words
 from pkpd.study.characteristics import OperatingCharacteristics
 from tests.report.synthetic import assessment
 
@@ -131,9 +135,8 @@ def test_operating_characteristics_are_stacked_to_one():
         for s in ("alike", "apart")
         for h in ("lung", "liver")
     ]
-    axes = figures.operating_characteristics(
-        OperatingCharacteristics(pd.DataFrame(rows), pd.DataFrame(), 200, 0, 1)
-    )
+    found = OperatingCharacteristics(pd.DataFrame(rows), pd.DataFrame(), 200, 0, 1)
+    axes = figures.operating_characteristics(dataclasses.replace(MADE, characteristics=found))
     assert [ax.get_title(loc="left") for ax in axes[:, 0]] == ["alike", "apart"]
     for ax in axes[:, 0]:
         bars = [bar for container in ax.containers for bar in container]
@@ -141,6 +144,37 @@ def test_operating_characteristics_are_stacked_to_one():
         # a bar too thin for its number carries none
         assert [t for t in _texts(ax) if t.isdigit()] == ["50", "50", "25", "25", "20", "20"]
         assert "true: same dose" in _texts(ax)
+
+
+def test_the_table_of_operating_characteristics_is_traced_to_its_fields():
+    shares = dict(same=0.5, adjust=0.25, exclude=0.05, insufficient=0.2)
+    false = {"false_same": 0.0, "false_adjust": 0.25, "false_exclude": 0.05}
+    rows = [
+        {"scenario": s, "histology": h, "n": n, "truth": "same dose", **shares, **false}
+        for s in ("alike", "apart")
+        for h, n in (("lung", 90), ("liver", 30))
+    ]
+    totals = [
+        {"scenario": s, **false, "false_adjust": total} for s, total in (("alike", 0.375), ("apart", 0.5))
+    ]
+    found = OperatingCharacteristics(pd.DataFrame(rows), pd.DataFrame(totals), 200, 3, 1)
+    made = dataclasses.replace(MADE, characteristics=found)
+    table = characteristics_table(made, words("en"))
+    assert [body[0].cells[0].text for body in table.bodies] == ["alike", "apart"]
+    numbers = [
+        p
+        for body in table.bodies
+        for row in body
+        for c in row.cells
+        for p in c.parts
+        if isinstance(p, Number)
+    ]
+    assert len(numbers) == 4 * 8 + 2 * 3
+    for number in numbers:
+        assert float(number.text) == pytest.approx(field_value(made, number.field) * number.scale)
+    last = table.bodies[0][-1].cells
+    assert len(last) == len(table.columns) and [c.text for c in last[-3:]] == ["0.0", "37.5", "5.0"]
+    assert "200 simulated trials" in table.note and "3 trials could not" in table.note
 
 
 @pytest.mark.parametrize(
