@@ -138,7 +138,8 @@ class EndpointResult:
     observed : DataFrame
         histology, exposure (mean of the group), n, events, proportion, lower, upper: groups of equal size.
     interaction : dict
-        Test of histology × exposure: statistic, df, p_chi2, p_bootstrap, n_bootstrap.
+        Test of histology × exposure: statistic, df, p_chi2, p_bootstrap, n_bootstrap; ``exposures`` says that they are taken
+        as known where the fit counts their uncertainty.
     intercepts : dict
         Test of histology intercepts: the same keys.
     contrasts : DataFrame

@@ -26,7 +26,7 @@ def expected_work(plan: Plan) -> dict[str, float]:
         "population PK without ": 3.0,
         "exposure per subject": 4.0,
         "sensitivity to the prior": 2.0 * (plan.sensitivity.prior and not plan.exposure_only),
-        "operating characteristics": _trials(plan) * 0.03,
+        "operating characteristics": _trials(plan) * 0.25,
         "leaving out": 13.0 * (plan.sensitivity.leave_one_out and not plan.exposure_only),
     }
     replicates = plan.bootstrap.n / 999

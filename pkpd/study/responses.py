@@ -15,6 +15,7 @@ from pkpd.response import (
     observed_proportions,
     with_uncertain_exposure,
 )
+from pkpd.statements import say
 from pkpd.study.assessment import EndpointResult
 from pkpd.study.borrowing import borrowed_responses
 from pkpd.study.plan import Plan
@@ -74,7 +75,10 @@ def fit_endpoint(
 
 
 def histology_test(plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan, term: str) -> dict[str, Any]:
-    """Likelihood-ratio test of histology × exposure, or of intercepts, with its bootstrap p-value."""
+    """Likelihood-ratio test of histology × exposure, or of intercepts, with its bootstrap p-value.
+
+    Where the fit counts the uncertainty of exposures, the test does not, and says so under ``exposures``.
+    """
     known = evaluable(frame, endpoint)[[endpoint.name, plan.exposure.metric, "histology"]]
     settings: dict[str, Any] = {
         "response": endpoint.name,
@@ -92,7 +96,14 @@ def histology_test(plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan, term
         keys = ("statistic", "df", "p_chi2", "p_bootstrap", "n_bootstrap")
         return {key: getattr(test, key) for key in keys}
 
-    return finished("histology test", work, known, settings)
+    found = finished("histology test", work, known, settings)
+    if LOG_SD in frame.columns:
+        found = found | {
+            "exposures": say(
+                "tests_as_known", "Exposures are taken as known, at their empirical Bayes estimates."
+            )
+        }
+    return found
 
 
 def endpoint_result(
