@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, probability, ratio, significant
 from pkpd.report.palette import histologies
-from pkpd.report.tables import Column, Number, Reader, Row, Table, cell, heading, table
+from pkpd.report.tables import Cell, Column, Number, Reader, Row, Table, by_head, cell, heading, table
 from pkpd.report.verdict_tables import plain
 from pkpd.report.wording import dose_label, in_words
 from pkpd.study.assessment import Assessment, EndpointResult, PkResult
@@ -34,34 +33,14 @@ __all__ = [
 def data_table(assessment: Assessment, words: Mapping) -> Table:
     """Patients and observations."""
     reader = Reader(assessment.data, "data", words)
-    columns = (
-        Column(words["column.histology"]),
-        Column(dose_label(assessment.plan, words), "number"),
-        Column(words["column.subjects"], "number"),
-        Column(words["column.observations"], "number"),
-    )
-    rows = [
-        Row(
-            (
-                heading(reader.word("histology", i)),
-                reader.numeric("dose", i, plain),
-                reader.numeric("subjects", i, integer),
-                reader.numeric("observations", i, integer),
-            )
-        )
-        for i in reader.positions(histologies(assessment))
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(dose_label(assessment.plan, words), "dose", plain),
+        reader.numbers(words["column.subjects"], "subjects", integer),
+        reader.numbers(words["column.observations"], "observations", integer),
     ]
-    return table("data", words["data.caption"], columns, bodies=_by_histology(rows))
-
-
-def _by_histology(rows: list[Row]) -> list[list[Row]]:
-    bodies: list[list[Row]] = []
-    for row in rows:
-        if bodies and bodies[-1][0].cells[0].text == row.cells[0].text:
-            bodies[-1].append(dataclasses.replace(row, look="again"))
-        else:
-            bodies.append([row])
-    return bodies
+    bodies = by_head(reader.rows(columns, reader.positions(histologies(assessment))))
+    return table("data", words["data.caption"], columns, bodies=bodies)
 
 
 def fit_table(pk: PkResult, words: Mapping) -> Table:
@@ -98,38 +77,31 @@ def _parameter_group(name: str) -> str:
 def parameter_table(pk: PkResult, words: Mapping) -> Table:
     """Estimates with uncertainty and shrinkage, by kind of parameter."""
     reader = Reader(pk.parameters, "pk.parameters", words)
-    with_cv = reader.has("cv_percent") and pk.parameters["cv_percent"].notna().any()
+    names = [str(name) for name in pk.parameters.index]
+    interval = reader.intervals(words["column.ci95"], "lower", "upper")
+
+    def or_fixed(i: int) -> Cell:
+        return cell(words["fixed"], kind="interval") if reader.value("fixed", i) else interval.make(i)
+
+    def one(value: float) -> str:
+        return fixed(value, 1)
+
     columns = [
-        Column(words["column.parameter"]),
-        Column(words["column.unit"]),
-        Column(words["column.estimate"], "number"),
-        Column(words["column.se"], "number"),
-        Column(words["column.rse"], "number"),
-        Column(words["column.ci95"], "interval"),
-        *([Column(words["column.cv"], "number")] if with_cv else []),
-        Column(words["column.shrinkage"], "number"),
+        reader.column(words["column.parameter"], lambda i: heading(names[i])),
+        reader.texts(words["column.unit"], "unit"),
+        reader.numbers(words["column.estimate"], "estimate"),
+        reader.numbers(words["column.se"], "se"),
+        reader.numbers(words["column.rse"], "rse_percent", one),
+        reader.column(interval.label, or_fixed, "interval"),
     ]
-    kinds: dict[str, list[Row]] = {"fixed": [], "factor": [], "omega": [], "residual": []}
-    for i, name in enumerate(str(n) for n in pk.parameters.index):
-        held = bool(reader.value("fixed", i))
-        interval = cell(words["fixed"], kind="interval") if held else reader.interval("lower", "upper", i)
-        unit = reader.word("unit", i)
-        cells = [
-            heading(name),
-            cell(unit),
-            reader.numeric("estimate", i),
-            reader.numeric("se", i),
-            reader.numeric("rse_percent", i, lambda v: fixed(v, 1)),
-            interval,
-            *([reader.numeric("cv_percent", i, lambda v: fixed(v, 1))] if with_cv else []),
-            reader.numeric("shrinkage_percent", i, lambda v: fixed(v, 1)),
-        ]
-        kinds[_parameter_group(name)].append(Row(tuple(cells)))
-    bodies = [
-        [Row((heading(words[f"parameters.{kind}"], span=len(columns)),), "group"), *rows]
-        for kind, rows in kinds.items()
-        if rows
-    ]
+    if reader.has("cv_percent") and pk.parameters["cv_percent"].notna().any():
+        columns.append(reader.numbers(words["column.cv"], "cv_percent", one))
+    columns.append(reader.numbers(words["column.shrinkage"], "shrinkage_percent", one))
+    bodies = []
+    for kind in ("fixed", "factor", "omega", "residual"):
+        if rows := [i for i, name in enumerate(names) if _parameter_group(name) == kind]:
+            head = Row((heading(words[f"parameters.{kind}"], span=len(columns)),), "group")
+            bodies.append([head, *reader.rows(columns, rows)])
     return table(
         "parameters", words["pk.caption"], columns, bodies=bodies, note=words["pk.note"], align_bodies=True
     )
@@ -140,79 +112,48 @@ def exposure_table(assessment: Assessment, words: Mapping, reference: str) -> Ta
     exposure = assessment.exposure
     reader = Reader(exposure.ratios, "exposure.ratios", words)
     low, high = (f"{b:g}" for b in exposure.bounds)
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.n"], "number"),
-        Column(
-            words["column.geometric_mean"].format(unit=exposure.unit)
-            if exposure.unit
-            else words["column.geometric_mean"].split(" (")[0],
-            "number",
+    mean = words["column.geometric_mean"]
+    compared = [
+        reader.intervals(words["column.ci90"], "lower", "upper", ratio),
+        reader.numbers(words["column.below"].format(low=low), "p_below", probability),
+        reader.numbers(words["column.within"], "p_within", probability),
+        reader.numbers(words["column.above"].format(high=high), "p_above", probability),
+    ]
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.n"], "n", integer),
+        reader.numbers(
+            mean.format(unit=exposure.unit) if exposure.unit else mean.split(" (")[0], "geometric_mean"
         ),
-        Column(words["column.cv"], "number"),
-        Column(words["column.ratio"], "number"),
-        Column(words["column.ci90"], "interval"),
-        Column(words["column.below"].format(low=low), "number"),
-        Column(words["column.within"], "number"),
-        Column(words["column.above"].format(high=high), "number"),
-    )
-    rows = []
-    for i in reader.positions(histologies(assessment)):
-        home = reader.word("histology", i) == reference
-        tail = (
-            (cell(words["reference"], kind="interval"), *(cell("", kind="number") for _ in range(3)))
-            if home
-            else (
-                reader.interval("lower", "upper", i, ratio),
-                reader.numeric("p_below", i, probability),
-                reader.numeric("p_within", i, probability),
-                reader.numeric("p_above", i, probability),
-            )
-        )
-        cells = (
-            heading(reader.word("histology", i)),
-            reader.numeric("n", i, integer),
-            reader.numeric("geometric_mean", i),
-            reader.numeric("cv_percent", i, lambda v: fixed(v, 1)),
-            reader.numeric("ratio", i, ratio),
-            *tail,
-        )
-        rows.append(Row(cells))
+        reader.numbers(words["column.cv"], "cv_percent", lambda v: fixed(v, 1)),
+        reader.numbers(words["column.ratio"], "ratio", ratio),
+    ]
+    positions = reader.positions(histologies(assessment))
+    rows = reader.rows([*columns, *compared], positions)
+    itself = (cell(words["reference"], kind="interval"), *(cell("", kind="number") for _ in compared[1:]))
+    for at, i in enumerate(positions):
+        if reader.word("histology", i) == reference:
+            rows[at] = Row((*rows[at].cells[: len(columns)], *itself))
     note = words["exposure.note"].format(low=low, high=high)
-    return table("exposure", words["exposure.caption"].format(reference=reference), columns, rows, note=note)
+    caption = words["exposure.caption"].format(reference=reference)
+    return table("exposure", caption, [*columns, *compared], rows, note=note)
 
 
 def count_table(assessment: Assessment, position: int, words: Mapping) -> Table:
     """Events by histology and dose."""
     endpoint = assessment.endpoints[position]
     reader = Reader(endpoint.counts, f"endpoints[{position}].counts", words)
-    columns = (
-        Column(words["column.histology"]),
-        Column(dose_label(assessment.plan, words), "number"),
-        Column(words["column.n"], "number"),
-        Column(words["column.events"], "number"),
-        Column(words["column.proportion"], "number"),
-        Column(words["column.ci95"], "interval"),
-    )
-    rows = [
-        Row(
-            (
-                heading(reader.word("histology", i)),
-                reader.numeric("dose", i, plain),
-                reader.numeric("n", i, integer),
-                reader.numeric("events", i, integer),
-                reader.numeric("proportion", i, percent, 100),
-                reader.interval("lower", "upper", i, percent, 100),
-            )
-        )
-        for i in reader.positions(histologies(assessment))
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(dose_label(assessment.plan, words), "dose", plain),
+        reader.numbers(words["column.n"], "n", integer),
+        reader.numbers(words["column.events"], "events", integer),
+        reader.numbers(words["column.proportion"], "proportion", percent, 100),
+        reader.intervals(words["column.ci95"], "lower", "upper", percent, 100),
     ]
-    return table(
-        f"counts-{position}",
-        words["counts.caption"].format(label=endpoint.label),
-        columns,
-        bodies=_by_histology(rows),
-    )
+    bodies = by_head(reader.rows(columns, reader.positions(histologies(assessment))))
+    caption = words["counts.caption"].format(label=endpoint.label)
+    return table(f"counts-{position}", caption, columns, bodies=bodies)
 
 
 def tests_table(endpoint: EndpointResult, position: int, words: Mapping) -> Table:
@@ -268,48 +209,28 @@ def coefficient_table(assessment: Assessment, position: int, words: Mapping) -> 
         return kind, order.index(name[len(kind) :]) if bracket and name[len(kind) :] in order else -1
 
     reader = Reader(endpoint.coefficients, f"endpoints[{position}].coefficients", words)
-    columns = (
-        Column(words["column.coefficient"]),
-        Column(words["column.estimate"], "number"),
-        Column(words["column.se"], "number"),
-        Column(words["column.ci95"], "interval"),
-    )
-    rows = [
-        Row(
-            (
-                heading(str(endpoint.coefficients.index[i])),
-                reader.numeric("estimate", i),
-                reader.numeric("se", i),
-                reader.interval("lower", "upper", i),
-            )
-        )
-        for i in sorted(range(len(reader)), key=rank)
+    columns = [
+        reader.column(words["column.coefficient"], lambda i: heading(str(endpoint.coefficients.index[i]))),
+        reader.numbers(words["column.estimate"], "estimate"),
+        reader.numbers(words["column.se"], "se"),
+        reader.intervals(words["column.ci95"], "lower", "upper"),
     ]
-    return table(
-        f"coefficients-{position}", words["coefficients.caption"].format(label=endpoint.label), columns, rows
-    )
+    rows = reader.rows(columns, sorted(range(len(reader)), key=rank))
+    caption = words["coefficients.caption"].format(label=endpoint.label)
+    return table(f"coefficients-{position}", caption, columns, rows)
 
 
 def contrast_table(assessment: Assessment, position: int, words: Mapping, reference: str) -> Table:
     """Differences to the reference at equal exposure."""
     endpoint = assessment.endpoints[position]
     reader = Reader(endpoint.contrasts, f"endpoints[{position}].contrasts", words)
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.difference"], "number"),
-        Column(words["column.ci90"], "interval"),
-    )
-    rows = [
-        Row(
-            (
-                heading(reader.word("histology", i)),
-                reader.numeric("difference", i, percent, 100),
-                reader.interval("lower", "upper", i, percent, 100),
-            )
-        )
-        for i in reader.positions(histologies(assessment))
-        if reader.word("histology", i) != reference
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.difference"], "difference", percent, 100),
+        reader.intervals(words["column.ci90"], "lower", "upper", percent, 100),
     ]
+    known = reader.positions(histologies(assessment))
+    rows = reader.rows(columns, [i for i in known if reader.word("histology", i) != reference])
     caption = words["contrasts.caption"].format(label=endpoint.label, reference=reference)
     return table(f"contrasts-{position}", caption, columns, rows)
 
@@ -341,31 +262,19 @@ def shrunken_table(assessment: Assessment, words: Mapping, reference: str) -> Ta
     """Raw and shrunken means."""
     reader = Reader(assessment.exchangeability["table"], "exchangeability.table", words)
     raw, shrunken = words["column.raw"], words["column.shrunken"]
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.estimate"], "number", raw),
-        Column(words["column.se"], "number", raw),
-        Column(words["column.estimate"], "number", shrunken),
-        Column(words["column.sd"], "number", shrunken),
-        Column(words["column.interval"], "interval", shrunken),
-    )
 
     def three(value: float) -> str:
         return fixed(value, 3)
 
-    rows = [
-        Row(
-            (
-                heading(reader.word("histology", i)),
-                *(
-                    reader.numeric(name, i, three)
-                    for name in ("estimate", "se", "shrunken_mean", "shrunken_sd")
-                ),
-                reader.interval("lower", "upper", i, three),
-            )
-        )
-        for i in reader.positions(histologies(assessment))
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.estimate"], "estimate", three, group=raw),
+        reader.numbers(words["column.se"], "se", three, group=raw),
+        reader.numbers(words["column.estimate"], "shrunken_mean", three, group=shrunken),
+        reader.numbers(words["column.sd"], "shrunken_sd", three, group=shrunken),
+        reader.intervals(words["column.interval"], "lower", "upper", three, group=shrunken),
     ]
+    rows = reader.rows(columns, reader.positions(histologies(assessment)))
     caption = words["shrunken.caption"].format(reference=reference)
     return table("shrunken", caption, columns, rows, note=words["shrunken.note"])
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from pkpd.report.numbers import fixed, integer, p_value, percent, probability, ratio, significant
-from pkpd.report.palette import histologies
-from pkpd.report.tables import Cell, Column, Number, Part, Reader, Row, Table, cell, heading, table, traced
+from pkpd.report.numbers import fixed, integer, p_value, percent, probability, ratio
+from pkpd.report.palette import histologies, reference_histology
+from pkpd.report.tables import Filled, Number, Part, Reader, Row, Table, by_head, cell, heading, table, traced
 from pkpd.report.wording import in_words
 from pkpd.study.assessment import Assessment
 
@@ -21,15 +21,14 @@ __all__ = [
     "size_table",
 ]
 
-Make = Callable[[int], Cell]
-
-
-def _lines(reader: Reader, rows: Sequence[int], makers: Sequence[Make]) -> list[Row]:
-    return [Row((heading(reader.word("histology", i)), *(make(i) for make in makers))) for i in rows]
-
 
 def _known(assessment: Assessment, reader: Reader) -> list[int]:
     return reader.positions(histologies(assessment))
+
+
+def _others(assessment: Assessment, reader: Reader) -> list[int]:
+    home = reference_histology(assessment)
+    return [i for i in _known(assessment, reader) if reader.word("histology", i) != home]
 
 
 def conditional_table(assessment: Assessment, words: Mapping) -> Table | None:
@@ -39,29 +38,19 @@ def conditional_table(assessment: Assessment, words: Mapping) -> Table | None:
         return None
     reader = Reader(found, "exposure.conditional", words)
     low, high = (f"{b:g}" for b in assessment.exposure.bounds)
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.ratio"], "number"),
-        Column(words["column.ci90"], "interval"),
-        Column(words["column.below"].format(low=low), "number"),
-        Column(words["column.within"], "number"),
-        Column(words["column.above"].format(high=high), "number"),
-    )
-    makers: list[Make] = [
-        lambda i: reader.numeric("ratio", i, ratio),
-        lambda i: reader.interval("lower", "upper", i, ratio),
-        *(
-            lambda i, name=name: reader.numeric(name, i, probability)
-            for name in ("p_below", "p_within", "p_above")
-        ),
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.ratio"], "ratio", ratio),
+        reader.intervals(words["column.ci90"], "lower", "upper", ratio),
+        reader.numbers(words["column.below"].format(low=low), "p_below", probability),
+        reader.numbers(words["column.within"], "p_within", probability),
+        reader.numbers(words["column.above"].format(high=high), "p_above", probability),
     ]
-    home = assessment.plan.get("data", {}).get("reference")
-    rows = [i for i in _known(assessment, reader) if reader.word("histology", i) != home]
     return table(
         "conditional",
         words["conditional.caption"],
         columns,
-        _lines(reader, rows, makers),
+        reader.rows(columns, _others(assessment, reader)),
         note=words["conditional.note"],
     )
 
@@ -72,25 +61,18 @@ def mediation_table(assessment: Assessment, words: Mapping) -> Table | None:
     if len(found) == 0:
         return None
     reader = Reader(found, "exposure.mediation", words)
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.ratio"], "number"),
-        Column(words["column.ci90"], "interval"),
-        Column(words["column.explained"], "number"),
-    )
-    makers: list[Make] = [
-        lambda i: reader.numeric("ratio", i, ratio),
-        lambda i: reader.interval("lower", "upper", i, ratio),
-        lambda i: reader.numeric("explained_percent", i, lambda v: fixed(v, 0)),
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.ratio"], "ratio", ratio),
+        reader.intervals(words["column.ci90"], "lower", "upper", ratio),
+        reader.numbers(words["column.explained"], "explained_percent", integer),
     ]
-    home = assessment.plan.get("data", {}).get("reference")
-    others = [i for i in _known(assessment, reader) if reader.word("histology", i) != home]
     bodies = []
     for model in dict.fromkeys(map(str, found["model"])):
-        rows = [i for i in others if reader.word("model", i) == model]
+        rows = [i for i in _others(assessment, reader) if reader.word("model", i) == model]
         change = reader.number("ofv_change", rows[0], lambda v: fixed(v, 2))
         head = heading(model, words["mediation.change"], change, span=len(columns))
-        bodies.append([Row((head,), "group"), *_lines(reader, rows, makers)])
+        bodies.append([Row((head,), "group"), *reader.rows(columns, rows)])
     note = words["mediation.note"]
     return table("mediation", words["mediation.caption"], columns, bodies=bodies, note=note)
 
@@ -99,41 +81,27 @@ def size_table(assessment: Assessment, position: int, words: Mapping) -> Table:
     """Growth of the typical patient of each histology."""
     size = assessment.tumour_sizes[position]
     reader = Reader(size.table, f"tumour_sizes[{position}].table", words)
-    time = str(_entry(assessment, size.name).get("time", ""))
+    entries = assessment.plan.get("endpoint", ())
+    time = str(next((e.get("time", "") for e in entries if e.get("name") == size.name), ""))
     columns = [
-        Column(words["column.histology"]),
-        Column(words["column.n"], "number"),
-        Column(words["column.measurements"], "number"),
-        Column(words["column.time_to_growth"].format(unit=time), "number"),
-        Column(words["column.interval90"], "interval"),
-    ]
-    makers: list[Make] = [
-        lambda i: reader.numeric("n", i, integer),
-        lambda i: reader.numeric("measurements", i, integer),
-        lambda i: reader.numeric("TTG", i),
-        lambda i: reader.interval("TTG_LOWER", "TTG_UPPER", i),
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.n"], "n", integer),
+        reader.numbers(words["column.measurements"], "measurements", integer),
+        reader.numbers(words["column.time_to_growth"].format(unit=time), "TTG"),
+        reader.intervals(words["column.interval90"], "TTG_LOWER", "TTG_UPPER"),
     ]
     if reader.has("RATIO", "RATIO_LOWER", "RATIO_UPPER"):
         columns += [
-            Column(words["column.size_ratio"].format(time=f"{size.landmark:g}"), "number"),
-            Column(words["column.interval90"], "interval"),
-        ]
-        makers += [
-            lambda i: reader.numeric("RATIO", i, ratio),
-            lambda i: reader.interval("RATIO_LOWER", "RATIO_UPPER", i, ratio),
+            reader.numbers(words["column.size_ratio"].format(time=f"{size.landmark:g}"), "RATIO", ratio),
+            reader.intervals(words["column.interval90"], "RATIO_LOWER", "RATIO_UPPER", ratio),
         ]
     return table(
         f"sizes-{position}",
         words["sizes.caption"].format(label=size.label, model=size.model),
         columns,
-        _lines(reader, _known(assessment, reader), makers),
+        reader.rows(columns, _known(assessment, reader)),
         note=in_words(size.statement, words),
     )
-
-
-def _entry(assessment: Assessment, name: str) -> Mapping:
-    """What the plan says of an endpoint."""
-    return next((e for e in assessment.plan.get("endpoint", ()) if e.get("name") == name), {})
 
 
 def size_effect_table(assessment: Assessment, position: int, words: Mapping) -> Table | None:
@@ -142,20 +110,15 @@ def size_effect_table(assessment: Assessment, position: int, words: Mapping) -> 
     if len(size.effects) == 0:
         return None
     reader = Reader(size.effects, f"tumour_sizes[{position}].effects", words)
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.parameter"]),
-        Column(words["column.ratio_plain"], "number"),
-        Column(words["column.ci90"], "interval"),
-    )
-    makers: list[Make] = [
-        lambda i: cell(reader.word("parameter", i)),
-        lambda i: reader.numeric("ratio", i, ratio),
-        lambda i: reader.interval("lower", "upper", i, ratio),
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.texts(words["column.parameter"], "parameter"),
+        reader.numbers(words["column.ratio_plain"], "ratio", ratio),
+        reader.intervals(words["column.ci90"], "lower", "upper", ratio),
     ]
-    caption = words["size_effects.caption"].format(label=size.label)
+    rows = reader.rows(columns, _known(assessment, reader))
     return table(
-        f"size-effects-{position}", caption, columns, _lines(reader, _known(assessment, reader), makers)
+        f"size-effects-{position}", words["size_effects.caption"].format(label=size.label), columns, rows
     )
 
 
@@ -166,23 +129,13 @@ def link_table(assessment: Assessment, position: int, words: Mapping) -> Table |
     if found is None or len(found) == 0:
         return None
     reader = Reader(found, f"tumour_sizes[{position}].survival.coefficients", words)
-    columns = (
-        Column(words["column.coefficient"]),
-        Column(words["column.estimate"], "number"),
-        Column(words["column.se"], "number"),
-        Column(words["column.interval90"], "interval"),
-    )
-    rows = [
-        Row(
-            (
-                heading(reader.word("name", i)),
-                reader.numeric("estimate", i),
-                reader.numeric("se", i),
-                reader.interval("lower", "upper", i),
-            )
-        )
-        for i in range(len(reader))
+    columns = [
+        reader.heads(words["column.coefficient"], "name"),
+        reader.numbers(words["column.estimate"], "estimate"),
+        reader.numbers(words["column.se"], "se"),
+        reader.intervals(words["column.interval90"], "lower", "upper"),
     ]
+    rows = reader.rows(columns, range(len(reader)))
     caption = words["link.caption"].format(label=size.label, endpoint=size.survival["endpoint"])
     note = in_words(size.survival.get("statement", ""), words)
     return table(f"link-{position}", caption, columns, rows, note=note)
@@ -192,24 +145,16 @@ def mix_table(assessment: Assessment, words: Mapping) -> Table:
     """Enrolled against target shares, and what they make of the response."""
     found = assessment.enrolment["mix"]
     reader = Reader(found.table, "enrolment.mix.table", words)
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.n"], "number"),
-        Column(words["column.response"], "number"),
-        Column(words["column.enrolled"], "number"),
-        Column(words["column.target"], "number"),
-        Column(words["column.weight"], "number"),
-        Column(words["column.without"], "number"),
-    )
-    makers: list[Make] = [
-        lambda i: reader.numeric("n", i, integer),
-        lambda i: reader.numeric("response", i, percent, 100),
-        lambda i: reader.numeric("enrolled", i, percent, 100),
-        lambda i: reader.numeric("target", i, percent, 100),
-        lambda i: reader.numeric("weight", i, ratio),
-        lambda i: reader.numeric("without", i, percent, 100),
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.n"], "n", integer),
+        reader.numbers(words["column.response"], "response", percent, 100),
+        reader.numbers(words["column.enrolled"], "enrolled", percent, 100),
+        reader.numbers(words["column.target"], "target", percent, 100),
+        reader.numbers(words["column.weight"], "weight", ratio),
+        reader.numbers(words["column.without"], "without", percent, 100),
     ]
-    rows = _lines(reader, _known(assessment, reader), makers)
+    rows = reader.rows(columns, _known(assessment, reader))
     forms: dict[str, tuple[str, Callable[[float], str], int]] = {
         "pooled": ("pooled", percent, 100),
         "response": ("response", percent, 100),
@@ -248,28 +193,18 @@ def cell_table(assessment: Assessment, name: str, words: Mapping) -> Table:
         "lower",
         "upper",
     )
-    groups = [c for c in found.columns if c not in told]
-    columns = (
-        Column(words["column.histology"]),
-        *(Column(words["column.band"] if c == "band" else str(c)) for c in groups),
-        Column(words["column.n"], "number"),
-        Column(words["column.events"], "number"),
-        Column(words["column.proportion"], "number"),
-        Column(words["column.ci95"], "interval"),
-    )
-    makers: list[Make] = [
-        *(lambda i, c=c: cell(reader.word(c, i)) for c in groups),
-        lambda i: reader.numeric("n", i, integer),
-        lambda i: reader.numeric("events", i, integer),
-        lambda i: reader.numeric("proportion", i, percent, 100),
-        lambda i: reader.interval("lower", "upper", i, percent, 100),
+    groups: list[Filled] = [
+        reader.texts(words["column.band"] if c == "band" else str(c), c) for c in found if c not in told
     ]
-    bodies: list[list[Row]] = []
-    for row in _lines(reader, _known(assessment, reader), makers):
-        if bodies and bodies[-1][0].cells[0].text == row.cells[0].text:
-            bodies[-1].append(Row(row.cells, "again"))
-        else:
-            bodies.append([row])
+    columns = [
+        reader.heads(words["column.histology"]),
+        *groups,
+        reader.numbers(words["column.n"], "n", integer),
+        reader.numbers(words["column.events"], "events", integer),
+        reader.numbers(words["column.proportion"], "proportion", percent, 100),
+        reader.intervals(words["column.ci95"], "lower", "upper", percent, 100),
+    ]
+    bodies = by_head(reader.rows(columns, _known(assessment, reader)))
     return table(f"cells-{name}", words[f"cells.{name}"], columns, bodies=bodies)
 
 
@@ -277,30 +212,21 @@ def cutoff_table(assessment: Assessment, words: Mapping) -> Table:
     """One cut-off of a biomarker in every histology."""
     found = assessment.enrolment["cutoff"]
     reader = Reader(found.table, "enrolment.cutoff.table", words)
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.n"], "number"),
-        Column(words["column.best_cutoff"], "number"),
-        Column(words["column.ci95"], "interval"),
-        Column(words["column.sensitivity"], "number"),
-        Column(words["column.specificity"], "number"),
-        Column(words["column.youden_loss"], "number"),
-    )
-    makers: list[Make] = [
-        lambda i: reader.numeric("n", i, integer),
-        lambda i: reader.numeric("best", i),
-        lambda i: reader.interval("best_lower", "best_upper", i, significant),
-        lambda i: reader.numeric("sensitivity", i, percent, 100),
-        lambda i: reader.numeric("specificity", i, percent, 100),
-        lambda i: reader.numeric("loss", i, lambda v: fixed(v, 2)),
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.n"], "n", integer),
+        reader.numbers(words["column.best_cutoff"], "best"),
+        reader.intervals(words["column.ci95"], "best_lower", "best_upper"),
+        reader.numbers(words["column.sensitivity"], "sensitivity", percent, 100),
+        reader.numbers(words["column.specificity"], "specificity", percent, 100),
+        reader.numbers(words["column.youden_loss"], "loss", lambda v: fixed(v, 2)),
     ]
-    caption = words["cutoff.caption"].format(cutoff=f"{found.cutoff:g}")
-    rows = _lines(reader, _known(assessment, reader), makers)
+    rows = reader.rows(columns, _known(assessment, reader))
     forms = {"statistic": lambda v: fixed(v, 2), "df": integer, "p_bootstrap": p_value}
     values: dict[str, Part] = {
         name: Number(form(found.interaction[name]), f"enrolment.cutoff.interaction.{name}")
         for name, form in forms.items()
     }
     rows.append(Row((cell(*traced(words["cutoff.said"], values), span=len(columns)),), "said"))
-    note = words["cutoff.note"]
-    return table("cutoff", caption, columns, rows, note=note)
+    caption = words["cutoff.caption"].format(cutoff=f"{found.cutoff:g}")
+    return table("cutoff", caption, columns, rows, note=words["cutoff.note"])

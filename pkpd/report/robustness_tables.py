@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pkpd.report.exposure_figures import quantity
-from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, probability, ratio, significant
+from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, probability, ratio
 from pkpd.report.palette import histologies
 from pkpd.report.tables import Cell, Column, Number, Reader, Row, Table, cell, heading, table
 from pkpd.report.verdict_tables import plain
@@ -33,26 +33,16 @@ def sources_table(endpoint: EndpointResult, position: int, words: Mapping) -> Ta
     if found is None or len(found) == 0:
         return None
     reader = Reader(found, f"endpoints[{position}].sources.table", words)
-    columns = (
-        Column(words["column.regressor"]),
-        Column(words["column.odds_ratio"], "number"),
-        Column(words["column.interval90"], "interval"),
-        Column(words["column.p_value"], "number"),
-    )
-    rows = [
-        Row(
-            (
-                heading(
-                    words[f"source.{reader.word('source', i)}"].format(
-                        name=reader.word("regressor", i).removesuffix(" at a given dose")
-                    )
-                ),
-                reader.numeric("odds_ratio", i, ratio),
-                reader.interval("lower", "upper", i, ratio),
-                reader.numeric("p_value", i, p_value),
-            )
-        )
-        for i in range(len(reader))
+
+    def source(i: int) -> Cell:
+        name = reader.word("regressor", i).removesuffix(" at a given dose")
+        return heading(words[f"source.{reader.word('source', i)}"].format(name=name))
+
+    columns = [
+        reader.column(words["column.regressor"], source),
+        reader.numbers(words["column.odds_ratio"], "odds_ratio", ratio),
+        reader.intervals(words["column.interval90"], "lower", "upper", ratio),
+        reader.numbers(words["column.p_value"], "p_value", p_value),
     ]
     adjusted = endpoint.sources.get("adjusted") or ()
     note = (
@@ -60,9 +50,8 @@ def sources_table(endpoint: EndpointResult, position: int, words: Mapping) -> Ta
         if adjusted
         else words["sources.unadjusted"]
     )
-    return table(
-        f"sources-{position}", words["sources.caption"].format(label=endpoint.label), columns, rows, note=note
-    )
+    caption = words["sources.caption"].format(label=endpoint.label)
+    return table(f"sources-{position}", caption, columns, reader.rows(columns, range(len(reader))), note=note)
 
 
 def refits_table(assessment: Assessment, words: Mapping) -> Table | None:
@@ -71,26 +60,19 @@ def refits_table(assessment: Assessment, words: Mapping) -> Table | None:
     if found is None or len(found) == 0:
         return None
     reader = Reader(found, "sensitivity.refits", words)
-    changed = [i for i in reader.positions(histologies(assessment)) if bool(reader.value("changed", i))]
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.analysis"]),
-        Column(words["column.verdict"]),
-        Column(dose_label(assessment.plan, words), "number"),
-        Column(words["column.exposure_ratio"], "number"),
-    )
-    rows = [
-        Row(
-            (
-                heading(reader.word("histology", i)),
-                cell(words[f"analysis.{reader.word('analysis', i)}"].format(change=reader.word("change", i))),
-                cell(words.get(f"verdict.{reader.word('verdict', i)}", reader.word("verdict", i))),
-                reader.numeric("dose", i, plain),
-                reader.numeric("ratio", i, ratio),
-            )
-        )
-        for i in changed
+
+    def analysis(i: int) -> Cell:
+        return cell(words[f"analysis.{reader.word('analysis', i)}"].format(change=reader.word("change", i)))
+
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.column(words["column.analysis"], analysis),
+        reader.texts(words["column.verdict"], "verdict", lambda v: words.get(f"verdict.{v}", v)),
+        reader.numbers(dose_label(assessment.plan, words), "dose", plain),
+        reader.numbers(words["column.exposure_ratio"], "ratio", ratio),
     ]
+    changed = [i for i in reader.positions(histologies(assessment)) if bool(reader.value("changed", i))]
+    rows = reader.rows(columns, changed)
     if not rows:
         rows = [Row((cell(words["refits.none"], span=len(columns)),), "said")]
     note = words["refits.note"].format(n=len(found))
@@ -105,35 +87,21 @@ def pooled_table(assessment: Assessment, words: Mapping) -> Table | None:
     labels = {e.name: e.label for e in assessment.endpoints}
     order = list(dict.fromkeys(map(str, found["endpoint"])))
     reader = Reader(found, "sensitivity.pooled", words)
-    columns = (
-        Column(words["column.endpoint"]),
-        Column(words["column.histology"]),
-        Column(words["column.share_n"], "number"),
-        Column(words["column.share_events"], "number"),
-        Column(words["column.pooled"], "number"),
-        Column(words["column.without"], "number"),
-    )
-    rows = [
-        Row(
-            (
-                cell(labels.get(reader.word("endpoint", i), reader.word("endpoint", i))),
-                heading(reader.word("histology", i)),
-                reader.numeric("share_n", i, percent, 100),
-                reader.numeric("share_events", i, percent, 100),
-                reader.numeric("pooled", i, percent, 100),
-                reader.numeric("without", i, percent, 100),
-            )
-        )
-        for i in sorted(
-            reader.positions(histologies(assessment)),
-            key=lambda i: order.index(reader.word("endpoint", i)),
-        )
+    columns = [
+        reader.texts(words["column.endpoint"], "endpoint", lambda name: labels.get(name, name)),
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.share_n"], "share_n", percent, 100),
+        reader.numbers(words["column.share_events"], "share_events", percent, 100),
+        reader.numbers(words["column.pooled"], "pooled", percent, 100),
+        reader.numbers(words["column.without"], "without", percent, 100),
     ]
+    positions = sorted(
+        reader.positions(histologies(assessment)), key=lambda i: order.index(reader.word("endpoint", i))
+    )
     dominant = [reader.word("histology", i) for i in range(len(reader)) if bool(reader.value("dominant", i))]
     named = words["list"].join(dict.fromkeys(dominant)) or words["pooled.nobody"]
-    return table(
-        "pooled", words["pooled.caption"], columns, rows, note=words["pooled.note"].format(names=named)
-    )
+    note = words["pooled.note"].format(names=named)
+    return table("pooled", words["pooled.caption"], columns, reader.rows(columns, positions), note=note)
 
 
 def aliasing_table(assessment: Assessment, words: Mapping) -> Table | None:
@@ -142,25 +110,24 @@ def aliasing_table(assessment: Assessment, words: Mapping) -> Table | None:
     if found is None or len(found) == 0:
         return None
     reader = Reader(found, "confounding.aliasing", words)
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.estimable"]),
-        Column(words["column.vif"], "number"),
-        Column(words["column.shares_nothing"]),
-    )
-    rows = [
-        Row(
-            (
-                heading(reader.word("histology", i)),
-                cell(words["yes" if bool(reader.value("estimable", i)) else "no"]),
-                reader.numeric("vif", i, significant)
-                if bool(reader.value("estimable", i))
-                else cell(MISSING, kind="number"),
-                cell(reader.word("shares_nothing", i) or words["nothing"]),
-            )
-        )
-        for i in reader.positions(histologies(assessment))
+    inflation = reader.numbers(words["column.vif"], "vif")
+
+    def estimable(i: int) -> bool:
+        return bool(reader.value("estimable", i))
+
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.column(words["column.estimable"], lambda i: cell(words["yes" if estimable(i) else "no"])),
+        reader.column(
+            inflation.label,
+            lambda i: inflation.make(i) if estimable(i) else cell(MISSING, kind="number"),
+            "number",
+        ),
+        reader.texts(
+            words["column.shares_nothing"], "shares_nothing", lambda names: names or words["nothing"]
+        ),
     ]
+    rows = reader.rows(columns, reader.positions(histologies(assessment)))
     return table("aliasing", words["aliasing.caption"], columns, rows, note=words["aliasing.note"])
 
 
@@ -168,31 +135,17 @@ def survival_table(assessment: Assessment, position: int, words: Mapping) -> Tab
     """Time to an event within each histology."""
     endpoint = assessment.survival[position]
     reader = Reader(endpoint.table, f"survival[{position}].table", words)
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.subjects"], "number"),
-        Column(words["column.events"], "number"),
-        Column(words["column.median"], "number"),
-        Column(words["column.hazard_ratio"], "number"),
-        Column(words["column.interval90"], "interval"),
-    )
-    rows = [
-        Row(
-            (
-                heading(reader.word("histology", i)),
-                reader.numeric("n", i, integer),
-                reader.numeric("events", i, integer),
-                reader.numeric("median", i, lambda v: fixed(v, 1)),
-                reader.numeric("hazard_ratio", i, ratio),
-                reader.interval("lower", "upper", i, ratio),
-            )
-        )
-        for i in reader.positions(histologies(assessment))
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.subjects"], "n", integer),
+        reader.numbers(words["column.events"], "events", integer),
+        reader.numbers(words["column.median"], "median", lambda v: fixed(v, 1)),
+        reader.numbers(words["column.hazard_ratio"], "hazard_ratio", ratio),
+        reader.intervals(words["column.interval90"], "lower", "upper", ratio),
     ]
-    return table(
-        f"survival-{position}", words["survival.caption"].format(label=endpoint.label), columns, rows,
-        note=in_words(endpoint.statement, words),
-    )  # fmt: skip
+    rows = reader.rows(columns, reader.positions(histologies(assessment)))
+    caption = words["survival.caption"].format(label=endpoint.label)
+    return table(f"survival-{position}", caption, columns, rows, note=in_words(endpoint.statement, words))
 
 
 def borrowing_table(assessment: Assessment, position: int, words: Mapping) -> Table:
@@ -201,31 +154,17 @@ def borrowing_table(assessment: Assessment, position: int, words: Mapping) -> Ta
     found, path = endpoint.borrowing, f"endpoints[{position}].borrowing"
     reader = Reader(found["table"], f"{path}.table", words)
     raw, shrunken = words["column.raw"], words["column.shrunken"]
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.n"], "number"),
-        Column(words["column.events"], "number"),
-        Column(words["column.proportion"], "number", raw),
-        Column(words["column.ci95"], "interval", raw),
-        Column(words["column.proportion"], "number", shrunken),
-        Column(words["column.interval90"], "interval", shrunken),
-        Column(words["column.partitions"], "number"),
-    )
-    rows = [
-        Row(
-            (
-                heading(reader.word("histology", i)),
-                reader.numeric("n", i, integer),
-                reader.numeric("events", i, integer),
-                reader.numeric("raw", i, percent, 100),
-                reader.interval("raw_lower", "raw_upper", i, percent, 100),
-                reader.numeric("shrunken", i, percent, 100),
-                reader.interval("lower", "upper", i, percent, 100),
-                reader.numeric("mean", i, percent, 100),
-            )
-        )
-        for i in reader.positions(histologies(assessment))
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.n"], "n", integer),
+        reader.numbers(words["column.events"], "events", integer),
+        reader.numbers(words["column.proportion"], "raw", percent, 100, group=raw),
+        reader.intervals(words["column.ci95"], "raw_lower", "raw_upper", percent, 100, group=raw),
+        reader.numbers(words["column.proportion"], "shrunken", percent, 100, group=shrunken),
+        reader.intervals(words["column.interval90"], "lower", "upper", percent, 100, group=shrunken),
+        reader.numbers(words["column.partitions"], "mean", percent, 100),
     ]
+    rows = reader.rows(columns, reader.positions(histologies(assessment)))
     one = (
         words["borrowing.homogeneous"],
         Number(probability(found["probability_homogeneous"]), f"{path}.probability_homogeneous"),
@@ -238,87 +177,55 @@ def borrowing_table(assessment: Assessment, position: int, words: Mapping) -> Ta
 
 def influence_table(assessment: Assessment, words: Mapping) -> Table:
     """Summaries over histologies, each left out in turn."""
-    columns = (
-        Column(words["column.without_histology"]),
-        Column(words["column.weight"], "number"),
-        Column(words["column.mean"], "number"),
-        Column(words["column.ci95"], "interval"),
-        Column("τ²", "number"),
-    )
 
     def three(value: float) -> str:
         return fixed(value, 3)
 
+    columns: list[Column] = []
     bodies = []
     for name, one in assessment.sensitivity["influence"].items():
         if "table" not in one:
             continue
         path = f"sensitivity.influence.{name}"
-        whole = [Number(three(one[key]), f"{path}.{key}") for key in ("mu", "lower", "upper", "tau2")]
-        size = Number(fixed(one["effective_number"], 1), f"{path}.effective_number")
-        rows = [
-            Row((heading(quantity(name, words), words["influence.size"], size, span=len(columns)),), "group")
-        ]
-        rows.append(
-            Row(
-                (
-                    heading(words["influence.nobody"]),
-                    cell("", kind="number"),
-                    cell(whole[0], kind="number"),
-                    cell(whole[1], words["to"], whole[2], kind="interval"),
-                    cell(whole[3], kind="number"),
-                )
-            )
-        )
         reader = Reader(one["table"], f"{path}.table", words)
-        rows += [
-            Row(
-                (
-                    heading(reader.word("histology", i)),
-                    reader.numeric("weight", i, lambda v: fixed(v, 2)),
-                    reader.numeric("mu", i, three),
-                    reader.interval("lower", "upper", i, three),
-                    reader.numeric("tau2", i, three),
-                )
-            )
-            for i in reader.positions(histologies(assessment))
+        shown = [
+            reader.heads(words["column.without_histology"]),
+            reader.numbers(words["column.weight"], "weight", lambda v: fixed(v, 2)),
+            reader.numbers(words["column.mean"], "mu", three),
+            reader.intervals(words["column.ci95"], "lower", "upper", three),
+            reader.numbers("τ²", "tau2", three),
         ]
-        bodies.append(rows)
+        columns = [*shown]
+        whole = [Number(three(one[key]), f"{path}.{key}") for key in ("mu", "lower", "upper", "tau2")]
+        nobody = (
+            heading(words["influence.nobody"]),
+            cell("", kind="number"),
+            cell(whole[0], kind="number"),
+            cell(whole[1], words["to"], whole[2], kind="interval"),
+            cell(whole[3], kind="number"),
+        )
+        size = Number(fixed(one["effective_number"], 1), f"{path}.effective_number")
+        head = heading(quantity(name, words), words["influence.size"], size, span=len(columns))
+        rows = reader.rows(shown, reader.positions(histologies(assessment)))
+        bodies.append([Row((head,), "group"), Row(nobody), *rows])
     return table(
-        "influence",
-        words["influence.table_caption"],
-        columns,
-        bodies=bodies,
-        note=words["influence.note"],
+        "influence", words["influence.table_caption"], columns, bodies=bodies, note=words["influence.note"]
     )
 
 
 def trial_table(assessment: Assessment, position: int, words: Mapping) -> Table:
     """Responses by histology over all doses, with exact intervals, as observed."""
     endpoint = assessment.endpoints[position]
-    found = endpoint.borrowing["table"]
-    reader = Reader(found, f"endpoints[{position}].borrowing.table", words)
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.n"], "number"),
-        Column(words["column.events"], "number"),
-        Column(words["column.proportion"], "number"),
-        Column(words["column.ci95"], "interval"),
-        Column(words["column.shrunken_percent"], "number"),
-    )
-    rows = [
-        Row(
-            (
-                heading(reader.word("histology", i)),
-                reader.numeric("n", i, integer),
-                reader.numeric("events", i, integer),
-                reader.numeric("raw", i, percent, 100),
-                reader.interval("raw_lower", "raw_upper", i, percent, 100),
-                reader.numeric("shrunken", i, percent, 100),
-            )
-        )
-        for i in reader.positions(histologies(assessment))
+    reader = Reader(endpoint.borrowing["table"], f"endpoints[{position}].borrowing.table", words)
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.n"], "n", integer),
+        reader.numbers(words["column.events"], "events", integer),
+        reader.numbers(words["column.proportion"], "raw", percent, 100),
+        reader.intervals(words["column.ci95"], "raw_lower", "raw_upper", percent, 100),
+        reader.numbers(words["column.shrunken_percent"], "shrunken", percent, 100),
     ]
+    rows = reader.rows(columns, reader.positions(histologies(assessment)))
     caption = words["trial.caption"].format(label=endpoint.label)
     return table(f"trial-{position}", caption, columns, rows, note=words["trial.note"])
 

@@ -17,10 +17,12 @@ __all__ = [
     "Badge",
     "Cell",
     "Column",
+    "Filled",
     "Number",
     "Reader",
     "Row",
     "Table",
+    "by_head",
     "cell",
     "heading",
     "table",
@@ -84,6 +86,13 @@ class Cell:
     def text(self) -> str:
         """The cell without markup."""
         return "".join(p if isinstance(p, str) else p.text for p in self.parts)
+
+
+@dataclass(frozen=True)
+class Filled(Column):
+    """A column that knows what stands in it: ``make`` gives its cell of the row of a frame with that number."""
+
+    make: Callable[[int], Cell] = field(kw_only=True, compare=False)
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,17 @@ def table(
     return Table(key, caption, columns, tuple(grouped), note, look, shown)
 
 
+def by_head(rows: Iterable[Row]) -> list[list[Row]]:
+    """Bodies of a table: rows in sequence that share their first cell, which only the first of them shows."""
+    bodies: list[list[Row]] = []
+    for row in rows:
+        if bodies and bodies[-1][0].cells[0].text == row.cells[0].text:
+            bodies[-1].append(dataclasses.replace(row, look="again"))
+        else:
+            bodies.append([row])
+    return bodies
+
+
 def _aligned(bodies: list[tuple[Row, ...]], at: int, width: int) -> list[tuple[Row, ...]]:
     """Tell each number of a column how many digits, and whether a point, it lacks to the right."""
 
@@ -230,17 +250,58 @@ class Reader:
             scale,
         )
 
-    def numeric(
-        self, name: str, row: int, form: Callable[[float], str] = significant, scale: int = 1
-    ) -> Cell:
-        """A cell with one number."""
-        return cell(self.number(name, row, form, scale), kind="number")
+    def column(
+        self, label: str, make: Callable[[int], Cell], kind: str = "text", *, group: str = ""
+    ) -> Filled:
+        """A column of cells of any kind."""
+        return Filled(label, kind, group, make=make)
 
-    def interval(
-        self, low: str, high: str, row: int, form: Callable[[float], str] = significant, scale: int = 1
-    ) -> Cell:
-        """A cell with an interval; a dash where either end is missing."""
-        ends = self.number(low, row, form, scale), self.number(high, row, form, scale)
-        if MISSING in (ends[0].text, ends[1].text):
-            return cell(MISSING, kind="interval")
-        return cell(ends[0], self.words["to"], ends[1], kind="interval")
+    def heads(self, label: str, name: str = "histology") -> Filled:
+        """The column that names the rows."""
+        return self.column(label, lambda i: heading(self.word(name, i)))
+
+    def texts(self, label: str, name: str, said: Callable[[str], str] = str) -> Filled:
+        """A column of words."""
+        return self.column(label, lambda i: cell(said(self.word(name, i))))
+
+    def numbers(
+        self,
+        label: str,
+        name: str,
+        form: Callable[[float], str] = significant,
+        scale: int = 1,
+        *,
+        group: str = "",
+    ) -> Filled:
+        """A column of numbers; ``form`` and ``scale`` as in :meth:`number`."""
+
+        def make(i: int) -> Cell:
+            return cell(self.number(name, i, form, scale), kind="number")
+
+        return self.column(label, make, "number", group=group)
+
+    def intervals(
+        self,
+        label: str,
+        low: str,
+        high: str,
+        form: Callable[[float], str] = significant,
+        scale: int = 1,
+        *,
+        group: str = "",
+    ) -> Filled:
+        """A column of intervals; a dash where either end is missing."""
+
+        def make(i: int) -> Cell:
+            ends = self.number(low, i, form, scale), self.number(high, i, form, scale)
+            if MISSING in (ends[0].text, ends[1].text):
+                return cell(MISSING, kind="interval")
+            return cell(ends[0], self.words["to"], ends[1], kind="interval")
+
+        return self.column(label, make, "interval", group=group)
+
+    @staticmethod
+    def rows(columns: Iterable[Filled], positions: Iterable[int]) -> list[Row]:
+        """One row of the table for each of these rows of the frame."""
+        columns = tuple(columns)
+        return [Row(tuple(c.make(i) for c in columns)) for i in positions]

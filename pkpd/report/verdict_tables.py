@@ -7,21 +7,25 @@ from typing import Any
 
 from pkpd.report.numbers import MISSING, fixed, integer, percent, probability, ratio
 from pkpd.report.palette import histologies
-from pkpd.report.tables import Badge, Column, Number, Reader, Row, Table, cell, heading, table
+from pkpd.report.tables import (
+    Badge,
+    Cell,
+    Column,
+    Number,
+    Part,
+    Reader,
+    Row,
+    Table,
+    by_head,
+    cell,
+    heading,
+    table,
+)
 from pkpd.report.wording import dose_label, in_words
 from pkpd.study.assessment import Assessment
 
 __all__ = ["dose_table", "forecast_table", "margin_tables", "qualifier_table", "rule_table", "verdict_table"]
 
-_CHANCES = (
-    "p_exposure_below",
-    "p_exposure_within",
-    "p_exposure_above",
-    "p_response_below_p0",
-    "p_effect_kept",
-    "p_safety_kept",
-    "p_total_kept",
-)
 LOOKS = {"same dose": "same", "adjust dose": "adjust", "exclude": "exclude", "insufficient data": "open"}
 
 
@@ -48,50 +52,41 @@ def verdict_table(assessment: Assessment, words: Mapping, reference: str, metric
     low, high = (f"{b:g}" for b in assessment.exposure.bounds)
     margins = assessment.plan.get("margins", {})
     exposure, chance = words["group.exposure"], words["group.probability"]
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.verdict"]),
-        Column(dose_label(assessment.plan, words), "number"),
-        Column(words["column.ratio"], "number", exposure),
-        Column(words["column.ci90"], "interval", exposure),
-        Column(words["column.below"].format(low=low), "number", exposure),
-        Column(words["column.within"], "number", exposure),
-        Column(words["column.above"].format(high=high), "number", exposure),
-        Column(words["column.p0"], "number", chance),
-        Column(words["column.effect_kept"], "number", chance),
-        Column(words["column.safety_kept"], "number", chance),
-        Column(words["column.total_kept"], "number", chance),
-    )
-    bodies = []
-    for i in range(len(reader)):
-        counts = (
-            f"{words['column.n']} = ",
-            reader.number("n", i, integer),
-            " / ",
-            reader.number("n_response", i, integer),
-        )
+
+    def histology(i: int) -> Cell:
+        n, with_response = (reader.number(name, i, integer) for name in ("n", "n_response"))
+        counts = (f"{words['column.n']} = ", n, " / ", with_response)
+        return heading(reader.word("histology", i), detail=counts)
+
+    def verdict(i: int) -> Cell:
         rule = reader.word("rule", i)
-        chances = [reader.numeric(name, i, probability) for name in _CHANCES]
-        main = Row(
-            (
-                heading(reader.word("histology", i), detail=counts),
-                cell(_badge(words, reader, i), detail=(words["rule"].format(rule=rule),) if rule else ()),
-                reader.numeric("dose", i, plain),
-                reader.numeric("ratio", i, ratio),
-                reader.interval("ratio_lower", "ratio_upper", i, ratio),
-                *chances,
-            )
-        )
+        return cell(_badge(words, reader, i), detail=(words["rule"].format(rule=rule),) if rule else ())
+
+    below, above = words["column.below"].format(low=low), words["column.above"].format(high=high)
+    columns = [
+        reader.column(words["column.histology"], histology),
+        reader.column(words["column.verdict"], verdict),
+        reader.numbers(dose_label(assessment.plan, words), "dose", plain),
+        reader.numbers(words["column.ratio"], "ratio", ratio, group=exposure),
+        reader.intervals(words["column.ci90"], "ratio_lower", "ratio_upper", ratio, group=exposure),
+        reader.numbers(below, "p_exposure_below", probability, group=exposure),
+        reader.numbers(words["column.within"], "p_exposure_within", probability, group=exposure),
+        reader.numbers(above, "p_exposure_above", probability, group=exposure),
+        reader.numbers(words["column.p0"], "p_response_below_p0", probability, group=chance),
+        reader.numbers(words["column.effect_kept"], "p_effect_kept", probability, group=chance),
+        reader.numbers(words["column.safety_kept"], "p_safety_kept", probability, group=chance),
+        reader.numbers(words["column.total_kept"], "p_total_kept", probability, group=chance),
+    ]
+    bodies = []
+    for i, main in enumerate(reader.rows(columns, range(len(reader)))):
         marks = [
             Badge(name, "mark", words.get(f"qualifier.{name}", ""))
             for name in qualifiers(reader.word("qualifiers", i))
         ]
-        evidence = reader.word("evidence_class", i)
+        if evidence := reader.word("evidence_class", i):
+            marks.append(Badge(evidence, "mark", words.get(f"evidence.{evidence}", "")))
         parts: list = [in_words(reader.value("sentence", i), words)]
-        for mark in [
-            *marks,
-            *([Badge(evidence, "mark", words.get(f"evidence.{evidence}", ""))] if evidence else []),
-        ]:
+        for mark in marks:
             parts += [" ", mark]
         bodies.append((main, Row((cell(*parts, span=len(columns)),), "said")))
     note = words["verdicts.note"].format(
@@ -129,61 +124,30 @@ def margin_tables(assessment: Assessment, words: Mapping) -> list[Table]:
     """Margins with their sources, and the thresholds."""
     plan = assessment.plan
     exposure, margins, p0 = (plan.get(name) or {} for name in ("exposure", "margins", "p0"))
-    rows = []
     bounds = (
         Number(f"{assessment.exposure.bounds[0]:g}", "exposure.bounds[0]"),
         words["to"],
         Number(f"{assessment.exposure.bounds[1]:g}", "exposure.bounds[1]"),
     )
-    rows.append(
-        Row(
-            (
-                heading(words["margin.bounds"]),
-                cell(*bounds, kind="interval"),
-                cell(str(exposure.get("source", MISSING))),
-            )
-        )
-    )
+    rows: list[Row] = []
+
+    def add(label: str, section: Mapping, *shown: Part) -> None:
+        source = cell(str(section.get("source", MISSING)))
+        rows.append(Row((heading(label), cell(*shown, kind="interval"), source)))
+
+    add(words["margin.bounds"], exposure, *bounds)
     for kind in ("efficacy", "safety"):
         if margins.get(kind) is not None:
             shown = Number(_points(margins[kind]), f"plan.margins.{kind}", 100)
-            rows.append(
-                Row(
-                    (
-                        heading(words[f"margin.{kind}"]),
-                        cell(shown, kind="interval"),
-                        cell(str(margins.get("source", MISSING))),
-                    )
-                )
-            )
+            add(words[f"margin.{kind}"], margins, shown)
     for name, value in (margins.get("safety_by_histology") or {}).items():
         shown = Number(_points(value), f"plan.margins.safety_by_histology.{name}", 100)
-        label = words["margin.safety_of"].format(histology=name)
-        rows.append(
-            Row((heading(label), cell(shown, kind="interval"), cell(str(margins.get("source", MISSING)))))
-        )
+        add(words["margin.safety_of"].format(histology=name), margins, shown)
     if p0.get("default") is not None:
-        shown = Number(_points(p0["default"]) + " %", "plan.p0.default", 100)
-        rows.append(
-            Row(
-                (
-                    heading(words["margin.p0"]),
-                    cell(shown, kind="interval"),
-                    cell(str(p0.get("source", MISSING))),
-                )
-            )
-        )
+        add(words["margin.p0"], p0, Number(_points(p0["default"]) + " %", "plan.p0.default", 100))
     for name, rate in (p0.get("histologies") or {}).items():
         shown = Number(_points(rate) + " %", f"plan.p0.histologies.{name}", 100)
-        rows.append(
-            Row(
-                (
-                    heading(words["margin.p0_of"].format(histology=name)),
-                    cell(shown, kind="interval"),
-                    cell(str(p0.get("source", MISSING))),
-                )
-            )
-        )
+        add(words["margin.p0_of"].format(histology=name), p0, shown)
     columns = (
         Column(words["column.margin"]),
         Column(words["column.value"], "interval"),
@@ -241,43 +205,24 @@ def dose_table(assessment: Assessment, words: Mapping) -> Table:
     dosing = assessment.plan.get("dosing", {})
     unit = dosing.get("unit", "")
     labels = {e.kind: e.label for e in assessment.endpoints if e.primary}
-    predicted = words["group.predicted"]
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.verdict"]),
-        Column(dose_label(assessment.plan, words), "number"),
-        Column(words["column.matches"]),
-        Column(
-            words["column.response_at"].format(label=labels.get("efficacy", words["endpoint.efficacy"])),
-            "number",
-            predicted,
-        ),
-        Column(
-            words["column.response_at"].format(label=labels.get("safety", words["endpoint.safety"])),
-            "number",
-            predicted,
-        ),
-        Column(words["column.n_needed"], "number"),
-        Column(words["column.evidence"]),
+    response, adverse = (
+        words["column.response_at"].format(label=labels.get(kind, words[f"endpoint.{kind}"]))
+        for kind in ("efficacy", "safety")
     )
-    rows = []
-    for i in range(len(reader)):
-        matches = reader.word("dose_matches", i)
-        evidence = reader.word("evidence_class", i)
-        rows.append(
-            Row(
-                (
-                    heading(reader.word("histology", i)),
-                    cell(_badge(words, reader, i)),
-                    reader.numeric("dose", i, plain),
-                    cell(words.get(f"matches.{matches}", matches) or MISSING),
-                    reader.numeric("response_at_dose", i, percent, 100),
-                    reader.numeric("ae_at_dose", i, percent, 100),
-                    reader.numeric("n_needed", i, integer),
-                    cell(evidence or MISSING),
-                )
-            )
-        )
+    predicted = words["group.predicted"]
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.column(words["column.verdict"], lambda i: cell(_badge(words, reader, i))),
+        reader.numbers(dose_label(assessment.plan, words), "dose", plain),
+        reader.texts(
+            words["column.matches"], "dose_matches", lambda m: words.get(f"matches.{m}", m) or MISSING
+        ),
+        reader.numbers(response, "response_at_dose", percent, 100, group=predicted),
+        reader.numbers(adverse, "ae_at_dose", percent, 100, group=predicted),
+        reader.numbers(words["column.n_needed"], "n_needed", integer),
+        reader.texts(words["column.evidence"], "evidence_class", lambda name: name or MISSING),
+    ]
+    rows = reader.rows(columns, range(len(reader)))
     candidates = dosing.get("candidates") or ()
     listed = words["list"].join(plain(c) for c in candidates) + (f" {unit}" if unit else "")
     reference = f"{plain(dosing['reference'])} {unit}".strip() if "reference" in dosing else MISSING
@@ -296,37 +241,19 @@ def forecast_table(assessment: Assessment, words: Mapping) -> Table:
     """What each dose would do in each histology."""
     reader = Reader(assessment.forecasts, "forecasts", words)
     labels = {e.kind: e.label for e in assessment.endpoints if e.primary}
-    groups = [labels.get(kind, words[f"endpoint.{kind}"]) for kind in ("efficacy", "safety")]
-    columns = (
-        Column(words["column.histology"]),
-        Column(dose_label(assessment.plan, words), "number"),
-        Column(words["column.exposure"].format(unit=assessment.exposure.unit), "number"),
-        Column(words["column.predicted"], "number", groups[0]),
-        Column(words["column.against_reference"], "interval", groups[0]),
-        Column(words["column.predicted"], "number", f"{groups[1]} "),
-        Column(words["column.against_reference"], "interval", f"{groups[1]} "),
-    )
-    bodies: list[list[Row]] = []
-    for i in reader.positions(histologies(assessment)):
-        name = reader.word("histology", i)
-        again = bool(bodies) and bodies[-1][0].cells[0].text == name
-        row = Row(
-            (
-                heading(name),
-                reader.numeric("dose", i, plain),
-                reader.numeric("exposure", i),
-                reader.numeric("response", i, percent, 100),
-                reader.interval("response_lower", "response_upper", i, percent, 100),
-                reader.numeric("ae", i, percent, 100),
-                reader.interval("ae_lower", "ae_upper", i, percent, 100),
-            ),
-            "again" if again else "",
-        )
-        bodies[-1].append(row) if again else bodies.append([row])
-    return table(
-        "forecasts",
-        words["forecasts.caption"],
-        columns,
-        bodies=bodies,
-        note=words["forecasts.note"],
-    )
+    efficacy, safety = (labels.get(kind, words[f"endpoint.{kind}"]) for kind in ("efficacy", "safety"))
+    # endpoints of one label stay two groups
+    safety = f"{safety} "
+    predicted, difference = words["column.predicted"], words["column.against_reference"]
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(dose_label(assessment.plan, words), "dose", plain),
+        reader.numbers(words["column.exposure"].format(unit=assessment.exposure.unit), "exposure"),
+        reader.numbers(predicted, "response", percent, 100, group=efficacy),
+        reader.intervals(difference, "response_lower", "response_upper", percent, 100, group=efficacy),
+        reader.numbers(predicted, "ae", percent, 100, group=safety),
+        reader.intervals(difference, "ae_lower", "ae_upper", percent, 100, group=safety),
+    ]
+    bodies = by_head(reader.rows(columns, reader.positions(histologies(assessment))))
+    caption, note = words["forecasts.caption"], words["forecasts.note"]
+    return table("forecasts", caption, columns, bodies=bodies, note=note)
