@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import re
 import tomllib
 from typing import Any
 
@@ -33,7 +34,8 @@ def _models(options: argparse.Namespace) -> int:
             n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.FunctionDef)
         ]
         text = ast.get_docstring(functions[-1]) if functions else None
-        found[path.stem] = (text or "").split("\n", 1)[0]
+        # its first paragraph up to the end of a sentence
+        found[path.stem] = re.split(r"(?<=\.)\s", " ".join((text or "").split("\n\n", 1)[0].split()))[0]
     return _listed(found, options)
 
 

@@ -146,11 +146,16 @@ def load_dataset(name: str, **options: Any) -> Dataset:
         ``E_UNKNOWN_DATASET``, naming those that exist.
     """
     path = dataset_path(name)
+    return read_dataset(path, **{"units": stated_units(path), **options})
+
+
+def stated_units(path: Path) -> dict[str, str]:
+    """Unit by column where the data set's folder holds a ``provenance.toml``, as that of a shipped one does."""
     provenance = path.with_name("provenance.toml")
-    if "units" not in options and provenance.is_file():
-        described = tomllib.loads(provenance.read_text(encoding="utf-8")).get("columns", {})
-        options["units"] = {column: about["unit"] for column, about in described.items() if "unit" in about}
-    return read_dataset(path, **options)
+    if not provenance.is_file():
+        return {}
+    described = tomllib.loads(provenance.read_text(encoding="utf-8")).get("columns", {})
+    return {column: about["unit"] for column, about in described.items() if "unit" in about}
 
 
 def examine(

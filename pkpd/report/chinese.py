@@ -114,6 +114,7 @@ WORDS: dict = {
     "absent.code": "供其他软件使用的最终模型",
     "question.label": "关注的问题",
     "question": "各瘤种是否均可采用 {dose}、每 {interval} 一次的相同剂量，是否有瘤种需要其他剂量，或应加以排除？",
+    "question.exposure": "各瘤种采用 {dose}、每 {interval} 一次时的暴露量与 {reference} 相比是否在声明的边界之内？",
     "context.label": "应用背景",
     "context": (
         "基于群体药代动力学以及 {efficacy} 和 {safety} 的暴露-效应关系，为药物后续研发选择剂量和瘤种。"
@@ -126,6 +127,7 @@ WORDS: dict = {
     "background.earlier_doses": "既往剂量选择",
     "influence.label": "模型影响力",
     "influence": "结论通过决策表建立在群体药代动力学模型和暴露-效应模型之上；临床判断可以推翻这些结论。",
+    "influence.exposure": "暴露量的比较仅依据群体药代动力学模型；不由此得出剂量。",
     "influence.classes": "暴露-效应关系的证据等级：{classes}。",
     "influence.randomised": (
         "患者在瘤种内随机分配至不同剂量水平（证据等级 EC1）：剂量间的应答差异可解释为剂量的作用。"
@@ -137,12 +139,16 @@ WORDS: dict = {
     "consequence": (
         "错误的“相同剂量”会使某瘤种用药过量或不足；错误的剂量调整会给予其不需要的剂量；错误的排除会使其失去有效的治疗。"
     ),
+    "consequence.exposure": ("漏掉的差异会掩盖用药过量或不足的瘤种；误判的差异会要求不必要的证据。"),
     "risk.label": "模型风险",
     "impact.label": "模型影响",
     "decision.label": "可接受标准",
     "decision": (
         "差异超过分析计划声明的界值才有意义；仅凭统计学显著性不作任何决定，缺乏显著性也不能证明相同。"
         "“数据不足”不等于排除。"
+    ),
+    "decision.exposure": (
+        "暴露量比值超出分析计划声明的边界，差异才有意义；仅凭统计学显著性不作任何决定，缺乏显著性也不能证明相同。"
     ),
     "verification.label": "验证",
     "verification": (
@@ -153,6 +159,7 @@ WORDS: dict = {
     "verification.failed": "最小化或协方差步骤未成功",
     "validation.label": "确认",
     "validation": "群体模型的拟合优度与收缩，以及暴露-效应曲线旁的观测比例，见相应章节。",
+    "validation.exposure": "群体模型的拟合优度与收缩见相应章节；未对应答建模。",
     "applicability.label": "适用性",
     "applicability": "适用于数据中的瘤种、剂量和患者；EXTRAPOLATED 标记其暴露量超出研究范围的剂量。",
     "deviations": "相对于已签署计划的偏离",

@@ -127,11 +127,18 @@ WORDS: dict = {
         "The verdicts rest on the population pharmacokinetic model and on the exposure-response models,"
         " through the decision table; a clinical judgement can overrule them."
     ),
+    "influence.exposure": (
+        "The comparison of exposure rests on the population pharmacokinetic model alone; no dose follows from it."
+    ),
     "influence.classes": "Evidence class of the exposure-response: {classes}.",
     "consequence.label": "Consequence of a wrong decision",
     "consequence": (
         "A false “same dose” treats a histology with too much or too little drug; a false adjustment gives a"
         " dose that it does not need; a false exclusion denies it a treatment that works."
+    ),
+    "consequence.exposure": (
+        "A difference that is missed hides histologies with too much or too little drug; one that is seen where"
+        " there is none asks for evidence that is not needed."
     ),
     "risk.label": "Model risk",
     "impact.label": "Model impact",
@@ -147,6 +154,9 @@ WORDS: dict = {
     "validation": (
         "Goodness of fit and shrinkage of the population model, and observed proportions beside the"
         " exposure-response curves, stand in their sections."
+    ),
+    "validation.exposure": (
+        "Goodness of fit and shrinkage of the population model stand in its section; no response was modelled."
     ),
     "applicability.label": "Applicability",
     "applicability": (
@@ -305,6 +315,10 @@ WORDS: dict = {
         "May every histology be treated with {dose} every {interval}, does one need another dose, or"
         " should one be left out?"
     ),
+    "question.exposure": (
+        "Is the exposure of every histology, given {dose} every {interval}, that of {reference} within the"
+        " declared bounds?"
+    ),
     "context.label": "Context of use",
     "context": (
         "Choice of dose and of histologies for the further development of the drug, from population"
@@ -327,6 +341,10 @@ WORDS: dict = {
         "A difference is meaningful when it exceeds a margin that the plan declares; statistical"
         " significance alone decides nothing, and its absence does not show sameness. “Insufficient data”"
         " is not an exclusion."
+    ),
+    "decision.exposure": (
+        "A difference in exposure is meaningful when its ratio lies outside the bounds that the plan declares;"
+        " statistical significance alone decides nothing, and its absence does not show sameness."
     ),
     "sources.caption": "{label}: where the exposure-response comes from",
     "sources.note": "Odds ratio per doubling, one slope for all histologies, adjusted for {names}.",

@@ -17,15 +17,21 @@ def _question(c: Context) -> list[tuple[str, str]]:
         e.kind: e.label.lower() if e.label[1:2].islower() else e.label for e in c.a.endpoints if e.primary
     }
     w = c.w
-    context = w["context.exposure" if c.a.plan.get("exposure_only") else "context"].format(
+    context = _asked(c, "context").format(
         efficacy=labels.get("efficacy", MISSING),
         safety=labels.get("safety", MISSING),
         reference=c.reference,
     )
+    question = _asked(c, "question").format(dose=c.reference_dose, interval=c.interval, reference=c.reference)
     return [
-        (w["question.label"], w["question"].format(dose=c.reference_dose, interval=c.interval)),
+        (w["question.label"], question),
         (w["context.label"], w["sentences"].join([context, str(use)] if use else [context])),
     ]
+
+
+def _asked(c: Context, key: str) -> str:
+    """Words for what the plan asks: a dose, or exposure alone."""
+    return c.w[f"{key}.exposure" if c.a.plan.get("exposure_only") else key]
 
 
 def verdicts(c: Context) -> list[Block]:
@@ -47,8 +53,8 @@ def model_assessment(c: Context) -> list[Block]:
     classes = c.a.verdicts.get("evidence_class", ())
     known = [w[f"evidence.{name}"] for name in dict.fromkeys(classes) if f"evidence.{name}" in w]
     randomised = c.dosing.get("randomised")
-    influence = [w["influence"]]
-    if randomised is not None:
+    influence = [_asked(c, "influence")]
+    if randomised is not None and not c.a.plan.get("exposure_only"):
         influence.append(w["influence.randomised" if randomised else "influence.observed"])
     if known:
         influence.append(w["influence.classes"].format(classes=w["list"].join(known)))
@@ -61,17 +67,17 @@ def model_assessment(c: Context) -> list[Block]:
     pairs = [
         *_question(c),
         (w["influence.label"], w["sentences"].join(influence)),
-        (w["consequence.label"], w["sentences"].join([w["consequence"], stated("consequence")])),
+        (w["consequence.label"], w["sentences"].join([_asked(c, "consequence"), stated("consequence")])),
         (w["risk.label"], stated("risk")),
         (w["impact.label"], stated("impact")),
-        (w["decision.label"], w["decision"]),
+        (w["decision.label"], _asked(c, "decision")),
         (
             w["verification.label"],
             w["verification"].format(
                 convergence=w["verification.converged" if pk.successful else "verification.failed"]
             ),
         ),
-        (w["validation.label"], w["validation"]),
+        (w["validation.label"], _asked(c, "validation")),
         (w["applicability.label"], w["applicability"]),
     ]
     return [Terms(tuple(pairs))]

@@ -135,7 +135,7 @@ class Plan:
         whole["endpoint"] = list(whole.pop("entries"))
         if scenarios := list(whole.pop("scenarios")):
             whole["scenario"] = scenarios
-        for name in (*ABSENT, *_OF_ENDPOINTS):
+        for name in (*ABSENT, *OF_ENDPOINTS):
             if whole[name] is None:
                 del whole[name]
         if not self.exposure_only:
@@ -162,7 +162,8 @@ SECTIONS: dict[str, type] = {
 _OPTIONAL = ("thresholds", "bootstrap", "exchangeability", "sensitivity")
 ABSENT = ("context", "representativeness", "characteristics")
 """Those that are None where the plan does not have them."""
-_OF_ENDPOINTS = ("margins", "p0")
+OF_ENDPOINTS = ("margins", "p0")
+"""Those that a plan of exposure alone does not have."""
 _TOP = ("format", "title", "seed", "exposure_only", *SECTIONS, "endpoint", "scenario")
 
 
@@ -249,7 +250,7 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
     }
     alone = read["exposure_only"] = reader.value(flag, values.get("exposure_only", False), ("exposure_only",))
     if alone:
-        for name in ("endpoint", *_OF_ENDPOINTS, "representativeness", "characteristics", "scenario"):
+        for name in ("endpoint", *OF_ENDPOINTS, "representativeness", "characteristics", "scenario"):
             if name in values:
                 reader.mistake(
                     "E_PLAN_ENDPOINTS",
@@ -258,7 +259,8 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
                     f"Leave [{name}] out, or exposure_only.",
                 )
     for name, kind in SECTIONS.items():
-        if name not in values and (name in ABSENT or (alone and name in _OF_ENDPOINTS)):
+        # what a plan of exposure alone should not have is one mistake, whatever is in it
+        if (alone and name in OF_ENDPOINTS) or (name not in values and name in ABSENT):
             read[name] = None
         elif name in values or name in _OPTIONAL:
             read[name] = reader.section(kind, values.get(name, {}), (name,))

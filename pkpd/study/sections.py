@@ -95,7 +95,7 @@ class DataPlan:
     histology : str
         Column that holds the histology.
     units : dict or None
-        Unit by column.
+        Unit by column, covariates too; without it the report names no units and the model's are not compared with them.
     columns : dict or None
         The file's own name for a standard column, ``{ DV = "CONC" }``.
     covariates : tuple of str or None

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from pkpd.data import Dataset, read_dataset
+from pkpd.data.intake import stated_units
 from pkpd.errors import InputError
-from pkpd.study.plan import ABSENT, PLAN_FORMAT, SECTIONS
+from pkpd.study.plan import ABSENT, OF_ENDPOINTS, PLAN_FORMAT, SECTIONS
 from pkpd.study.schema import toml
 from pkpd.study.sections import EndpointPlan
 from pkpd.study.truths import ScenarioPlan
@@ -25,7 +26,14 @@ _FEW = 12  # different values of a column that are listed
 _ONE_OF = {("model", "file"), ("p0", "default")}  # these, or the key below them
 
 
-def plan_template(data: str | Path, *, histology: str = "TUMOR", folder: str | Path | None = None) -> str:
+def plan_template(
+    data: str | Path,
+    *,
+    histology: str = "TUMOR",
+    folder: str | Path | None = None,
+    units: Mapping[str, str] | None = None,
+    exposure_only: bool = False,
+) -> str:
     """Text of a commented plan for a data set.
 
     What the columns show is filled in (the groups, the doses given, columns of zeros and ones); what only people can say is
@@ -39,6 +47,10 @@ def plan_template(data: str | Path, *, histology: str = "TUMOR", folder: str | P
         Column of the groups that are compared.
     folder : path, optional
         Where the plan will lie; the data set is named relative to it. The data set's own folder by default.
+    units : dict, optional
+        Unit by column. Those of a shipped data set are known; none is guessed.
+    exposure_only : bool
+        A plan that compares exposure alone: no endpoints, no margins of response and no response rates.
 
     Returns
     -------
@@ -53,7 +65,7 @@ def plan_template(data: str | Path, *, histology: str = "TUMOR", folder: str | P
         ``E_PLAN_GROUPS`` if the column of the groups is not in the data, or holds a single group.
     """
     path = Path(data)
-    dataset = read_dataset(path, histology=None)
+    dataset = read_dataset(path, histology=None, units=stated_units(path) | dict(units or {}))
     known = _Columns(dataset, histology)
     folder = path.parent if folder is None else Path(folder)
     file = path.resolve()
@@ -64,18 +76,20 @@ def plan_template(data: str | Path, *, histology: str = "TUMOR", folder: str | P
     lines = [
         f"# Analysis plan for {path.name}, begun from its columns by `pkpd plan new`.",
         "# FILL IN marks what only people can say: remove the # before the key and enter it; `pkpd plan check` lists what lacks.",
-        "# Other keys behind a # may be added; they stand there with their default, where they have one.",
+        "# Other keys behind a # may be added; they stand there with their default, or with what the columns suggest.",
         f"format = {PLAN_FORMAT}",
         f"title = {toml(f'May every {histology} share one dose?')}",
         "seed = 1  # of everything random; any whole number, chosen once",
-        "# exposure_only = true  # compare exposure alone: no endpoints, no [margins], no [p0], and no dose is decided",
+        f"{'' if exposure_only else '# '}exposure_only = true  # compare exposure alone: no endpoints, no [margins], no [p0], "
+        "and no dose is decided",
     ]
     for name, section in SECTIONS.items():
+        if exposure_only and name in (*OF_ENDPOINTS, "bootstrap", "representativeness"):
+            continue
         extra = name in ABSENT
         lines += ["", f"{'# ' if extra else ''}[{name}]{_summary(section)}"]
-        for key in _keys(section):
-            lines += _key(section, key, values, known.hints, (name, key.name), needed=not extra)
-        if name == "exposure":
+        lines += _all_keys(section, name, values, known.hints, needed=not extra)
+        if name == "exposure" and not exposure_only:
             lines += _endpoints(known)
     lines += ["", f"# [[scenario]]{_summary(ScenarioPlan)}; once per truth"]
     for key in _keys(ScenarioPlan):
@@ -126,6 +140,10 @@ class _Columns:
             out["dosing", "column"] = self.dose
         if len(self.intervals) == 1:
             out["dosing", "interval"] = float(self.intervals[0])
+        if units := self.data.units:
+            out["data", "units"] = units
+        if "AMT" in units:
+            out["dosing", "unit"] = units["AMT"]
         return out
 
     @property
@@ -133,13 +151,13 @@ class _Columns:
         groups = ", ".join(f"{name} {n}" for name, n in self.sizes.items())
         out = {
             ("data", "reference"): f"patients: {groups}",
-            ("data", "units"): '{ TIME = "h", AMT = "mg", DV = "mg/L" }',
+            ("data", "units"): 'e.g. { TIME = "h", AMT = "mg", DV = "mg/L", WT = "kg" }',
             ("data", "covariates"): toml(self.constant),
             ("data", "drivers"): toml([c for c in self.continuous if c != self.dose]),
             ("data", "aliases"): toml(self.text) if self.text else "",
             ("model", "file"): '"model.py"',
             ("model", "tested"): '["CL"]',
-            ("dosing", "candidates"): _listed(self.doses),
+            ("dosing", "candidates"): _listed(self.doses) if len(self.doses) <= _FEW else "",
             ("dosing", "reference"): f"doses in the data: {_listed(self.doses)}",
             ("dosing", "interval"): f"intervals in the data: {_listed(self.intervals)}"
             if self.intervals
@@ -173,8 +191,20 @@ def _endpoints(known: _Columns) -> list[str]:
         mark = "" if column else "# "
         values = {("endpoint", "name"): column, ("endpoint", "column"): column, ("endpoint", "label"): column}
         lines += ["", f"{mark}[[endpoint]]"]
-        for key in _keys(EndpointPlan):
-            lines += _key(EndpointPlan, key, values if column else {}, {}, ("endpoint", key.name))
+        lines += _all_keys(EndpointPlan, "endpoint", values if column else {}, {})
+    return lines
+
+
+def _all_keys(
+    section: type, name: str, values: Mapping[Any, Any], hints: Mapping[Any, str], *, needed: bool = True
+) -> list[str]:
+    """Comments and lines of a section; keys that are explained together stand below one comment."""
+    lines: list[str] = []
+    said: list[str] = []
+    for key in _keys(section):
+        *comment, line = _key(section, key, values, hints, (name, key.name), needed=needed)
+        lines += [line] if comment and comment == said else [*comment, line]
+        said = comment
     return lines
 
 
@@ -205,7 +235,8 @@ def _key(
         absent = key.default is None or key.default is dataclasses.MISSING
         shown = (hint or "...") if absent else toml(_listed_default(key))
         line, note = f"# {key.name} = {shown}", ""
-    text = " ".join(part for part in (meaning, f"({note})" if note else "") if part).replace("``", "`")
+    text = " ".join(part for part in (meaning, f"({note})" if note else "") if part)
+    text = re.sub(r":\w+:(?=`)", "", text).replace("``", "`")
     return [*("# " + t for t in textwrap.wrap(text, WIDTH - 2)), line]
 
 

@@ -83,9 +83,25 @@ def test_every_key_that_a_plan_knows_is_in_the_template():
         == {"file": "pantumor_small.csv", "histology": "TUMOR", "reference": "lung"} | values["data"]
     )
     assert [e["column"] for e in values["endpoint"]] == ["ORR", "AE"]
-    assert values["dosing"] == {"interval": 24.0, "column": "DOSE"}
+    # units are those of the provenance beside the table
+    assert values["data"]["units"]["DV"] == "ng/mL"
+    assert values["dosing"] == {"interval": 24.0, "column": "DOSE", "unit": "mg"}
     assert max(map(len, text.splitlines())) <= 130
-    assert "``" not in text
+    assert "``" not in text and ":func:" not in text
+    # what is said of several keys together is said once
+    assert text.count("fraction with the molecular alteration") == 1
+
+
+def test_a_plan_of_exposure_alone_has_units_and_nothing_of_responses(tmp_path):
+    (tmp_path / "d.csv").write_bytes((DATASETS / "pantumor_small/pantumor_small.csv").read_bytes())
+    text = plan_template(tmp_path / "d.csv", exposure_only=True, units={"TIME": "h", "AMT": "mg"})
+    values = tomllib.loads(text)
+    assert values["exposure_only"] is True
+    assert values["data"]["units"] == {"TIME": "h", "AMT": "mg"} and values["dosing"]["unit"] == "mg"
+    assert not {"margins", "p0", "bootstrap", "endpoint", "representativeness"} & set(values)
+    (tmp_path / "plan.toml").write_text(text + "\n[margins]\n")
+    found = [f for f in check_plan(tmp_path / "plan.toml") if "margins" in f.message]
+    assert [f.code for f in found] == ["E_PLAN_ENDPOINTS"]  # not its missing keys, too
 
 
 def test_what_is_open_is_what_check_lists(tmp_path):
