@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _Warnings()
             code = options.run(options)
             sys.stdout.flush()
             return code
@@ -71,8 +71,18 @@ def _report(error: Exception) -> int:
     return FAILED
 
 
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+class _Warnings:
+    """Prints each warning once, though several fits of a run give it."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in self._said:
+            self._said.add(str(message))
+            # a line of progress gives way
+            start = "\r\x1b[K" if sys.stderr.isatty() else ""
+            print(f"{start}warning: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.commands.answers import OK, answer, json_option
-from pkpd.commands.words import pairs
+from pkpd.commands.sources import units_of, units_option
 
 __all__ = ["register"]
 
@@ -29,13 +29,7 @@ def register(verbs: Any) -> None:
     new.add_argument(
         "--output", metavar="PLAN", help="file to write; plan.toml beside the data by default, - prints it"
     )
-    new.add_argument(
-        "--units",
-        metavar="COLUMN=UNIT",
-        nargs="+",
-        action="extend",
-        help="units of the columns: TIME=h AMT=mg DV=mg/L",
-    )
+    units_option(new)
     new.add_argument("--exposure-only", action="store_true", help="compare exposure alone, without endpoints")
     json_option(new)
     new.set_defaults(run=_new)
@@ -76,12 +70,11 @@ def _new(options: argparse.Namespace) -> int:
     target = beside if options.output is None else Path(options.output)
     printed = options.output == "-"
     folder = data.parent if printed else target.parent
-    units = {name: str(unit) for name, unit in pairs(options.units, "--units").items()}
     text = plan_template(
         _path(options.data),
         histology=options.histology,
         folder=folder,
-        units=units,
+        units=units_of(options),
         exposure_only=options.exposure_only,
     )
     if printed:

@@ -18,6 +18,8 @@ __all__ = [
     "save_table",
     "table_of",
     "threads_option",
+    "units_of",
+    "units_option",
 ]
 
 if TYPE_CHECKING:  # a verb that reads no table does not wait for pandas
@@ -40,14 +42,24 @@ def _threads(value: str) -> int:
     return number
 
 
+def units_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--units COLUMN=UNIT``."""
+    parser.add_argument(
+        "--units", metavar="COLUMN=UNIT", nargs="+", action="extend", help="units: TIME=h AMT=mg DV=mg/L"
+    )
+
+
+def units_of(options: argparse.Namespace) -> dict[str, str]:
+    """Unit by column, as given to :func:`units_option`: text as it stands, since mg/L is no expression."""
+    return pairs(options.units, "--units", read=str)
+
+
 def data_options(parser: argparse.ArgumentParser) -> None:
     """Add DATA and what is said about it."""
     parser.add_argument(
         "data", metavar="DATA", help="CSV in NONMEM convention, or the name of a shipped data set"
     )
-    parser.add_argument(
-        "--units", metavar="COLUMN=UNIT", nargs="+", action="extend", help="units: TIME=h DV=mg/L"
-    )
+    units_option(parser)
     parser.add_argument("--histology", metavar="COLUMN", default="TUMOR", help="column of the groups (TUMOR)")
 
 
@@ -58,7 +70,7 @@ def dataset_of(options: argparse.Namespace) -> Any:
 
     more: dict[str, Any] = {"histology": options.histology}
     if options.units:
-        more["units"] = {name: str(unit) for name, unit in pairs(options.units, "--units").items()}
+        more["units"] = units_of(options)
     if options.data in dataset_names() and not Path(options.data).is_file():
         return load_dataset(options.data, **more)
     return read_dataset(options.data, **more)

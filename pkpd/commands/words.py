@@ -68,8 +68,8 @@ def _value(node: ast.AST, text: str) -> Any:
         ) from None
 
 
-def pairs(given: Sequence[str] | None, option: str) -> dict[str, Any]:
-    """``["CL=3", "V=30"]`` as a mapping.
+def pairs(given: Sequence[str] | None, option: str, read: Callable[[str], Any] = spoken) -> dict[str, Any]:
+    """``["CL=3", "V=30"]`` as a mapping; ``read`` makes a value of its text.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def pairs(given: Sequence[str] | None, option: str) -> dict[str, Any]:
         name, sign, value = entry.partition("=")
         if not sign or not name.strip():
             raise InputError("E_WORDS", f"{option} {entry!r} has no '='.", f"Write {option} NAME=VALUE.")
-        out[name.strip()] = spoken(value)
+        out[name.strip()] = read(value)
     return out
 
 

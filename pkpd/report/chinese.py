@@ -153,7 +153,7 @@ WORDS: dict = {
     "verification.label": "验证",
     "verification": (
         "群体模型拟合：{convergence}。软件版本、随机种子以及数据、计划和模型的哈希值见附录；"
-        "`pkpd qualify` 将安装环境与参考结果进行比较。"
+        "pkpd qualify 将安装环境与参考结果进行比较。"
     ),
     "verification.converged": "最小化和协方差步骤均成功",
     "verification.failed": "最小化或协方差步骤未成功",
@@ -235,6 +235,10 @@ WORDS: dict = {
         "R：参照给药方案下{metric}与 {reference} 的比值及 90 % 置信区间。P：概率；R 在界内：位于无效应边界 {low} 与 {high} 之间。"
         "应答率 < p_0：低于值得用药的应答率。应答与安全性保持：在相同暴露量下与 {reference} 的差异在 δ_E = {efficacy} 和"
         " δ_S = {safety} 个百分点之内。该剂量下应答保持：参照剂量下的总差异同样在界内。n：有暴露量/有应答数据的患者例数。"
+    ),
+    "verdicts.note.exposure": (
+        "R：参照给药方案下{metric}与 {reference} 的比值及 90 % 置信区间。P：概率；R 在界内：位于无效应边界 {low} 与 {high} 之间。"
+        "n：有暴露量数据的患者例数。"
     ),
     "verdicts.absent": "除参照瘤种外，本次评估不含其他瘤种。",
     "column.histology": "瘤种",
@@ -443,6 +447,7 @@ WORDS: dict = {
     "dose.note": (
         "候选剂量：{candidates}。参照剂量：{reference_dose}。所需 n：若估计值保持不变，能够得出结论的最少患者数。"
     ),
+    "dose.note.exposure": "候选剂量：{candidates}。参照剂量：{reference_dose}。",
     "column.matches": "匹配依据",
     "column.response_at": "{label}（%）",
     "column.n_needed": "所需 n",

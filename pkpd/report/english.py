@@ -146,7 +146,7 @@ WORDS: dict = {
     "verification.label": "Verification",
     "verification": (
         "Population fit: {convergence}. Versions, seed and hashes of data, plan and model stand in the"
-        " appendix; `pkpd qualify` compares the installation with reference results."
+        " appendix; pkpd qualify compares the installation with reference results."
     ),
     "verification.converged": "minimisation and covariance step successful",
     "verification.failed": "minimisation or covariance step NOT successful",
@@ -418,6 +418,10 @@ WORDS: dict = {
         " points. Response kept at dose: the same for the total difference at the reference dose. n:"
         " patients with exposure / with response."
     ),
+    "verdicts.note.exposure": (
+        "R: ratio of {metric} under the reference regimen to {reference}, with 90 % confidence interval."
+        " P: probability; R within: between the no-effect bounds {low} and {high}. n: patients with exposure."
+    ),
     "verdicts.absent": "The assessment holds no histology beside the reference.",
     "column.histology": "Histology",
     "column.verdict": "Verdict",
@@ -660,6 +664,7 @@ WORDS: dict = {
         "Candidate doses: {candidates}. Reference dose: {reference_dose}. n needed: fewest patients at"
         " which a verdict would be reached if the estimates held."
     ),
+    "dose.note.exposure": "Candidate doses: {candidates}. Reference dose: {reference_dose}.",
     "column.matches": "What it matches",
     "column.response_at": "{label} (%)",
     "column.n_needed": "n needed",

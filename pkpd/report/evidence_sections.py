@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from pkpd.report import evidence_tables as evidence
@@ -11,6 +13,7 @@ from pkpd.report.blocks import Block, Equations, Heading, Points, Text
 from pkpd.report.context import Context
 from pkpd.report.equations import legible, mathml
 from pkpd.report.numbers import integer, ratio, significant
+from pkpd.report.palette import histologies
 
 __all__ = ["biomarkers", "data", "exposure", "pharmacokinetics"]
 
@@ -81,7 +84,11 @@ def _diagnostics(c: Context) -> list[Block]:
     if pk.predictive_check is not None:
         from pkpd.report.simulation_figures import vpc
 
-        check = pk.predictive_check
+        rank = {name: i for i, name in enumerate(histologies(c.a))}
+        bands = pk.predictive_check.bands.sort_values(
+            "stratum", key=lambda names: names.map(rank), kind="stable"
+        )
+        check = dataclasses.replace(pk.predictive_check, bands=bands)
         said = w["vpc.note"].format(n=check.replicates, level=f"{100 * check.level:g}")
         # concentrations of a positive typical prediction: a ratio scale
         drawn = vpc(check, log=bool((check.points["y"].dropna() > 0).all()), language=c.language)

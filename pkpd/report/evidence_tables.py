@@ -289,10 +289,10 @@ def _flat(value: Any, path: str) -> list[tuple[str, str]]:
     if isinstance(value, (list, tuple)) and any(isinstance(v, Mapping) for v in value):
         return [line for i, entry in enumerate(value) for line in _flat(entry, f"{path}[{i}]")]
     if isinstance(value, (list, tuple)):
-        return [(path, ", ".join(plain(v) for v in value))]
+        return [] if not value else [(path, ", ".join(plain(v) for v in value))]
     if isinstance(value, bool):
         return [(path, str(value).lower())]
-    return [] if value is None else [(path, plain(value))]
+    return [] if value is None or value == "" else [(path, plain(value))]
 
 
 def deviation_table(assessment: Assessment, words: Mapping) -> Table | None:

@@ -94,7 +94,9 @@ def background(c: Context) -> list[Block]:
 
 def margins(c: Context) -> list[Block]:
     """Margins and thresholds with their sources, the decision table, and how far the plan was followed."""
-    blocks: list[Block] = [*answer.margin_tables(c.a, c.w), answer.rule_table(c.a, c.w)]
+    blocks: list[Block] = [*answer.margin_tables(c.a, c.w)]
+    if not c.a.plan.get("exposure_only"):
+        blocks.append(answer.rule_table(c.a, c.w))
     blocks.append(Heading("deviations", c.w["deviations"]))
     shown = deviation_table(c.a, c.w)
     return [*blocks, shown if shown is not None else Text(c.w["deviations.unsigned"])]

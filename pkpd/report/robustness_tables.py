@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pkpd.report.exposure_figures import quantity
 from pkpd.report.numbers import MISSING, fixed, integer, p_value, percent, probability, ratio
 from pkpd.report.palette import histologies
-from pkpd.report.tables import Cell, Column, Number, Reader, Row, Table, cell, heading, table
+from pkpd.report.tables import Cell, Column, Number, Reader, Row, Table, by_head, cell, heading, table
 from pkpd.report.verdict_tables import plain
 from pkpd.report.wording import dose_label, in_words
 from pkpd.study.assessment import Assessment, EndpointResult
@@ -87,9 +87,14 @@ def pooled_table(assessment: Assessment, words: Mapping) -> Table | None:
     labels = {e.name: e.label for e in assessment.endpoints}
     order = list(dict.fromkeys(map(str, found["endpoint"])))
     reader = Reader(found, "sensitivity.pooled", words)
+
+    def endpoint(i: int) -> Cell:
+        name = reader.word("endpoint", i)
+        return heading(labels.get(name, name))
+
     columns = [
-        reader.texts(words["column.endpoint"], "endpoint", lambda name: labels.get(name, name)),
-        reader.heads(words["column.histology"]),
+        reader.column(words["column.endpoint"], endpoint),
+        reader.texts(words["column.histology"], "histology"),
         reader.numbers(words["column.share_n"], "share_n", percent, 100),
         reader.numbers(words["column.share_events"], "share_events", percent, 100),
         reader.numbers(words["column.pooled"], "pooled", percent, 100),
@@ -101,7 +106,8 @@ def pooled_table(assessment: Assessment, words: Mapping) -> Table | None:
     dominant = [reader.word("histology", i) for i in range(len(reader)) if bool(reader.value("dominant", i))]
     named = words["list"].join(dict.fromkeys(dominant)) or words["pooled.nobody"]
     note = words["pooled.note"].format(names=named)
-    return table("pooled", words["pooled.caption"], columns, reader.rows(columns, positions), note=note)
+    bodies = by_head(reader.rows(columns, positions))
+    return table("pooled", words["pooled.caption"], columns, bodies=bodies, note=note)
 
 
 def aliasing_table(assessment: Assessment, words: Mapping) -> Table | None:

@@ -85,9 +85,13 @@ def vpc(check: Any, *, log: bool = False, language: str = "en") -> np.ndarray:
 
 def draw_bands(ax: Axes, part: pd.DataFrame, colour: str, line: Any) -> None:
     """Band of each bin over its width, its median, and what was observed."""
+    last = part["x_upper"].max()
     for _, row in part.dropna(subset=["lower", "upper"]).iterrows():
+        upper = row["x_upper"]
+        if upper == last:  # a few late records do not widen what stands for the others
+            upper = min(upper, 2 * row["x"] - row["x_lower"])
         ax.fill_between(
-            [row["x_lower"], row["x_upper"]], row["lower"], row["upper"], color=colour, linewidth=0, alpha=0.8
+            [row["x_lower"], upper], row["lower"], row["upper"], color=colour, linewidth=0, alpha=0.8
         )
     ax.plot(part["x"], part["observed"], color=INK, linewidth=1.1, linestyle=line, label="observed")
     ax.plot(part["x"], part["median"], color=GREY, linewidth=0.8, linestyle=line, label="simulated median")

@@ -50,12 +50,13 @@ def verdict_table(assessment: Assessment, words: Mapping, reference: str, metric
     """One row per histology, its sentence and qualifiers below it."""
     reader = Reader(assessment.verdicts, "verdicts", words)
     low, high = (f"{b:g}" for b in assessment.exposure.bounds)
-    margins = assessment.plan.get("margins", {})
+    margins, alone = assessment.plan.get("margins", {}), assessment.plan.get("exposure_only")
     exposure, chance = words["group.exposure"], words["group.probability"]
 
     def histology(i: int) -> Cell:
-        n, with_response = (reader.number(name, i, integer) for name in ("n", "n_response"))
-        counts = (f"{words['column.n']} = ", n, " / ", with_response)
+        counts = [f"{words['column.n']} = ", reader.number("n", i, integer)]
+        if not alone:
+            counts += [" / ", reader.number("n_response", i, integer)]
         return heading(reader.word("histology", i), detail=counts)
 
     def verdict(i: int) -> Cell:
@@ -72,11 +73,14 @@ def verdict_table(assessment: Assessment, words: Mapping, reference: str, metric
         reader.numbers(below, "p_exposure_below", probability, group=exposure),
         reader.numbers(words["column.within"], "p_exposure_within", probability, group=exposure),
         reader.numbers(above, "p_exposure_above", probability, group=exposure),
-        reader.numbers(words["column.p0"], "p_response_below_p0", probability, group=chance),
-        reader.numbers(words["column.effect_kept"], "p_effect_kept", probability, group=chance),
-        reader.numbers(words["column.safety_kept"], "p_safety_kept", probability, group=chance),
-        reader.numbers(words["column.total_kept"], "p_total_kept", probability, group=chance),
     ]
+    if not alone:
+        columns += [
+            reader.numbers(words["column.p0"], "p_response_below_p0", probability, group=chance),
+            reader.numbers(words["column.effect_kept"], "p_effect_kept", probability, group=chance),
+            reader.numbers(words["column.safety_kept"], "p_safety_kept", probability, group=chance),
+            reader.numbers(words["column.total_kept"], "p_total_kept", probability, group=chance),
+        ]
     bodies = []
     for i, main in enumerate(reader.rows(columns, range(len(reader)))):
         marks = [
@@ -89,7 +93,7 @@ def verdict_table(assessment: Assessment, words: Mapping, reference: str, metric
         for mark in marks:
             parts += [" ", mark]
         bodies.append((main, Row((cell(*parts, span=len(columns)),), "said")))
-    note = words["verdicts.note"].format(
+    note = words["verdicts.note.exposure" if alone else "verdicts.note"].format(
         metric=metric, reference=reference, low=low, high=high,
         efficacy=_points(margins.get("efficacy")), safety=_points(margins.get("safety")),
     )  # fmt: skip
@@ -217,16 +221,21 @@ def dose_table(assessment: Assessment, words: Mapping) -> Table:
         reader.texts(
             words["column.matches"], "dose_matches", lambda m: words.get(f"matches.{m}", m) or MISSING
         ),
-        reader.numbers(response, "response_at_dose", percent, 100, group=predicted),
-        reader.numbers(adverse, "ae_at_dose", percent, 100, group=predicted),
-        reader.numbers(words["column.n_needed"], "n_needed", integer),
-        reader.texts(words["column.evidence"], "evidence_class", lambda name: name or MISSING),
     ]
+    if not assessment.plan.get("exposure_only"):
+        columns += [
+            reader.numbers(response, "response_at_dose", percent, 100, group=predicted),
+            reader.numbers(adverse, "ae_at_dose", percent, 100, group=predicted),
+            reader.numbers(words["column.n_needed"], "n_needed", integer),
+            reader.texts(words["column.evidence"], "evidence_class", lambda name: name or MISSING),
+        ]
     rows = reader.rows(columns, range(len(reader)))
     candidates = dosing.get("candidates") or ()
     listed = words["list"].join(plain(c) for c in candidates) + (f" {unit}" if unit else "")
     reference = f"{plain(dosing['reference'])} {unit}".strip() if "reference" in dosing else MISSING
-    note = words["dose.note"].format(candidates=listed.strip() or MISSING, reference_dose=reference)
+    note = words["dose.note.exposure" if assessment.plan.get("exposure_only") else "dose.note"].format(
+        candidates=listed.strip() or MISSING, reference_dose=reference
+    )
     classes = [
         words[f"evidence.{c}"]
         for c in dict.fromkeys(assessment.verdicts.get("evidence_class", ()))

@@ -198,6 +198,8 @@ def test_the_commands(study, capsys):
     data = str(study / "pantumor_small.csv")
     assert cli.main(["plan", "new", data, "--output", "-"]) == 0
     assert capsys.readouterr().out == plan_template(data)
+    assert cli.main(["plan", "new", data, "--output", "-", "--units", "DV=mg/L", "AMT=mg"]) == 0
+    assert tomllib.loads(capsys.readouterr().out)["data"]["units"] == {"DV": "mg/L", "AMT": "mg"}
     assert cli.main(["plan", "new", data]) == 2  # plan.toml is there: nothing is overwritten
     assert "E_OUTPUT" in capsys.readouterr().err
     other = str(study / "other.toml")
