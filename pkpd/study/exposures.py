@@ -15,7 +15,7 @@ from pkpd.study.assessment import ExposureResult
 from pkpd.study.estimation import planned_method
 from pkpd.study.plan import Plan
 from pkpd.study.sections import METRICS
-from pkpd.study.stages import fitted
+from pkpd.study.stages import finished, fitted
 
 __all__ = [
     "LEVEL",
@@ -50,6 +50,15 @@ def planned(plan: Plan) -> dict[str, Any]:
     return {"interval": plan.dosing.interval, "output": plan.exposure.output}
 
 
+def _determining(plan: Plan, fit: Any) -> tuple[Any, ...]:
+    """What every exposure depends on: the fitted model, the data, the regimen, and the metric."""
+    section = plan.dosing
+    return (
+        fit.model, fit.data, fit.method, fit.parameter_estimates, plan.data.histology, plan.exposure.metric, plan.exposure.output,
+        section.reference, section.interval, section.infusion, section.compartment,
+    )  # fmt: skip
+
+
 def subject_exposures(plan: Plan, fit: Any, subjects: pd.DataFrame) -> pd.DataFrame:
     """Exposure metrics of each subject at its own parameters.
 
@@ -61,17 +70,24 @@ def subject_exposures(plan: Plan, fit: Any, subjects: pd.DataFrame) -> pd.DataFr
     """
     from pkpd.exposure import exposure_metrics
 
-    # one regimen per dose level, shared by its subjects
-    levels = {amount: planned_regimen(plan, amount) for amount in sorted(set(subjects["dose"].astype(float)))}
-    own = {i: levels[float(amount)] for i, amount in zip(subjects["ID"], subjects["dose"], strict=True)}
-    reference = planned_regimen(plan, plan.dosing.reference)
-    at_dose = exposure_metrics(fit, metrics=list(METRICS), regimen=own, **planned(plan))
-    at_reference = exposure_metrics(fit, metrics=[plan.exposure.metric], regimen=reference, **planned(plan))
     table = subjects[["ID", "histology", "dose"]].reset_index(drop=True)
-    for metric in METRICS:
-        table[metric] = at_dose[metric].reindex(table["ID"]).to_numpy(float)
-    table["reference"] = at_reference[plan.exposure.metric].reindex(table["ID"]).to_numpy(float)
-    return table
+    metric = plan.exposure.metric
+
+    def work() -> pd.DataFrame:
+        # one regimen per dose level, shared by its subjects
+        levels = {
+            amount: planned_regimen(plan, amount) for amount in sorted(set(table["dose"].astype(float)))
+        }
+        own = {i: levels[float(amount)] for i, amount in zip(table["ID"], table["dose"], strict=True)}
+        reference = planned_regimen(plan, plan.dosing.reference)
+        at_dose = exposure_metrics(fit, metrics=list(METRICS), regimen=own, **planned(plan))
+        at_reference = exposure_metrics(fit, metrics=[metric], regimen=reference, **planned(plan))
+        columns = {name: at_dose[name].reindex(table["ID"]).to_numpy(float) for name in METRICS}
+        columns["reference"] = at_reference[metric].reindex(table["ID"]).to_numpy(float)
+        return pd.DataFrame(columns)
+
+    found = finished("exposure per subject", work, *_determining(plan, fit), table, fit.individual_estimates)
+    return table.join(found)
 
 
 def exposure_log_sd(plan: Plan, fit: Any, ids: pd.Series) -> np.ndarray:
@@ -82,14 +98,14 @@ def exposure_log_sd(plan: Plan, fit: Any, ids: pd.Series) -> np.ndarray:
     from pkpd.exposure import exposure_metrics
 
     metric = plan.exposure.metric
-    table = exposure_metrics(
-        fit,
-        metrics=[metric],
-        regimen=planned_regimen(plan, plan.dosing.reference),
-        level=LEVEL,
-        **planned(plan),
-    )
-    own = table.reindex(ids)
+
+    def work() -> pd.DataFrame:
+        regimen = planned_regimen(plan, plan.dosing.reference)
+        table = exposure_metrics(fit, metrics=[metric], regimen=regimen, level=LEVEL, **planned(plan))
+        return table.reindex(ids)[[f"{metric}_lower", f"{metric}_upper"]].reset_index(drop=True)
+
+    uncertain = fit.individual_estimates, fit.individual_estimates_covariance
+    own = finished("uncertainty of exposure", work, *_determining(plan, fit), ids, *uncertain)
     length = np.log(own[f"{metric}_upper"].to_numpy(float) / own[f"{metric}_lower"].to_numpy(float))
     return length / (2 * normal_quantile(LEVEL))
 
@@ -98,14 +114,17 @@ def histology_means(plan: Plan, fit: Any, *, adjusted: bool = False) -> Any:
     """Mean log exposure per histology under the reference regimen, as :func:`pkpd.exposure.histology_exposure`."""
     from pkpd.exposure import histology_exposure
 
-    return histology_exposure(
-        fit,
-        planned_regimen(plan, plan.dosing.reference),
-        metric=plan.exposure.metric,
-        histology=plan.data.histology,
-        adjusted=adjusted,
-        **planned(plan),
-    )
+    def work() -> Any:
+        return histology_exposure(
+            fit,
+            planned_regimen(plan, plan.dosing.reference),
+            metric=plan.exposure.metric,
+            histology=plan.data.histology,
+            adjusted=adjusted,
+            **planned(plan),
+        )
+
+    return finished("exposure per histology", work, *_determining(plan, fit), fit.covariance_matrix, adjusted)
 
 
 def mediation_table(

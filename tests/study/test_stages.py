@@ -94,7 +94,12 @@ def test_an_edit_of_one_endpoint_does_only_that_endpoint_again(plan, tmp_path, m
     before, after = plan.read_text().rsplit('shape = "log"', 1)
     edited.write_text(before + 'shape = "linear"' + after)
     done = []
-    for module, name in ((responses, "likelihood_ratio"), (pkpd.population, "fit")):
+    for module, name in (
+        (responses, "likelihood_ratio"),
+        (pkpd.population, "fit"),
+        (pkpd.exposure, "exposure_metrics"),
+        (pkpd.exposure, "histology_exposure"),
+    ):
         real = getattr(module, name)
 
         def counted(*args, _real=real, _name=name, **settings):
