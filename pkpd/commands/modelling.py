@@ -18,10 +18,12 @@ from pkpd.commands.sources import (
     threads_option,
 )
 from pkpd.commands.words import numbers, pairs, set_option, settings, spoken
+from pkpd.errors import InputError
 
 __all__ = ["register"]
 
 MODEL = "a Python file with one @pkpd.model function, or the name of a shipped model (`pkpd models`)"
+FIGURES = (".png", ".svg", ".pdf")
 
 
 def register(verbs: Any) -> None:
@@ -154,7 +156,6 @@ def _fit(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from pkpd.errors import InputError
     from pkpd.population import PopulationFit
     from pkpd.simulation import simulate
 
@@ -175,12 +176,24 @@ def _simulate(options: argparse.Namespace) -> int:
         more["uncertainty"] = fit
     table = simulate(
         model_of(options.model) if fit is None else fit.model,
-        spoken(options.dose) if options.data is None else dataset_of(options),
+        _regimen(options.dose) if options.data is None else dataset_of(options),
         n=options.n,
         seed=options.seed,
         **more,
     )
     return _table(options, table)
+
+
+def _regimen(text: str) -> Any:
+    """The doses of ``--dose``; ``actual`` stays a word."""
+    found = spoken(text)
+    if isinstance(found, str) and found != "actual":
+        raise InputError(
+            "E_WORDS",
+            f"--dose {text!r} is not understood.",
+            "Write 'dose(320, every=24, until=168)', in quotes.",
+        )
+    return found
 
 
 def _table(options: argparse.Namespace, table: Any) -> int:
@@ -192,6 +205,11 @@ def _table(options: argparse.Namespace, table: Any) -> int:
 def _vpc(options: argparse.Namespace) -> int:
     from pkpd.population import PopulationFit, vpc
 
+    if options.figure is not None and Path(options.figure).suffix.lower() not in FIGURES:
+        known = ", ".join(FIGURES)
+        raise InputError(
+            "E_OUTPUT", f"--figure {options.figure}: no such kind of picture.", f"Choose among {known}."
+        )
     more = settings(options, vpc, "fit", "n", "seed", "prediction_corrected", "executor")
     found = vpc(
         result_of(options.fit, PopulationFit),
@@ -228,7 +246,7 @@ def _exposure(options: argparse.Namespace) -> int:
     table = exposure_metrics(
         result_of(options.fit, PopulationFit),
         options.metrics,
-        regimen=spoken(options.dose),
+        regimen=_regimen(options.dose),
         interval=options.interval,
         **settings(options, exposure_metrics, "fit", "metrics", "regimen", "interval"),
     )

@@ -174,5 +174,8 @@ STATEMENTS: dict[str, str] = {
     ),
     "size_missing": "{all} 例患者中 {n} 例没有测量值，未纳入。",
     "size_link": "每例患者自身的生长时间估计值按已知进入模型，且生存更久者测量更久：这是对生存的预测，而非药物作用。",
+    # target engagement
+    "engagement_meaning": "最小二乘 Emax 模型：无药时的值与 EC50 共用，各瘤种有各自的 Emax。结论不依据该模型。",
+    "engagement_missing": "{all} 例患者中 {n} 例没有数值，未纳入。",
     "not_analysed": "未分析：{message}",
 }

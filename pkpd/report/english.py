@@ -103,6 +103,17 @@ WORDS: dict = {
     "absent.by_dose": "exposure of each patient",
     "absent.biomarkers": "biomarkers and target engagement",
     "absent.engagement": "target engagement",
+    "absent.markers": "responses by biomarker",
+    "engagement.caption": "{label} over exposure, per histology",
+    "engagement.note": (
+        "Line and band: Emax model with 90 % interval; points: patients; grey line: {reference}; dashed: reference"
+        " exposure."
+    ),
+    "engagement.alt": "Curves of {label} over exposure, one panel per histology; the numbers stand in the table below.",
+    "engagement.table_caption": "{label}: as observed, and at the reference exposure with the difference to {reference}",
+    "engagement.said": "Test that one Emax serves all histologies: {statistic} on {df} df, p = {p_chi2} (χ²).",
+    "group.observed": "Observed",
+    "group.equal_exposure": "At the reference exposure",
     "absent.organs": "organ function, region and formulation",
     "absent.efficacy": "exposure-response of efficacy",
     "absent.safety": "exposure-response of safety",

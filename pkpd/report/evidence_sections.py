@@ -142,10 +142,30 @@ def exposure(c: Context) -> list[Block]:
 
 
 def biomarkers(c: Context) -> list[Block]:
-    """Responses by biomarker and the common cut-off, where the plan names any."""
-    found, blocks = c.a.enrolment, []
+    """Engagement of the target over exposure, responses by biomarker and the common cut-off, where the plan names any."""
+    found = c.a.enrolment
+    engaged = [block for i in range(len(c.a.engagement)) for block in _engagement(c, i)]
+    blocks: list[Block] = []
     if "biomarkers" in found:
         blocks.append(further.cell_table(c.a, "biomarkers", c.w))
     if "cutoff" in found:
         blocks.append(further.cutoff_table(c.a, c.w))
-    return [*blocks, *c.refused("biomarkers", "cutoff"), c.absent("engagement" if blocks else "biomarkers")]
+    told = [*engaged, *blocks, *c.refused("biomarkers", "cutoff")]
+    if engaged and blocks:
+        return told
+    return [*told, c.absent("engagement" if blocks else "markers" if engaged else "biomarkers")]
+
+
+def _engagement(c: Context, position: int) -> list[Block]:
+    from pkpd.report.engagement_figures import engagement
+
+    found, w = c.a.engagement[position], c.w
+    blocks: list[Block] = [Heading(f"engagement-{position}", found.label)]
+    if len(found.curves):
+        caption, alt, note = (
+            w[f"engagement.{part}"].format(label=found.label, reference=c.reference)
+            for part in ("caption", "alt", "note")
+        )
+        drawn = engagement(c.a, position, c.language)
+        blocks.append(c.figure(f"engagement-{position}", drawn, caption, alt, note))
+    return [*blocks, further.engagement_table(c.a, position, w, c.reference)]

@@ -8,6 +8,7 @@ from pkpd.report.confounding_figures import aliasing_map
 from pkpd.report.covariate_figures import covariate_effects
 from pkpd.report.dose_figures import dose_response
 from pkpd.report.endpoint_figures import category_vpc, event_vpc
+from pkpd.report.engagement_figures import engagement
 from pkpd.report.exposure_figures import exposure_by_dose, exposure_forest, shrinkage_forest
 from pkpd.report.goodness_of_fit import gof
 from pkpd.report.random_effect_figures import eta_covariates, shrinkage
@@ -21,6 +22,7 @@ __all__ = [
     "category_vpc",
     "covariate_effects",
     "dose_response",
+    "engagement",
     "eta_covariates",
     "event_vpc",
     "exchangeability_map",

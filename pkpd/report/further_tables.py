@@ -14,6 +14,7 @@ __all__ = [
     "cell_table",
     "conditional_table",
     "cutoff_table",
+    "engagement_table",
     "link_table",
     "mediation_table",
     "mix_table",
@@ -120,6 +121,34 @@ def size_effect_table(assessment: Assessment, position: int, words: Mapping) -> 
     return table(
         f"size-effects-{position}", words["size_effects.caption"].format(label=size.label), columns, rows
     )
+
+
+def engagement_table(assessment: Assessment, position: int, words: Mapping, reference: str) -> Table:
+    """Engagement of the target as observed, and at the reference exposure."""
+    found = assessment.engagement[position]
+    reader = Reader(found.table, f"engagement[{position}].table", words)
+    observed, equal = words["group.observed"], words["group.equal_exposure"]
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.n"], "n", integer),
+        reader.numbers(words["column.mean"], "mean", group=observed),
+        reader.numbers(words["column.sd"], "sd", group=observed),
+        reader.numbers(words["column.mean"], "response", group=equal),
+        reader.intervals(words["column.interval90"], "lower", "upper", group=equal),
+        reader.numbers(words["column.difference"], "difference", group=equal),
+        reader.intervals(words["column.ci90"], "difference_lower", "difference_upper", group=equal),
+    ]
+    rows = reader.rows(columns, _known(assessment, reader))
+    if found.test:
+        forms = {"statistic": lambda v: fixed(v, 2), "df": integer, "p_chi2": p_value}
+        values: dict[str, Part] = {
+            name: Number(form(found.test[name]), f"engagement[{position}].test.{name}")
+            for name, form in forms.items()
+        }
+        rows.append(Row((cell(*traced(words["engagement.said"], values), span=len(columns)),), "said"))
+    unit = f" ({found.unit})" if found.unit else ""
+    caption = words["engagement.table_caption"].format(label=found.label + unit, reference=reference)
+    return table(f"engagement-{position}", caption, columns, rows, note=in_words(found.statement, words))
 
 
 def link_table(assessment: Assessment, position: int, words: Mapping) -> Table | None:

@@ -54,7 +54,7 @@ def verdict_table(assessment: Assessment, words: Mapping, reference: str, metric
     exposure, chance = words["group.exposure"], words["group.probability"]
 
     def histology(i: int) -> Cell:
-        counts = [f"{words['column.n']} = ", reader.number("n", i, integer)]
+        counts: list[Part] = [f"{words['column.n']} = ", reader.number("n", i, integer)]
         if not alone:
             counts += [" / ", reader.number("n_response", i, integer)]
         return heading(reader.word("histology", i), detail=counts)

@@ -102,19 +102,9 @@ class EmaxFit(Estimates):
         DataFrame
             histology, exposure, response, lower, upper.
         """
-        from scipy.special import stdtrit
-
         x = np.atleast_1d(np.asarray(exposures, dtype=float))
-        if np.any(~(x >= 0)):
-            raise InputError("E_EXPOSURE_NEGATIVE", "an exposure is negative or missing.", "Give 0 or more.")
-        rows = np.broadcast_to(
-            self.linear.matrix(histology, None, covariates), (len(x), len(self.linear.names))
-        )
-        index = np.broadcast_to(self.linear.index_of(histology), len(x))
-        layout = EmaxLayout.of(self.linear, self.emax, self.ec50, self.shape == "sigmoid_emax")
-        value, gradient, _ = emax_curve(self.coefficients.to_numpy(), rows, x, index, layout)
-        se = np.sqrt(np.einsum("ij,jk,ik->i", gradient, self.covariance.to_numpy(), gradient))
-        t = float(stdtrit(self.degrees_of_freedom, 0.5 + coverage(level) / 2))
+        value, gradient = self._at(histology, x, covariates)
+        se, t = self._standard_error(gradient), self._quantile(level)
         name = self.histologies[0] if histology is None else histology
         return pd.DataFrame(
             {
@@ -125,6 +115,41 @@ class EmaxFit(Estimates):
                 "upper": value + t * se,
             }
         )
+
+    def difference(
+        self, histology: Any, reference: Any, exposure: float, level: float = 0.90
+    ) -> tuple[float, float, float]:
+        """Difference of the mean response to that of another histology at the same exposure, with its t interval.
+
+        Returns
+        -------
+        tuple of float
+            Difference, lower, upper, by the delta method.
+        """
+        x = np.array([float(exposure)])
+        (value, gradient), (other, other_gradient) = (self._at(h, x, None) for h in (histology, reference))
+        half = self._quantile(level) * float(self._standard_error(gradient - other_gradient)[0])
+        apart = float(value[0] - other[0])
+        return apart, apart - half, apart + half
+
+    def _at(self, histology: Any, x: np.ndarray, covariates: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Mean response at exposures, and its gradient by the coefficients."""
+        if np.any(~(x >= 0)):
+            raise InputError("E_EXPOSURE_NEGATIVE", "an exposure is negative or missing.", "Give 0 or more.")
+        rows = np.broadcast_to(
+            self.linear.matrix(histology, None, covariates), (len(x), len(self.linear.names))
+        )
+        index = np.broadcast_to(self.linear.index_of(histology), len(x))
+        layout = EmaxLayout.of(self.linear, self.emax, self.ec50, self.shape == "sigmoid_emax")
+        return emax_curve(self.coefficients.to_numpy(), rows, x, index, layout)[:2]
+
+    def _standard_error(self, gradient: np.ndarray) -> np.ndarray:
+        return np.sqrt(np.einsum("ij,jk,ik->i", gradient, self.covariance.to_numpy(), gradient))
+
+    def _quantile(self, level: float) -> float:
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.degrees_of_freedom, 0.5 + coverage(level) / 2))
 
 
 def fit_emax(

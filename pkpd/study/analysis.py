@@ -15,6 +15,7 @@ from pkpd.study.assessment import Assessment, ExposureResult
 from pkpd.study.assumptions import assumptions
 from pkpd.study.characteristics import check_scenarios, operating_characteristics
 from pkpd.study.confounding import confounding, sources_of_exposure
+from pkpd.study.engagement import engagement_result
 from pkpd.study.enrolment import check_weights, enrolment
 from pkpd.study.environment import versions
 from pkpd.study.estimation import planned_method
@@ -181,6 +182,9 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
         enrolment=enrolment(plan, frame),
         tumour_sizes=tuple(tumour_sizes),
         characteristics=characteristics,
+        engagement=tuple(
+            engagement_result(plan, frame, e, exposure.reference_exposure) for e in plan.engagement
+        ),
     )
 
 

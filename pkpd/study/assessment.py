@@ -12,6 +12,7 @@ from pkpd.results import result
 __all__ = [
     "Assessment",
     "EndpointResult",
+    "EngagementResult",
     "ExposureResult",
     "PkResult",
     "SurvivalResult",
@@ -254,6 +255,44 @@ class TumourSizeResult:
 
 @result
 @dataclass(frozen=True)
+class EngagementResult:
+    """How far the target is engaged over exposure, by an Emax model with an Emax of each histology's own.
+
+    Attributes
+    ----------
+    name, label, unit : str
+        As of the plan.
+    metric : str
+        Exposure of each patient.
+    table : DataFrame
+        histology, n, mean, sd (as observed); response, lower, upper (90 %) at the reference exposure; difference,
+        difference_lower, difference_upper (90 %) to the reference histology there. NaN where no curve was found.
+    parameters : DataFrame
+        Schema of :mod:`pkpd.results`; empty where no curve was found.
+    curves : DataFrame
+        histology, exposure, response, lower, upper (90 %), over each histology's observed exposures.
+    observed : DataFrame
+        histology, exposure, value: one row per patient.
+    test : dict
+        Test of one Emax in all histologies: statistic, df, p_chi2.
+    statement : str
+        What the model is, and what was left out; or why there is none.
+    """
+
+    name: str
+    label: str
+    unit: str
+    metric: str
+    table: pd.DataFrame
+    parameters: pd.DataFrame
+    curves: pd.DataFrame
+    observed: pd.DataFrame
+    test: dict
+    statement: str
+
+
+@result
+@dataclass(frozen=True)
 class Assessment:
     """The answer of one analysis plan.
 
@@ -297,6 +336,8 @@ class Assessment:
         (DataFrame: key, signed, run).
     tumour_sizes : tuple of TumourSizeResult
         Tumour size over time.
+    engagement : tuple of EngagementResult
+        Engagement of the target over exposure.
     enrolment : dict
         Enrolled mix against the target population, age bands, biomarkers, common cut-off; keys as
         :func:`pkpd.study.enrolment.enrolment`. Empty where the plan has no ``[representativeness]``.
@@ -327,3 +368,4 @@ class Assessment:
     tumour_sizes: tuple[TumourSizeResult, ...] = ()
     forecasts: pd.DataFrame = field(default_factory=pd.DataFrame)
     characteristics: Any = None
+    engagement: tuple[EngagementResult, ...] = ()

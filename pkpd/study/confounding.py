@@ -8,9 +8,9 @@ import pandas as pd
 
 from pkpd.errors import InputError
 from pkpd.response import aliasing_map, covariate_balance, exposure_check
+from pkpd.study.endpoint_kinds import EndpointPlan
 from pkpd.study.plan import Plan
 from pkpd.study.responses import evaluable
-from pkpd.study.sections import EndpointPlan
 
 __all__ = ["confounding", "sources_of_exposure"]
 

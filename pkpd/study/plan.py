@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pkpd.errors import Finding, InputError, PlanError
-from pkpd.histology.margins import WIDEST_BOUNDS
+from pkpd.errors import Finding, PlanError
 from pkpd.results import result
 from pkpd.study.context_of_use import ContextPlan
+from pkpd.study.endpoint_kinds import ENDPOINTS, EndpointPlan, EngagementPlan, TumourSizePlan
 from pkpd.study.locations import line_of, locations
+from pkpd.study.plan_consistency import check_together
 from pkpd.study.schema import Reader, flag, integer, text
 from pkpd.study.sections import (
-    STARTING_METHODS,
     BootstrapPlan,
     DataPlan,
     DosingPlan,
-    EndpointPlan,
     ExchangeabilityPlan,
     ExposurePlan,
     MarginsPlan,
@@ -29,7 +28,6 @@ from pkpd.study.sections import (
     ResponseRatePlan,
     SensitivityPlan,
     ThresholdsPlan,
-    TumourSizePlan,
 )
 from pkpd.study.truths import CharacteristicsPlan, ScenarioPlan
 
@@ -51,7 +49,7 @@ class Plan:
         Seed of everything random.
     data, model, dosing, exposure, margins, p0, thresholds, bootstrap, exchangeability, sensitivity
         The sections.
-    entries : tuple of EndpointPlan and TumourSizePlan
+    entries : tuple of EndpointPlan, TumourSizePlan and EngagementPlan
         The entries of ``[[endpoint]]``, in the order of the file.
     representativeness, context, characteristics : RepresentativenessPlan, ContextPlan, CharacteristicsPlan or None
         The section, where the plan has it.
@@ -71,7 +69,7 @@ class Plan:
     model: ModelPlan
     dosing: DosingPlan
     exposure: ExposurePlan
-    entries: tuple[EndpointPlan | TumourSizePlan, ...]
+    entries: tuple[EndpointPlan | TumourSizePlan | EngagementPlan, ...]
     margins: MarginsPlan
     p0: ResponseRatePlan
     thresholds: ThresholdsPlan
@@ -100,7 +98,12 @@ class Plan:
         """Endpoints that are a tumour size over time."""
         return tuple(e for e in self.entries if isinstance(e, TumourSizePlan))
 
-    def place(self, entry: EndpointPlan | TumourSizePlan, key: str) -> tuple[str | int, ...]:
+    @property
+    def engagement(self) -> tuple[EngagementPlan, ...]:
+        """Endpoints that are an engagement of the target."""
+        return tuple(e for e in self.entries if isinstance(e, EngagementPlan))
+
+    def place(self, entry: EndpointPlan | TumourSizePlan | EngagementPlan, key: str) -> tuple[str | int, ...]:
         """Path of a key of an endpoint, for :meth:`error`."""
         return ("endpoint", self.entries.index(entry), key)
 
@@ -225,7 +228,7 @@ def _parse(path: Path) -> tuple[Plan | None, list[Finding]]:
         ]
     reader = Reader(locations(content))
     sections = _read_sections(reader, values)
-    _check_together(reader, sections, path.parent)
+    check_together(reader, sections, path.parent)
     if reader.findings:
         return None, sorted(reader.findings, key=lambda f: f.row or 0)
     return Plan(path=str(path), sha256=hashlib.sha256(raw).hexdigest(), **sections), []
@@ -279,10 +282,8 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
                 "Add [[endpoint]] and its keys, once each; or exposure_only = true above the first [section].",
             )
         entries = []
-    kinds = [
-        TumourSizePlan if isinstance(e, dict) and e.get("kind") == "tumour_size" else EndpointPlan
-        for e in entries
-    ]
+    given = [str(e.get("kind")) if isinstance(e, dict) else "" for e in entries]
+    kinds = [ENDPOINTS.get(kind, EndpointPlan) for kind in given]
     read["entries"] = tuple(
         reader.section(kind, e, ("endpoint", i))
         for i, (kind, e) in enumerate(zip(kinds, entries, strict=True))
@@ -325,163 +326,3 @@ def _check_alternatives(reader: Reader, values: dict[str, Any]) -> None:
             "[p0] declares no response rate.",
             "Give default, or histologies = { name = rate }.",
         )
-
-
-def _check_together(reader: Reader, read: dict[str, Any], folder: Path) -> None:
-    """What no key shows alone: files that exist, one source of the model, one endpoint of each kind, a p0."""
-    data, model = read.get("data"), read.get("model")
-    dosing, exposure = read.get("dosing"), read.get("exposure")
-    if dosing is not None and dosing.reference not in dosing.candidates:
-        message = f"dosing.reference = {dosing.reference:g} is not among dosing.candidates."
-        reader.mistake("E_PLAN_DOSES", ("dosing", "candidates"), message, "Add it: it can be given, too.")
-    low, high = WIDEST_BOUNDS
-    if exposure is not None and not low <= exposure.bounds[0] < exposure.bounds[1] <= high:
-        message = f"exposure.bounds {list(exposure.bounds)} are wider than {low:g} to {high:g}."
-        remedy = "Beyond a factor of two no difference in exposure passes as without effect."
-        reader.mistake("E_PLAN_BOUNDS", ("exposure", "bounds"), message, remedy, exposure.bounds)
-    if data is not None:
-        _check_file(reader, folder, data.file, ("data", "file"))
-    if model is not None and model.file is not None:
-        _check_file(reader, folder, model.file, ("model", "file"))
-    if model is not None:
-        _check_methods(reader, model)
-    if read.get("representativeness") is not None:
-        _check_representativeness(reader, read["representativeness"])
-    if data is not None:
-        _check_scenarios(reader, read.get("scenarios", ()), data.reference)
-    entries = read.get("entries", ())
-    if entries and all(e is not None for e in entries):
-        _check_endpoints(reader, entries)
-        for i, entry in enumerate(entries):
-            if isinstance(entry, TumourSizePlan):
-                _check_tumour_size(reader, i, entry, read, folder)
-
-
-def _check_scenarios(reader: Reader, scenarios: tuple[ScenarioPlan | None, ...], reference: str) -> None:
-    names = [s.name for s in scenarios if s is not None]
-    for i, scenario in enumerate(scenarios):
-        if scenario is None:
-            continue
-        if names.count(scenario.name) > 1:
-            message = f"two scenarios are named {scenario.name!r}."
-            reader.mistake("E_PLAN_SCENARIO", ("scenario", i, "name"), message, "Rename one.", scenario.name)
-        try:
-            # that histologies are those of the data is checked with them
-            named = {*scenario.response, *scenario.ae, *(scenario.ratio or {}), reference}
-            scenario.truth().check(tuple(named), reference)
-        except InputError as error:
-            reader.mistake("E_PLAN_SCENARIO", ("scenario", i), error.message, error.remedy)
-
-
-def _check_representativeness(reader: Reader, section: RepresentativenessPlan) -> None:
-    name = "representativeness"
-    try:
-        section.target()
-    except InputError as error:
-        reader.mistake("E_PLAN_WEIGHTS", (name, section.weights_key), error.message, error.remedy)
-    if section.age_bands is not None and section.age is None:
-        message = "age_bands are given, but no column with the age."
-        reader.mistake("E_PLAN_MISSING", (name, "age_bands"), message, 'Add age = "AGE".')
-    if (section.cutoff is None) != (section.cutoff_column is None):
-        message = "cutoff and cutoff_column belong together."
-        reader.mistake("E_PLAN_MISSING", (name,), message, "Give both, or none.")
-
-
-def _check_methods(reader: Reader, model: ModelPlan) -> None:
-    last = model.methods[-1]
-    if last in STARTING_METHODS:
-        reader.mistake(
-            "E_PLAN_METHOD",
-            ("model", "method"),
-            f"the last method is {last}, whose likelihood is too rough to test histologies by.",
-            f'Let another follow: ["{last}", "FOCEI"].',
-            last,
-        )
-    for name in model.options or {}:
-        if name not in model.methods:
-            reader.mistake(
-                "E_PLAN_METHOD",
-                ("model", "options"),
-                f"options are given for {name}, which is not among the methods {', '.join(model.methods)}.",
-                "Leave them out, or name the method.",
-                name,
-            )
-
-
-def _check_file(reader: Reader, folder: Path, file: str, path: tuple[str, ...]) -> None:
-    if not (folder / file).is_file():
-        message = f'{".".join(path)} = "{file}": there is no such file in {folder}.'
-        reader.mistake("E_PLAN_FILE", path, message, "Paths are relative to the plan's own folder.", file)
-
-
-def _check_tumour_size(
-    reader: Reader, i: int, entry: TumourSizePlan, read: dict[str, Any], folder: Path
-) -> None:
-    place, exposure = ("endpoint", i), read.get("exposure")
-    if not (folder / entry.file).is_file():
-        message = f'endpoint[{i + 1}].file = "{entry.file}": there is no such file in {folder}.'
-        reader.mistake(
-            "E_PLAN_FILE",
-            (*place, "file"),
-            message,
-            "Paths are relative to the plan's own folder.",
-            entry.file,
-        )
-    if entry.model == "simeoni" and exposure is not None and not exposure.metric.startswith("CAVG"):
-        message = f"{entry.name}: the model simeoni is driven by a concentration, not by {exposure.metric}."
-        reader.mistake(
-            "E_PLAN_TUMOUR_MODEL",
-            (*place, "model"),
-            message,
-            "Use CAVG1 or CAVGSS as metric, or another model.",
-        )
-    if entry.model == "simeoni" and (entry.landmark is not None or entry.survival is not None):
-        message = f"{entry.name}: the model simeoni has neither time to growth nor size in closed form."
-        reader.mistake("E_PLAN_TUMOUR_MODEL", (*place, "model"), message, "Leave landmark and survival out.")
-    times = [e.name for e in read["entries"] if isinstance(e, EndpointPlan) and not e.binary]
-    if entry.survival is not None and entry.survival not in times:
-        message = f"{entry.name} is linked to {entry.survival!r}, which is no time to an event of this plan."
-        remedy = f"There are {', '.join(times)}." if times else "Declare an [[endpoint]] with event."
-        reader.mistake("E_PLAN_ENDPOINTS", (*place, "survival"), message, remedy, entry.survival)
-    if entry.survival is None and entry.offset:
-        message = f"{entry.name} has an offset, but no survival that it enters."
-        reader.mistake("E_PLAN_ENDPOINTS", (*place, "offset"), message, "Name the endpoint, or leave it out.")
-
-
-def _check_endpoints(reader: Reader, entries: tuple[EndpointPlan | TumourSizePlan, ...]) -> None:
-    endpoints = [(i, e) for i, e in enumerate(entries) if isinstance(e, EndpointPlan)]
-    for kind in ("efficacy", "safety"):
-        binary = [(i, e) for i, e in endpoints if e.kind == kind and e.binary]
-        chosen = [e for _, e in binary if e.primary]
-        if not binary:
-            message = f'no binary endpoint of kind "{kind}"; verdicts rest on one.'
-            reader.mistake(
-                "E_PLAN_ENDPOINTS", ("endpoint",), message, f'Declare an [[endpoint]] with kind = "{kind}".'
-            )
-        elif (len(binary) > 1 and len(chosen) != 1) or (len(binary) == 1 and binary[0][1].primary is False):
-            message = f'{len(binary)} binary endpoints of kind "{kind}", {len(chosen)} of them primary.'
-            reader.mistake(
-                "E_PLAN_ENDPOINTS",
-                ("endpoint", binary[-1][0]),
-                message,
-                "Add primary = true to the one that verdicts rest on.",
-            )
-    for i, e in endpoints:
-        if not e.binary and e.primary:
-            reader.mistake(
-                "E_PLAN_ENDPOINTS",
-                ("endpoint", i, "primary"),
-                f"{e.name} is a time to an event and cannot be primary: without a control arm its difference between "
-                "histologies measures prognosis.",
-                "Make a binary endpoint primary; this one is reported within each histology.",
-            )
-    names = [e.name for e in entries]
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            reader.mistake(
-                "E_PLAN_ENDPOINTS",
-                ("endpoint", i, "name"),
-                f"two endpoints are named {name!r}.",
-                "Rename one.",
-                name,
-            )

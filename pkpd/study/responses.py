@@ -18,8 +18,8 @@ from pkpd.response import (
 from pkpd.statements import say
 from pkpd.study.assessment import EndpointResult
 from pkpd.study.borrowing import borrowed_responses
+from pkpd.study.endpoint_kinds import EndpointPlan
 from pkpd.study.plan import Plan
-from pkpd.study.sections import EndpointPlan
 from pkpd.study.stages import finished
 
 __all__ = ["LOG_SD", "endpoint_result", "evaluable", "fit_endpoint", "histology_test"]

@@ -28,7 +28,6 @@ __all__ = [
     "BootstrapPlan",
     "DataPlan",
     "DosingPlan",
-    "EndpointPlan",
     "ExchangeabilityPlan",
     "ExposurePlan",
     "MarginsPlan",
@@ -37,7 +36,6 @@ __all__ = [
     "ResponseRatePlan",
     "SensitivityPlan",
     "ThresholdsPlan",
-    "TumourSizePlan",
 ]
 
 METRICS = ("AUC1", "CMAX1", "CTROUGH1", "CAVG1", "AUCSS", "CMAXSS", "CTROUGHSS", "CAVGSS")
@@ -221,91 +219,6 @@ class ExposurePlan:
     source: str = key(text)
     output: str | None = key(text, None)
     mediators: tuple[str, ...] | None = key(_names, None)
-
-
-@result
-@dataclass(frozen=True)
-class EndpointPlan:
-    """``[[endpoint]]``: one endpoint, binary (0 or 1 per subject) or a time to an event (tumour sizes: :class:`TumourSizePlan`).
-
-    Attributes
-    ----------
-    name : str
-        Short name, also in file names and tables.
-    kind : str
-        ``"efficacy"`` or ``"safety"``.
-    column : str
-        Column with the outcome; for a time to an event, with the time.
-    label : str
-        Words for the report.
-    shape : str
-        How exposure enters the linear predictor: ``"log"`` or ``"linear"``.
-    primary : bool or None
-        Whether verdicts rest on it: one binary endpoint of each kind. May be left out where there is one.
-    event : str or None
-        Column with 1 where the event was seen and 0 where it was censored; makes the endpoint a time to an event.
-    """
-
-    name: str = key(text)
-    kind: str = key(choice("efficacy", "safety"))
-    column: str = key(text)
-    label: str = key(text)
-    shape: str = key(choice("log", "linear"), "log")
-    primary: bool | None = key(flag, None)
-    event: str | None = key(text, None)
-
-    @property
-    def binary(self) -> bool:
-        """Whether the outcome is 0 or 1; otherwise it is a time to an event."""
-        return self.event is None
-
-
-@result
-@dataclass(frozen=True)
-class TumourSizePlan:
-    """``[[endpoint]]`` with ``kind = "tumour_size"``: sums of lesions over time, by a population model.
-
-    Attributes
-    ----------
-    name : str
-        Short name, also in file names and tables.
-    kind : str
-        ``"tumour_size"``.
-    file : str
-        CSV file relative to the plan: one row per measurement, with ID as in the data of the plan.
-    column : str
-        Column of the file with the size.
-    label : str
-        Words for the report.
-    model : str
-        Shipped model: ``"stein"``, ``"claret"`` (exposure relative to the reference exposure drives it), ``"wang"`` or
-        ``"simeoni"`` (the concentration drives it: the metric must be an average one).
-    time : str
-        Column of the file with the time since the start of treatment, in the unit that the model's parameters are to have.
-    landmark : float or None
-        Time at which the size relative to the start is reported (8 weeks, say); not for simeoni.
-    effects : tuple of str or None
-        Parameters on which histologies differ; growth and drug effect without it.
-    initial : dict or None
-        Starting values of the model's thetas, where its own (stein: per week, claret: per day) do not suit the unit.
-    survival : str or None
-        Name of the time-to-event endpoint that time to growth is linked to.
-    offset : float
-        Added to the time to growth before its logarithm is taken; needed where it is 0 in some patients.
-    """
-
-    name: str = key(text)
-    kind: str = key(choice("tumour_size"))
-    file: str = key(text)
-    column: str = key(text)
-    label: str = key(text)
-    model: str = key(choice("stein", "claret", "wang", "simeoni"))
-    time: str = key(text, "TIME")
-    landmark: float | None = key(_positive, None)
-    effects: tuple[str, ...] | None = key(_names, None)
-    initial: Mapping[str, float] | None = key(_amounts, None)
-    survival: str | None = key(text, None)
-    offset: float = key(amount, 0.0)
 
 
 @result

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from pkpd.data import Dataset, read_dataset
+from pkpd.study.endpoint_kinds import EndpointPlan
 from pkpd.study.plan import Plan
-from pkpd.study.sections import EndpointPlan
 
 __all__ = ["counts_per_dose", "read_data", "response_rates", "subject_table"]
 
@@ -85,7 +85,8 @@ def read_data(plan: Plan) -> Dataset:
 
 def _outcomes(plan: Plan) -> list[str]:
     """Columns of all endpoints."""
-    return [c for e in plan.endpoints for c in (e.column, e.event) if c is not None]
+    binary = [c for e in plan.endpoints for c in (e.column, e.event) if c is not None]
+    return [*binary, *(e.column for e in plan.engagement)]
 
 
 def _columns_used(plan: Plan) -> list[str] | None:
@@ -136,6 +137,16 @@ def subject_table(plan: Plan, data: Dataset) -> pd.DataFrame:
         if endpoint.event is not None:
             event = _constant(plan, data, endpoint.event, plan.place(endpoint, "event"))
             table[f"{endpoint.name}:event"] = event.to_numpy()
+    for entry in plan.engagement:
+        values = _constant(plan, data, entry.column, plan.place(entry, "column"))
+        if values.dtype.kind not in "iuf":
+            raise plan.error(
+                "E_PLAN_OUTCOME",
+                plan.place(entry, "column"),
+                f"column {entry.column} of {entry.name} holds text; the engagement of a target is a number.",
+                "Name a column of numbers; leave the cell empty where it was not measured.",
+            )
+        table[entry.name] = values.to_numpy(float)
     named = {("data", "aliases"): plan.data.aliases, ("data", "drivers"): plan.data.drivers}
     named["data", "assay"] = (plan.data.assay,) if plan.data.assay else None
     if plan.representativeness is not None:

@@ -14,8 +14,8 @@ from pkpd.response.estimates import normal_quantile
 from pkpd.response.likelihood_ratio import chi2_p_value
 from pkpd.statements import joined, say
 from pkpd.study.assessment import SurvivalResult
+from pkpd.study.endpoint_kinds import EndpointPlan
 from pkpd.study.plan import Plan
-from pkpd.study.sections import EndpointPlan
 
 __all__ = ["survival_result"]
 

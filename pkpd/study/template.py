@@ -14,9 +14,9 @@ import numpy as np
 from pkpd.data import Dataset, read_dataset
 from pkpd.data.intake import stated_units
 from pkpd.errors import InputError
+from pkpd.study.endpoint_kinds import EndpointPlan
 from pkpd.study.plan import ABSENT, OF_ENDPOINTS, PLAN_FORMAT, SECTIONS
 from pkpd.study.schema import toml
-from pkpd.study.sections import EndpointPlan
 from pkpd.study.truths import ScenarioPlan
 
 __all__ = ["plan_template"]
@@ -179,8 +179,8 @@ def _endpoints(known: _Columns) -> list[str]:
     lines = [
         "",
         "# One [[endpoint]] per outcome, 0 or 1 per patient, or a time to an event.",
-        '# Verdicts rest on one binary endpoint of kind efficacy and one of kind safety. kind = "tumour_size" has other keys:',
-        "# `pkpd plan check` names them.",
+        '# Verdicts rest on one binary endpoint of kind efficacy and one of kind safety. kind = "tumour_size" and',
+        '# kind = "engagement" (receptor occupancy, a biomarker) have other keys: `pkpd plan check` names them.',
     ]
     columns: list[str | None] = [*known.binary] or [None]
     if not known.binary:

@@ -16,8 +16,8 @@ from pkpd.response.estimates import normal_quantile
 from pkpd.response.likelihood_ratio import chi2_p_value
 from pkpd.statements import joined, say
 from pkpd.study.assessment import TumourSizeResult
+from pkpd.study.endpoint_kinds import TumourSizePlan
 from pkpd.study.plan import Plan
-from pkpd.study.sections import TumourSizePlan
 from pkpd.study.stages import finished
 
 __all__ = ["read_sizes", "tumour_size_result"]
