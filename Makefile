@@ -40,7 +40,7 @@ nightly: $(VENV)/installed-test
 
 clean:
 	@test ! -f $(VENV)/pyvenv.cfg || rm -rf $(VENV)
-	rm -rf demo dist build docs/_build docs/api docs/api.rst .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
+	rm -rf demo dist build docs/_build docs/api docs/api.rst docs/data_codes.rst .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
 
 # The stamps make a second call quick; a change of the dependencies installs again.
 $(VENV)/bin/python:

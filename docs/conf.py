@@ -1,5 +1,6 @@
 """Sphinx: the pages of docs/, and an API reference made from the docstrings."""
 
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -54,8 +55,41 @@ def _api_page() -> str:
     return "\n".join(lines)
 
 
+def _data_codes_page() -> str:
+    """Table of all that the linter of data sets can say, from its rules."""
+    from pkpd.data.rules import RULES
+
+    title = "What the data linter says"
+    lines = [title, "=" * len(title), "", "Words in angle brackets stand for what is found in the data.", ""]
+    for prefix, heading in (("E_", "Errors: the data cannot be used"), ("W_", "Warnings: they can")):
+        lines += [
+            heading,
+            "-" * len(heading),
+            "",
+            ".. list-table::",
+            "   :header-rows: 1",
+            "   :widths: 28 42 30",
+            "",
+        ]
+        rows = [("code", "what it says", "what to do")]
+        rows += [
+            (f"``{code}``", *map(_plain, texts)) for code, texts in RULES.items() if code.startswith(prefix)
+        ]
+        for code, message, remedy in rows:
+            lines += [f"   * - {code}", f"     - {message}", f"     - {remedy}"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """A template of the linter as text that Sphinx leaves alone."""
+    shown = re.sub(r"\{(\w+)(?::[^}]*)?\}", r"‹\1›", text.replace("{{", "{ ").replace("}}", " }"))
+    return re.sub(r"([*`_|\\])", r"\\\1", shown)
+
+
 # written before the sources are listed
-(Path(__file__).parent / "api.rst").write_text(_api_page(), encoding="utf-8")
+for _page, _text in (("api.rst", _api_page()), ("data_codes.rst", _data_codes_page())):
+    (Path(__file__).parent / _page).write_text(_text, encoding="utf-8")
 
 
 def _names_apart(app, what, name, obj, options, lines):

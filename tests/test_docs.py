@@ -56,12 +56,27 @@ def test_the_pages_build_without_a_warning(tmp_path):
         assert (tmp_path / f"html/api/pkpd.{name}.html").exists(), name
 
 
+def test_every_warning_has_its_line():
+    from pkpd.data.rules import RULES
+
+    package = Path(pkpd.__file__).parent
+    given = {
+        code
+        for path in package.rglob("*.py")
+        for code in re.findall(r'[" ](W_[A-Z0-9_]+)(?=: )', path.read_text(encoding="utf-8"))
+    }
+    told = set(re.findall(r"`(W_[A-Z0-9_]+)`", (DOCS / "warnings.md").read_text(encoding="utf-8")))
+    assert len(given) > 30
+    assert given - set(RULES) == told  # none is missing, and none is told of that no longer exists
+
+
 def test_what_the_pages_name_exists():
     from pkpd.language.trace import Builder
     from pkpd.population import PopulationFit
 
     text = "".join(
-        (DOCS / name).read_text(encoding="utf-8") for name in ("from_other_programs.md", "command_line.md")
+        (DOCS / name).read_text(encoding="utf-8")
+        for name in ("from_other_programs.md", "command_line.md", "warnings.md")
     )
     for name in set(re.findall(r"pkpd\.(\w+)", text)):
         assert hasattr(pkpd, name), name
