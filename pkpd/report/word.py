@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pkpd.report.blocks import Block, Code, Equations, Figure, Heading, Points, Section, Terms, Text
@@ -256,12 +256,16 @@ class _Writer:
             _runs(cell.paragraphs[0], column.label, size=size, bold=True)
             cell.paragraphs[0].alignment = _ALIGNED.get(column.kind, 0)
         _repeated(row)
-        heads = len(made.rows)
+        at = heads = len(made.rows)
+        together: set[int] = set()
         for body in block.bodies:
             for line in body:
                 self._row(made, line, size)
+            if len(body) <= _SHORT:
+                together |= set(range(at, at + len(body) - 1))
+            at += len(body)
         _widths(made, _shares(block, size))
-        self._rules(made, heads=heads)
+        self._rules(made, heads=heads, together=together)
         if block.note:
             self._paragraph(block.note, size=7.5, colour=_SOFT)
         else:
@@ -275,7 +279,7 @@ class _Writer:
             _cell(target, cell, size, group=line.look == "group", again=line.look == "again")
             at += cell.span
 
-    def _rules(self, made: Any, heads: int = 0, inside: bool = False) -> None:
+    def _rules(self, made: Any, heads: int = 0, inside: bool = False, together: Collection[int] = ()) -> None:
         """Lines above and below, and below the headings; cells close to one another."""
         properties = made._tbl.tblPr
         borders = _element("w:tblBorders")
@@ -295,11 +299,12 @@ class _Writer:
                 line.append(_element("w:bottom", val="single", sz="6", space="0", color=_INK))
                 found.append(line)
         rows = list(made.rows)
-        for row in rows:
+        for at, row in enumerate(rows):
+            # a short table stays on one page, and so do the rows of one histology
+            kept = at in together or (len(rows) <= _SHORT and at < len(rows) - 1)
             for paragraph in (p for cell in row.cells for p in cell.paragraphs):
                 paragraph.paragraph_format.space_after = 0
-                # a short table stays on one page
-                paragraph.paragraph_format.keep_with_next = len(rows) <= _SHORT and row is not rows[-1]
+                paragraph.paragraph_format.keep_with_next = kept
 
 
 _ALIGNED = {"number": 2, "interval": 1}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import subprocess
@@ -11,9 +12,12 @@ import docx
 import pytest
 from docx.oxml.ns import qn
 
-from pkpd.report import report_html, write_report
+from pkpd.report import report_html, tables, write_report
+from pkpd.report.blocks import Section
+from pkpd.report.english import WORDS
 from pkpd.report.equations import mathml
 from pkpd.report.omml import office_math
+from pkpd.report.word import report_docx
 from tests.report.page import Page
 from tests.report.synthetic import degenerate
 
@@ -108,6 +112,17 @@ def test_subscripts_and_missing_values(document):
     assert any(r.font.subscript and r.text in "ES0" for r in runs)
     text = "".join(r.text for r in runs)
     assert "–" in text and not re.search(r"\bnan\b|None|δ_E|p_0", text)
+
+
+def test_the_rows_of_one_histology_stay_on_one_page():
+    bodies = [
+        [tables.Row((tables.heading(name), tables.cell(str(i)))) for i in range(3)] for name in "abcdefgh"
+    ]
+    made = tables.table("long", "Long", (tables.Column("Histology"), tables.Column("n")), bodies=bodies)
+    content = report_docx("Title", "", [Section("s", "Section", (made,))], WORDS, "en")
+    (shown,) = docx.Document(io.BytesIO(content)).tables
+    kept = [bool(row.cells[0].paragraphs[0].paragraph_format.keep_with_next) for row in shown.rows]
+    assert kept == [False, *([True, True, False] * 8)]
 
 
 def test_the_package_holds_nothing_that_points_outside(path):
