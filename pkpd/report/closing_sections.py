@@ -85,7 +85,7 @@ def _limitations(c: Context) -> list[Block]:
     w, entries = c.w, []
     if not c.a.pk.successful:
         entries.append(w["limitations.failed"])
-    if c.dosing.get("randomised") is False:
+    if c.dosing.get("randomised") is False and not c.a.plan.get("exposure_only"):
         entries.append(w["limitations.randomised"])
     parameters = c.a.pk.parameters
     if "shrinkage_percent" in parameters:

@@ -60,7 +60,8 @@ def verdict_table(assessment: Assessment, words: Mapping, reference: str, metric
         return heading(reader.word("histology", i), detail=counts)
 
     def verdict(i: int) -> Cell:
-        rule = reader.word("rule", i)
+        # the decision table is not printed where exposure alone is compared
+        rule = "" if alone else reader.word("rule", i)
         return cell(_badge(words, reader, i), detail=(words["rule"].format(rule=rule),) if rule else ())
 
     below, above = words["column.below"].format(low=low), words["column.above"].format(high=high)

@@ -53,14 +53,6 @@ def assumptions(
             "for histologies with few subjects.",
         ),
         say(
-            "doses_randomised",
-            "Doses were randomised within histologies, so exposure-response may be read as an effect of the dose.",
-        )
-        if plan.dosing.randomised
-        else say(
-            "doses_not_randomised", "Doses were not randomised, so exposure-response may carry confounding."
-        ),
-        say(
             "bounds_source",
             "No-effect bounds {low}-{high}: {source}.",
             low=f"{low:g}",
@@ -74,6 +66,18 @@ def assumptions(
         ),
     ]
     if not plan.exposure_only:
+        lines.insert(
+            3,
+            say(
+                "doses_randomised",
+                "Doses were randomised within histologies, so exposure-response may be read as an effect of the dose.",
+            )
+            if plan.dosing.randomised
+            else say(
+                "doses_not_randomised",
+                "Doses were not randomised, so exposure-response may carry confounding.",
+            ),
+        )
         lines[1:1] = [
             say(
                 "empirical_bayes",
