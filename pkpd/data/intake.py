@@ -150,7 +150,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
 
 
 def stated_units(path: Path) -> dict[str, str]:
-    """Unit by column where the data set's folder holds a ``provenance.toml``, as that of a shipped one does."""
+    """Unit by column as the ``provenance.toml`` of a shipped data set states them."""
     provenance = path.with_name("provenance.toml")
     if not provenance.is_file():
         return {}

@@ -31,7 +31,7 @@ from pkpd.study.sections import (
 )
 from pkpd.study.truths import CharacteristicsPlan, ScenarioPlan
 
-__all__ = ["ABSENT", "PLAN_FORMAT", "SECTIONS", "Plan", "check_plan", "read_plan"]
+__all__ = ["ABSENT", "OF_ENDPOINTS", "PLAN_FORMAT", "SECTIONS", "Plan", "check_plan", "read_plan"]
 
 PLAN_FORMAT = 1
 """Version of the plan format that this version of pkpd reads."""

@@ -14,6 +14,7 @@ import numpy as np
 from pkpd.data import Dataset, read_dataset
 from pkpd.data.intake import stated_units
 from pkpd.errors import InputError
+from pkpd.shipped import datasets_folder
 from pkpd.study.endpoint_kinds import EndpointPlan
 from pkpd.study.plan import ABSENT, OF_ENDPOINTS, PLAN_FORMAT, SECTIONS
 from pkpd.study.schema import toml
@@ -65,7 +66,9 @@ def plan_template(
         ``E_PLAN_GROUPS`` if the column of the groups is not in the data, or holds a single group.
     """
     path = Path(data)
-    dataset = read_dataset(path, histology=None, units=stated_units(path) | dict(units or {}))
+    shipped = path.resolve().is_relative_to(datasets_folder().resolve())
+    stated = stated_units(path) if shipped else {}
+    dataset = read_dataset(path, histology=None, units=stated | dict(units or {}))
     known = _Columns(dataset, histology)
     folder = path.parent if folder is None else Path(folder)
     file = path.resolve()
