@@ -242,45 +242,32 @@ def characteristics_table(assessment: Assessment, words: Mapping) -> Table:
     reader = Reader(found.table, "characteristics.table", words)
     totals = Reader(found.any_false, "characteristics.any_false", words)
     reached, false = words["characteristics.reached"], words["characteristics.false"]
-    columns = (
-        Column(words["column.histology"]),
-        Column(words["column.n"], "number"),
-        Column(words["characteristics.truth"]),
-        *(Column(words[f"verdict.{v}"], "number", reached) for v in _VERDICTS),
-        *(Column(words[f"verdict.{v}"], "number", false) for v in _VERDICTS[:3]),
-    )
-
-    def share(name: str, i: int, of: Reader) -> Cell:
-        return of.numeric(name, i, percent, 100)
-
+    columns = [
+        reader.heads(words["column.histology"]),
+        reader.numbers(words["column.n"], "n", integer),
+        reader.texts(words["characteristics.truth"], "truth", lambda v: words[f"verdict.{v}"]),
+        *(
+            reader.numbers(words[f"verdict.{v}"], v.split()[0], percent, 100, group=reached)
+            for v in _VERDICTS
+        ),
+    ]
+    errors = [
+        [
+            of.numbers(words[f"verdict.{v}"], f"false_{v.split()[0]}", percent, 100, group=false)
+            for v in _VERDICTS[:3]
+        ]
+        for of in (reader, totals)
+    ]
     bodies = []
     for at in range(len(totals)):
         scenario = totals.word("scenario", at)
-        rows = [Row((heading(scenario, span=len(columns)),), "group")]
-        rows += [
-            Row(
-                (
-                    heading(reader.word("histology", i)),
-                    reader.numeric("n", i, integer),
-                    cell(words[f"verdict.{reader.word('truth', i)}"]),
-                    *(share(k, i, reader) for k in ("same", "adjust", "exclude", "insufficient")),
-                    *(share(f"false_{k}", i, reader) for k in ("same", "adjust", "exclude")),
-                )
-            )
-            for i in range(len(reader))
-            if reader.word("scenario", i) == scenario
-        ]
-        rows.append(
-            Row(
-                (
-                    heading(words["characteristics.any"]),
-                    *(cell("", kind=column.kind) for column in columns[1:7]),
-                    *(share(f"false_{k}", at, totals) for k in ("same", "adjust", "exclude")),
-                )
-            )
-        )
-        bodies.append(rows)
+        head = heading(scenario, span=len(columns) + len(errors[0]))
+        own = [i for i in range(len(reader)) if reader.word("scenario", i) == scenario]
+        empty = (cell("", kind=column.kind) for column in columns[1:])
+        whole = (heading(words["characteristics.any"]), *empty, *(column.make(at) for column in errors[1]))
+        bodies.append([Row((head,), "group"), *reader.rows([*columns, *errors[0]], own), Row(whole)])
     note = words["characteristics.note"].format(
         n=integer(found.n_replicates), failed=integer(found.failed), se=fixed(50 / found.n_replicates**0.5, 1)
     )
-    return table("characteristics", words["characteristics.caption"], columns, bodies=bodies, note=note)
+    caption = words["characteristics.caption"]
+    return table("characteristics", caption, [*columns, *errors[0]], bodies=bodies, note=note)

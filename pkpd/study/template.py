@@ -87,16 +87,16 @@ def plan_template(
         "and no dose is decided",
     ]
     for name, section in SECTIONS.items():
-        if exposure_only and name in (*OF_ENDPOINTS, "bootstrap", "representativeness"):
+        if exposure_only and name in (*OF_ENDPOINTS, "bootstrap", "representativeness", "characteristics"):
             continue
         extra = name in ABSENT
         lines += ["", f"{'# ' if extra else ''}[{name}]{_summary(section)}"]
         lines += _all_keys(section, name, values, known.hints, needed=not extra)
         if name == "exposure" and not exposure_only:
             lines += _endpoints(known)
-    lines += ["", f"# [[scenario]]{_summary(ScenarioPlan)}; once per truth"]
-    for key in _keys(ScenarioPlan):
-        lines += _key(ScenarioPlan, key, {}, known.hints, ("scenario", key.name), needed=False)
+    if not exposure_only:
+        lines += ["", f"# [[scenario]]{_summary(ScenarioPlan)}; once per truth"]
+        lines += _all_keys(ScenarioPlan, "scenario", {}, known.hints, needed=False)
     return "\n".join(lines) + "\n"
 
 
