@@ -15,8 +15,8 @@ from pkpd.report.robustness_tables import characteristics_table
 from pkpd.report.tables import Number
 from pkpd.report.wording import words
 from pkpd.study.characteristics import OperatingCharacteristics
+from pkpd.study.endpoint_kinds import EndpointPlan
 from pkpd.study.responses import histology_test
-from pkpd.study.sections import EndpointPlan
 from tests.report.synthetic import assessment
 
 MADE = assessment()
