@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import math
 import struct
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import pkpd
+from pkpd.data.formats import table_from_binary
+from pkpd.data.ledger import Ledger
 
 
 def ibm(value: float) -> bytes:
@@ -99,6 +103,31 @@ def test_same_data(tmp_path: Path, frame: pd.DataFrame, ending: str) -> None:
     pd.testing.assert_frame_equal(data.frame, expected.frame, check_exact=not exact, **exact)
     assert data.source == path.name and data.n_observations == 132 and data.histology == "TUMOR"
     assert data.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_data_set_that_sas_has_written(tmp_path: Path) -> None:
+    """Fisher's irises as R package haven ships them (examples/iris.sas7bdat, MIT licence, Wickham and RStudio 2013-2017)."""
+    packed = Path(__file__).parent / "iris.sas7bdat.gz"
+    path = tmp_path / "iris.sas7bdat"
+    path.write_bytes(gzip.decompress(packed.read_bytes()))
+    ledger = Ledger()
+    table = table_from_binary(path, ledger)
+    assert table is not None and not ledger.findings()
+    assert list(table.columns) == ["Sepal_Length", "Sepal_Width", "Petal_Length", "Petal_Width", "Species"]
+    assert table.lines[0] == 2 and table.lines[-1] == 151
+    # means that every textbook has, and the flowers on both ends
+    numbers = [table.columns[name] for name in list(table.columns)[:4]]
+    assert [round(float(v.mean()), 4) for v in numbers] == [5.8433, 3.0573, 3.758, 1.1993]
+    assert [v[0] for v in numbers] == [5.1, 3.5, 1.4, 0.2]
+    assert [v[-1] for v in numbers] == [5.9, 3.0, 5.1, 1.8]
+    species, count = np.unique(table.columns["Species"].astype(str), return_counts=True)
+    assert dict(zip(species, count, strict=True)) == {
+        "setosa": 50,
+        "versic": 50,
+        "virgin": 50,
+    }  # six characters a cell
+    # flowers are no trial: said column by column, as for any other file
+    assert {f.code for f in pkpd.check(path)} == {"E_MISSING_COLUMN"}
 
 
 @pytest.mark.parametrize("ending", [".xpt", ".sas7bdat", ".parquet", ".pq"])
