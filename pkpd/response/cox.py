@@ -287,20 +287,14 @@ def fit_cox(
         proportional_hazards=proportionality(
             optimum.point, columns, plan, begin, stop, died, regressors.names
         ),
-        baseline=pd.concat(
-            [
-                baseline_hazard(
-                    regressors.histologies[s] if intercepts == "strata" else "all",
-                    optimum.point,
-                    rows,
-                    sets,
-                    x.mean(axis=0),
-                    float(stop[strata == s].max()),
-                    regressors.names,
-                )
-                for s, rows, sets in zip(present, columns, plan, strict=True)
-            ],
-            ignore_index=True,
+        baseline=baseline_hazard(
+            [regressors.histologies[s] if intercepts == "strata" else "all" for s in present],
+            optimum.point,
+            columns,
+            plan,
+            x.mean(axis=0),
+            [float(stop[strata == s].max()) for s in present],
+            regressors.names,
         ),
         counts=counts,
         records=records,

@@ -123,19 +123,26 @@ def proportionality(b, columns, plan, begin, stop, died, names) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["term", "statistic", "df", "p_value"])
 
 
-def baseline_hazard(label, b, x, sets: RiskSets, centre, last: float, names) -> pd.DataFrame:
-    """Breslow's cumulative hazard (with Efron's ties where the fit has them), moved from the centre to where x is 0."""
-    found = _moments(b, x, sets)
-    assert found is not None  # at the maximum
-    log_s0, mean, _ = found
-    jump = np.exp(-log_s0 - float(centre @ b))
-    per_death = np.column_stack([jump, jump**2, jump[:, None] * (mean + centre)])
-    sums = np.cumsum(np.add.reduceat(per_death, sets.first, axis=0), axis=0)
-    times = sets.times
-    if times[-1] < last:
-        times, sums = np.r_[times, last], np.vstack([sums, sums[-1]])
-    heads = ["cumulative_hazard", "variance", *(f"mean[{n}]" for n in names)]
-    table = pd.DataFrame(sums, columns=heads)
-    table.insert(0, "histology", label)
-    table.insert(1, "time", times)
+def baseline_hazard(labels, b, columns, plan, centre, last, names) -> pd.DataFrame:
+    """Breslow's cumulative hazard (with Efron's ties where the fit has them), moved from the centre to where x is 0.
+
+    One label, matrix of columns, RiskSets and end of follow-up per stratum; columns as :attr:`CoxFit.baseline`.
+    """
+    pieces, times, who = [], [], []
+    for label, x, sets, end in zip(labels, columns, plan, last, strict=True):
+        found = _moments(b, x, sets)
+        assert found is not None  # at the maximum
+        log_s0, mean, _ = found
+        jump = np.exp(-log_s0 - float(centre @ b))
+        per_death = np.column_stack([jump, jump**2, jump[:, None] * (mean + centre)])
+        sums = np.cumsum(np.add.reduceat(per_death, sets.first, axis=0), axis=0)
+        after = sets.times[-1] < end
+        pieces += [sums, sums[-1:]] if after else [sums]
+        times += [sets.times, [end]] if after else [sets.times]
+        who += [label] * (len(sums) + after)
+    table = pd.DataFrame(
+        np.vstack(pieces), columns=["cumulative_hazard", "variance", *(f"mean[{n}]" for n in names)]
+    )
+    table.insert(0, "histology", who)
+    table.insert(1, "time", np.concatenate(times))
     return table
