@@ -218,6 +218,7 @@ WORDS: dict = {
     "survival.caption": "{label}：各瘤种内暴露量每增加一倍的风险比",
     "column.median": "中位时间",
     "column.hazard_ratio": "风险比",
+    "column.p_proportional": "p（比例风险）",
     "verdict.same dose": "相同剂量",
     "verdict.adjust dose": "调整剂量",
     "verdict.exclude": "排除",

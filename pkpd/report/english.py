@@ -393,6 +393,7 @@ WORDS: dict = {
     "survival.caption": "{label}: hazard ratio per doubling of exposure within each histology",
     "column.median": "Median time",
     "column.hazard_ratio": "Hazard ratio",
+    "column.p_proportional": "p (proportional hazards)",
     "verdict.same dose": "same dose",
     "verdict.adjust dose": "adjust dose",
     "verdict.exclude": "exclude",

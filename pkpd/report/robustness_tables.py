@@ -149,6 +149,8 @@ def survival_table(assessment: Assessment, position: int, words: Mapping) -> Tab
         reader.numbers(words["column.hazard_ratio"], "hazard_ratio", ratio),
         reader.intervals(words["column.interval90"], "lower", "upper", ratio),
     ]
+    if "p_proportional" in endpoint.table:  # assessments of earlier versions do not hold it
+        columns.append(reader.numbers(words["column.p_proportional"], "p_proportional", p_value))
     rows = reader.rows(columns, reader.positions(histologies(assessment)))
     caption = words["survival.caption"].format(label=endpoint.label)
     return table(f"survival-{position}", caption, columns, rows, note=in_words(endpoint.statement, words))

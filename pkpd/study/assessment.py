@@ -186,7 +186,8 @@ class SurvivalResult:
         Exposure, under the planned regimen.
     table : DataFrame
         histology, n, events, median (NaN if not reached), hazard_ratio per doubling of exposure, lower, upper
-        (90 %), se (of its logarithm); NaN where it cannot be estimated.
+        (90 %), se (of its logarithm), p_proportional (test that the hazard ratio does not change with time); NaN where it
+        cannot be estimated.
     curves : DataFrame
         Kaplan-Meier: histology, time, at_risk, events, survival, lower, upper (95 %).
     quartiles : DataFrame

@@ -84,6 +84,7 @@ def _within(
         "lower": math.nan,
         "upper": math.nan,
         "se": math.nan,
+        "p_proportional": math.nan,
     }
     try:
         fit = fit_cox(
@@ -100,6 +101,7 @@ def _within(
         "lower": math.exp(log_ratio - z * se),
         "upper": math.exp(log_ratio + z * se),
         "se": se,
+        "p_proportional": float(fit.proportional_hazards["p_value"].iloc[-1]),
     }
     return row
 

@@ -238,7 +238,7 @@ def _robustness(groups) -> dict:
     times = pd.DataFrame(
         {
             "histology": names, "n": 30, "events": 20, "median": 9.44, "hazard_ratio": 0.812, "lower": 0.55,
-            "upper": [np.nan if i == 1 else 1.2 for i in range(len(names))], "se": 0.24,
+            "upper": [np.nan if i == 1 else 1.2 for i in range(len(names))], "se": 0.24, "p_proportional": 0.31,
         }
     )  # fmt: skip
     survival = SurvivalResult(

@@ -138,6 +138,7 @@ def test_a_time_to_an_event_is_analysed_within_histologies_only(whole):
     weight = 1 / pfs.table["se"] ** 2
     pooled = (np.log(pfs.table["hazard_ratio"]) * weight).sum() / weight.sum()
     assert abs(pooled - np.log(1 / 1.5)) < 4 / np.sqrt(weight.sum())
+    assert pfs.table["p_proportional"].between(0, 1).all()
     assert "measures prognosis" in pfs.statement
     assert not hasattr(pfs, "contrasts")
     assert death.statement.startswith("Not analysed: no subject has the event")
