@@ -284,6 +284,8 @@ def fit_importance(
     shift = complete.means(state["theta"], ne) - complete.means(values.theta, ne)
     if interrupted:
         cause = f"interrupted after {len(history)} iterations"
+    elif not len(scales.free):
+        cause = "nothing to estimate"
     elif converged:
         cause = f"converged after {len(history)} iterations"
     else:
@@ -296,6 +298,8 @@ def fit_importance(
 
 def _converged(history: np.ndarray, tolerance: float, subjects: int) -> bool:
     """Whether window means have stopped moving, against the noise of an estimate from so many subjects."""
+    if history.shape[1] == 0:
+        return len(history) > 0
     if len(history) < 3 * _WINDOW:
         return False
     first, second, third = (

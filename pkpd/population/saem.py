@@ -225,6 +225,8 @@ def fit_saem(
         still, cause = False, f"interrupted after {len(history)} of {count} iterations"
     else:
         still, settled = _settled(history, explore, scales)
+        if problem.n_subjects == 1 and _alone(complete.blocks):
+            still, settled = False, "one subject shows no variance between subjects: fix OMEGA"
         cause = f"{explore} + {average} iterations of {method.chains} chains; {settled}"
     return Sampled(values, complete, centres, state["covers"], still, cause, history, interrupted)
 
@@ -292,8 +294,15 @@ def not_finite(problem: Problem, bad: np.ndarray, status: np.ndarray) -> FitErro
     )
 
 
+def _alone(blocks: np.ndarray) -> bool:
+    """Whether a block of Ω that is estimated has no copies for occasions."""
+    return any(fixed == 0 and np.sum(blocks[:, 3] == share) == 1 for _, _, fixed, share in blocks)
+
+
 def _settled(history: np.ndarray, explore: int, scales: Scales) -> tuple[bool, str]:
     """Whether estimates still drift: their move over the second half of the averaging, in SDs of the exploration's noise."""
+    if not len(scales.free):
+        return True, "nothing to estimate"
     for k in scales.free:
         if scales.scales[k] == "variance" and history[-1, k] < _COLLAPSED:
             at = scales.names[k]
@@ -306,8 +315,8 @@ def _settled(history: np.ndarray, explore: int, scales: Scales) -> tuple[bool, s
     drift = np.abs(late[-1] - late[len(late) // 2])
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(noise > 0, drift / noise, 0.0)
-    worst = int(np.argmax(ratio)) if len(ratio) else 0
-    if len(ratio) and ratio[worst] > 2.0:
+    worst = int(np.argmax(ratio))
+    if ratio[worst] > 2.0:
         name = scales.names[scales.free[worst]]
         return False, f"{name} still moved at the end: allow more iterations"
     return True, "estimates had settled"

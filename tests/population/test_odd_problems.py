@@ -114,3 +114,27 @@ def test_what_is_not_identified_is_named(data, method):
     # both weigh the same in the direction without curvature
     assert re.search("not positive definite along (A, B|B, A)", fit.covariance_status)
     assert fit.standard_errors.isna().all()
+
+
+@pytest.mark.parametrize(
+    "method",
+    [pkpd.SAEM(iterations=(60, 40), samples=200), pkpd.IMP(max_iterations=40, samples=200)],
+    ids=names,
+)
+def test_sampling_at_the_edge(model, data, method):
+    frame = data.frame.drop(columns="ROW")
+    first = data.subjects[0]
+    # nothing to estimate: the likelihood by importance sampling, known to a tenth
+    fixed = model.fix(*pkpd.evaluate(model, data).gradient.index)
+    fit = pkpd.fit(fixed, data, method)
+    assert "nothing to estimate" in fit.termination_cause and fit.minimization_successful
+    assert fit.ofv == pytest.approx(pkpd.evaluate(model, data, method=pkpd.AGQ(nodes=5)).ofv, abs=0.5)
+    # a subject without information keeps the prior
+    silent = frame.assign(MDV=np.where((first == frame.ID) & (frame.EVID == 0), 1, frame.MDV))
+    fit = pkpd.fit(fixed, pkpd.read_dataset(silent), method)
+    assert fit.individual_ofv[first] == pytest.approx(0, abs=0.3)
+    np.testing.assert_allclose(fit.conditional_sds.loc[first], np.sqrt(np.diag(fit.omega)), rtol=0.3)
+    # one subject: no variance between subjects to be seen
+    fit = pkpd.fit(model, pkpd.read_dataset(frame[first == frame.ID]), method)
+    assert np.isfinite(fit.ofv) and not fit.minimization_successful
+    assert re.search("one subject shows no variance|no convergence", fit.termination_cause)
