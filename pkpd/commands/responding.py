@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import inspect
 import json
 import math
@@ -120,7 +121,27 @@ def _respond(options: argparse.Namespace) -> int:
         raise InputError("E_OPTION", f"{options.family} needs {what}.", "Name it; see pkpd respond --help.")
     fit = function(table_of(options.table), **given)
     said = save_result(fit, options.output)
-    return answer(options, "\n".join([repr(fit), *said]), fit)
+    return answer(options, "\n".join([_told(fit), *said]), fit)
+
+
+def _told(fit: Any) -> str:
+    """What is one line, and the estimates; covariances and records are for ``--output`` and ``--json``."""
+    if not hasattr(fit, "parameters"):
+        return repr(fit)
+    lines = [type(fit).__name__]
+    for field in dataclasses.fields(fit):
+        value = getattr(fit, field.name)
+        if isinstance(value, float):
+            value = f"{value:.6g}"
+        elif isinstance(value, tuple):
+            value = "; ".join(map(str, value))
+        if isinstance(value, (str, int)) and value != "":
+            lines.append(f"  {field.name.replace('_', ' ')}: {value}")
+    shown = [c for c in ("estimate", "se", "lower", "upper", "scale") if c in fit.parameters]
+    table = fit.parameters[shown].to_string(float_format="{:.4g}".format)
+    counts = getattr(fit, "counts", None)
+    sizes = [counts.to_string(index=False)] if hasattr(counts, "to_string") else []
+    return "\n\n".join(["\n".join(lines), table, *sizes])
 
 
 def _compare(options: argparse.Namespace) -> int:
