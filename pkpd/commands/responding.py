@@ -140,7 +140,7 @@ def _told(fit: Any) -> str:
     shown = [c for c in ("estimate", "se", "lower", "upper", "scale") if c in fit.parameters]
     table = fit.parameters[shown].to_string(float_format="{:.4g}".format)
     counts = getattr(fit, "counts", None)
-    sizes = [counts.to_string(index=False)] if hasattr(counts, "to_string") else []
+    sizes = [] if counts is None else [counts.to_string(index=False)]
     return "\n\n".join(["\n".join(lines), table, *sizes])
 
 
