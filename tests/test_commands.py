@@ -177,6 +177,12 @@ def test_respond_to_doses_and_in_ecgs(folder, capsys):
     assert run(*words, "--set", "models={'emax': [1], 'linear': None}") == 0
     expected = pkpd.response.mcp_mod(trial, "Y", "DOSE", models={"emax": [1], "linear": None})
     assert capsys.readouterr().out.startswith(repr(expected))
+    assert run(*words, "--set", "models={'linear': None}", "randomised=true") == 0
+    assert "EC1: randomised doses" in capsys.readouterr().out
+    assert run(*words, "--set", "models={'linear': None}", "randomised=false") == 0
+    assert "EC2: several doses" in capsys.readouterr().out
+    assert run(*words, "--set", "models={'linear': None}", "randomised=no") == 2
+    assert "randomised='no'" in capsys.readouterr().err
     assert run(*words) == 2
     assert "mcp_mod needs --set models=" in capsys.readouterr().err
     assert run(*words, "--histology", "TUMOR") == 2
@@ -299,6 +305,7 @@ def test_words_are_read_and_never_run():
     assert spoken("linear-up log-down") == "linear-up log-down"
     assert spoken("[1, 2.5]") == [1, 2.5]
     assert spoken("-3") == -3
+    assert spoken("false") is False and spoken("true") is True
     assert spoken("AGQ(nodes=3)") == pkpd.AGQ(nodes=3)
     assert spoken("SAEM") == pkpd.SAEM()
     assert spoken('{"CL": LogNormal(3, 0.2)}') == {"CL": pkpd.LogNormal(3, 0.2)}

@@ -20,7 +20,7 @@ CALLS = (
 
 
 def spoken(text: str) -> Any:
-    """Value of an expression: a literal, a call of one of :data:`CALLS`, a sum of them; a bare word is text.
+    """Value of an expression: a literal, a call of one of :data:`CALLS`, a sum of them; a bare word is text, but true and false.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def _value(node: ast.AST, text: str) -> Any:
     if isinstance(node, ast.Name) and node.id in CALLS and node.id != "dose":
         return getattr(pkpd, node.id)()
     if isinstance(node, ast.Name):
-        return node.id
+        return {"true": True, "false": False}.get(node.id, node.id)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _value(node.left, text) + _value(node.right, text)
     if isinstance(node, (ast.List, ast.Tuple)):

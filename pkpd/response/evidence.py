@@ -37,8 +37,11 @@ def stated_evidence(
     Raises
     ------
     InputError
-        ``E_OPTION`` for randomised doses without their column; ``E_DOSE_NOT_NUMERIC``, ``E_DOSE_MISSING``.
+        ``E_OPTION`` for randomised doses without their column, or neither True nor False; ``E_DOSE_NOT_NUMERIC``,
+        ``E_DOSE_MISSING``.
     """
+    if not isinstance(randomised, bool):
+        raise InputError("E_OPTION", f"randomised={randomised!r}.", "Give True or False.")
     if dose is None:
         if randomised:
             raise InputError(
