@@ -69,11 +69,14 @@ def _labels(column: np.ndarray) -> np.ndarray:
         )
         return texts[codes]
     codes, uniques = pd.factorize(column, use_na_sentinel=True)
-    if (codes >= 0).all():
+    # "nan" is how programs write what is missing, nobody's name
+    texts = np.array([None if str(u).lower() == "nan" else u for u in uniques] + [None], dtype=object)
+    labels = texts[codes]
+    if not pd.isna(labels).any():
         numbers = [_whole(u) for u in uniques]
         if None not in numbers:
             return np.array(numbers, dtype=np.int64)[codes]
-    return column
+    return labels
 
 
 def _whole(text: str) -> int | None:

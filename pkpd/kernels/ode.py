@@ -199,8 +199,8 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
     )  # fmt: skip
     y = work.y
     settled, tau_p = np.zeros((1 + first + second * (second + 1) // 2, n)), np.zeros(slots)
-    # infusions of records before this row no longer run into a compartment
-    stopped_before = np.full(n, -1)
+    # infusions of each dose that run now: one that its compartment's turning off has stopped does not stop again
+    running = np.zeros(dose_time.shape[0], np.int64)
     _initial(order, n, slots, p, event_slots, y)
     t = math.inf
     if wanted > 0:
@@ -246,7 +246,7 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
                     moves = moves or tau_p[s] != 0.0
             at += 1
             begun = kind
-            if kind == STOP and dose_row[dose] < stopped_before[cmt]:
+            if kind == STOP and running[dose] == 0:
                 continue
             if moves:
                 _shift(1.0, order, n, slots, moving, t, tau_p, p, flow, rates, jacobian, hessian, table, work)
@@ -258,6 +258,7 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
                     y[n + cmt * slots + slot] += amount
             elif kind in (START, STOP):
                 speed, slot, factor = infusion_rate(p, event_slots, place, amount, rate)
+                running[dose] += 1 if kind == START else -1
                 if kind == START:
                     flow.off[cmt] = 0
                 _add_rate(1.0 if kind == START else -1.0, cmt, speed, slot, factor, flow)
@@ -282,11 +283,15 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
                     _no_rates(flow)
                 _add_steady(order, n, slots, settled, y)
                 if rate != 0.0 and dose_interval[dose] > 0.0:
-                    running = running_infusions(p, event_slots, place, amount, rate, dose_interval[dose])
+                    running[dose] = running_infusions(
+                        p, event_slots, place, amount, rate, dose_interval[dose]
+                    )
                     speed, slot, factor = infusion_rate(p, event_slots, place, amount, rate)
-                    _add_rate(float(running), cmt, speed, slot, factor, flow)
+                    _add_rate(float(running[dose]), cmt, speed, slot, factor, flow)
             elif kind == TURN_OFF:
-                stopped_before[cmt] = dose_row[dose]
+                for other in range(dose_time.shape[0]):
+                    if dose_cmt[other] == cmt:
+                        running[other] = 0
                 _turn_off(order, n, slots, cmt, flow, y)
             elif kind == TURN_ON:
                 flow.off[cmt] = 0

@@ -69,8 +69,12 @@ def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
     frame, owner = data.frame, record_owner(data)
     place = np.arange(len(frame)) - data.offsets[owner]
     evid = frame["EVID"].to_numpy()
+    turned, which, turn = _turned(model, data)
+    # a system begins with its first record: where that says nothing else it is a reset
+    first = data.offsets[:-1]
+    begun = first[(evid[first] == 2) & ~np.isin(first, turned)]
     # a reset-and-dose record (EVID 4) is a reset followed by a dose of the same record
-    resets = np.flatnonzero(np.isin(evid, (3, 4)))
+    resets = np.sort(np.concatenate([np.flatnonzero(np.isin(evid, (3, 4))), begun]))
     index = np.flatnonzero(np.isin(evid, (1, 4)))
     if len(index) and not model.compartments:
         raise ModelError(
@@ -90,7 +94,6 @@ def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
     rate = frame["RATE"].to_numpy(float)[source]
     compartment = np.repeat(_compartments(model, frame, index), repeats)
     _check_modelled(model, frame, source, compartment, rate)
-    turned, which, turn = _turned(model, data)
     emptied, of_hazard = _emptied(model, data)
     turned, turn = (
         np.concatenate([turned, emptied]),

@@ -96,6 +96,7 @@ CASES: list[tuple[str, str, dict, tuple]] = [
     ("E_NOT_INTEGER", with_column("ADDL", "1e300", 0, 0, 0), {}, (2, 1, "ADDL", 1e300)),
     ("E_NOT_INTEGER", with_column("CMT", 1, 2.5, 1, 2), {}, (3, 1, "CMT", 2.5)),
     ("E_ID_MISSING", replaced(4, ".,0,100,1,1,."), {}, (4, None, "ID", None)),
+    ("E_ID_MISSING", replaced(4, "NaN,0,100,1,1,."), {}, (4, None, "ID", None)),
     ("E_TIME_MISSING", replaced(3, "1,.,0,0,0,5"), {}, (3, 1, "TIME", None)),
     ("E_TIME_NEGATIVE", replaced(2, "1,-0.5,100,1,1,."), {}, (2, 1, "TIME", -0.5)),
     ("W_EVID_INFERRED", table("ID,TIME,AMT,DV", "1,0,9,.", "1,1,.,5"), {}, (None, None, "EVID", None)),

@@ -257,6 +257,28 @@ def test_stepper(structure, records, changed):
     assert f == pytest.approx(expected, rel=1e-6, abs=1e-6 * expected.max())
 
 
+@pytest.mark.parametrize("kind", ("linear", "ode"))
+def test_the_system_begins_with_the_first_record_whatever_that_is(kind):
+    """EVID 2 at 0 h: initial amounts decay from then on, not from the first dose or observation."""
+    frame = table([record(0.0, 2), record(2.0, 2), record(7.0, AMT=100.0)])
+    problem = bind(traced("oral2", False), pkpd.read_dataset(frame), Solver(kind=kind))
+    code, f, *_ = solve(problem, VALUES)
+    assert code == status.OK
+    assert f == pytest.approx(expected_linear("oral2", frame, VALUES, False), rel=1e-6)
+
+
+def test_an_additional_infusion_after_a_compartment_was_turned_off_ends():
+    """The second of three is cut short at 7 h; the third turns the compartment on, runs from 12 h on, and stops."""
+    infusions = {"AMT": 50.0, "RATE": 10.0, "II": 6.0}
+    series = table([record(0.0, ADDL=2, **infusions), record(7.0, 2, CMT=-1)])
+    code, f, *_ = solve(bind(traced("iv1", False), pkpd.read_dataset(series)), VALUES)
+    assert code == status.OK
+    third = table([record(0.0), record(12.0, AMT=50.0, RATE=10.0)])
+    expected = expected_linear("iv1", third, VALUES | {"A0": 0.0}, False)
+    times = third["TIME"].to_numpy()[(third["EVID"] == 0).to_numpy()]
+    assert f[times > 7.0] == pytest.approx(expected[times > 7.0], rel=1e-6, abs=1e-9)
+
+
 MM = {"VM": 12.0, "KM": 2.0, "V": 10.0, "LAG": 0.0, "F": 0.8, "D": 5.0, "R": 20.0}
 
 
