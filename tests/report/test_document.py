@@ -335,9 +335,8 @@ def test_strange_evidence_still_makes_a_whole_page(case):
     assert not re.search(r"\b(nan|NaN|None)\b", page.root.text)
 
 
-def test_what_the_results_rest_on_is_said():
-    made = MADE["pantumor"] if "pantumor" in MADE else next(iter(MADE.values()))
-    page = Page(report_html(made))
+def test_what_the_results_rest_on_is_said(without_drawings):
+    made, page = MADE["pantumor"], PAGES["pantumor"]
     text = page.root.text
     assert "Evidence class EC1 (randomised doses)" in text
     assert "exposure at steady state may be a consequence of response" in text
