@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import pytest
@@ -27,6 +30,27 @@ def test_the_code_of_the_tutorial_runs(monkeypatch, capsys):
     for block in blocks:
         exec(compile(block, "tutorial.md", "exec"), namespace)
     assert len(blocks) >= 7 and "verdict" in capsys.readouterr().out
+
+
+def test_the_truth_on_the_page_of_verdicts_is_the_same_in_python_and_in_a_plan():
+    from pkpd.study.truths import ScenarioPlan
+
+    text = (DOCS / "verdicts.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (plan,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    asked = []
+
+    def characteristics(*given, **named):  # 500 trials take minutes: the call is looked at
+        bound = inspect.signature(pkpd.operating_characteristics).bind(*given, **named)
+        asked.append((bound.arguments["n"], given[1]))
+
+    stand_in = SimpleNamespace(
+        Scenario=pkpd.Scenario, processes=pkpd.processes, operating_characteristics=characteristics
+    )
+    exec(compile(script, "verdicts.md", "exec"), {"pkpd": stand_in})
+    read = tomllib.loads(plan)
+    (entry,) = read["scenario"]
+    assert asked == [(read["characteristics"]["n"], ScenarioPlan(**entry).truth())]
 
 
 def test_the_pages_build_without_a_warning(tmp_path):
