@@ -214,15 +214,19 @@ def evaluate_first_order(
                 observed, sigma, omega_inv, h_inv, phi_z, phi_ez, det_z,
             )  # fmt: skip
             if method != FO:
+                # with what is left of Φ_η at the mode that was found, the gradient errs by the square of its error only
+                for a in range(ne):
+                    column[a] = det_z[a] + phi_z[a]
+                    for b in range(ne):
+                        column[a] += 2.0 * omega_inv[a, b] * eta[b]
                 if cholesky(phi_ez[:, :ne].copy(), lower):
-                    # with what is left of Φ_η at the mode that was found, the gradient errs by the square of its error only
-                    for a in range(ne):
-                        column[a] = det_z[a] + phi_z[a]
-                        for b in range(ne):
-                            column[a] += 2.0 * omega_inv[a, b] * eta[b]
                     cholesky_solve(lower, column, w)
                 else:
-                    code = HESSIAN_NOT_POSITIVE
+                    # a saddle between two modes, where a search ends that starts half-way: Φ_ηη is taken as 2H until a later
+                    # search finds one of them
+                    for a in range(ne):
+                        for b in range(ne):
+                            w[a] += 0.5 * h_inv[a, b] * column[b]
         status[i] = code
         if code != OK:
             continue

@@ -18,6 +18,7 @@ _MOST_ITERATIONS = 200
 _TOLERANCE = 1e-16
 # Fisher scoring (Hessian 2H) is quick far from the mode and slow near it when residuals are large: then BFGS takes over.
 _SCORING_STEPS = 4
+_MOST_EDGES = 20  # steps along edges, see _along_edge
 _NOISE = 1e-6  # of Φ, relative, that a failing line search is put down to
 
 
@@ -38,6 +39,44 @@ def _bfgs(b, new, old, g_new, g_old, bs):
         for j in range(m):
             b[i, j] += (g_new[i] - g_old[i]) * (g_new[j] - g_old[j]) / sy - bs[i] * bs[j] / sbs
     return True
+
+
+@kernel()
+def _shorter(length, phi, decrease, phi_trial, slope):
+    """Length of the next trial after one that did not descend enough: to where the tangents at both ends meet.
+
+    That is half-way on a parabola, and the edge itself where two smooth pieces meet, as when a lag reaches a record's time.
+    ``slope`` is that at the trial, -``decrease`` the one at the start.
+    """
+    if not slope > 0.0:
+        return 0.5 * length
+    meeting = (phi_trial - phi - length * slope) / (-decrease - slope)
+    return min(max(meeting, 0.05 * length), 0.9 * length)
+
+
+@kernel()
+def _along_edge(lower, g, g_beyond, step):
+    """Step along an edge at which a function has gradient ``g`` on one side and ``g_beyond`` on the other.
+
+    It is the steepest descent, in the metric of the factored Hessian ``lower``, by the shortest convex combination of both
+    (Lemaréchal, in: Handbooks in Operations Research 1989;1:529-572). Fills ``step``; returns the descent along it, infinite
+    where no edge lies between.
+    """
+    n = g.shape[0]
+    across, solved = g_beyond - g, np.zeros(n)
+    cholesky_solve(lower, across, solved)
+    top, bottom, decrease = 0.0, 0.0, 0.0
+    for k in range(n):
+        top -= g[k] * solved[k]
+        bottom += across[k] * solved[k]
+    if not (0.0 < top < bottom):
+        return np.inf
+    for k in range(n):
+        solved[k] = -(g[k] + top / bottom * across[k])
+    cholesky_solve(lower, solved, step)
+    for k in range(n):
+        decrease -= g[k] * step[k]
+    return decrease
 
 
 @kernel()
@@ -78,9 +117,15 @@ def find_mode(
     g, lower = np.zeros(ne), np.zeros((ne, ne))
     g_new, h_new = np.zeros(ne), np.zeros((ne, ne))
     b, bs = np.zeros((ne, ne)), np.zeros(ne)
+    g_beyond, uphill = (
+        np.zeros(ne),
+        False,
+    )  # at the nearest trial of this line search from which it goes uphill
     phi = np.inf
     code = INNER_NOT_CONVERGED
-    iteration, accepted, length, decrease = 0, 0, 1.0, 0.0
+    iteration, accepted, length, decrease = 0, 0, 1.0, np.inf
+    scored = True  # whether b is 2H, not an update
+    edges = 0
     while iteration < _MOST_ITERATIONS:
         iteration += 1
         trial_status = predict_subject(
@@ -114,40 +159,74 @@ def find_mode(
         if not accept and trial_status == OK and length == 1.0 and decrease < 1e-9 * (1.0 + abs(phi)):
             accept = True
         if accept:
-            update = accepted >= _SCORING_STEPS
-            if update:
-                update = _bfgs(b, trial, eta, g_new, g, bs)
+            scored = accepted < _SCORING_STEPS or edges > 0  # BFGS is for smooth functions
+            if not scored:
+                scored = not _bfgs(b, trial, eta, g_new, g, bs)
             phi = phi_trial
             eta[:] = trial
             g[:] = g_new
             h[:, :] = h_new
-            if not update:
-                for k in range(ne):
-                    for m in range(ne):
-                        b[k, m] = 2.0 * h[k, m]
             accepted += 1
-            if not cholesky(b, lower):
-                code = HESSIAN_NOT_POSITIVE
-                break
-            for k in range(ne):
-                g_new[k] = -g[k]
-            cholesky_solve(lower, g_new, step)
-            decrease = 0.0
-            for k in range(ne):
-                decrease -= g[k] * step[k]
-            if not decrease > _TOLERANCE:
-                code = OK if decrease >= -_TOLERANCE else NOT_FINITE
-                break
-            length = 1.0
         else:
-            length *= 0.5
-            if length < 1e-10:
-                # no descent is left within rounding, or within the steps by which an adaptive solver's error changes: where one
-                # of these lies at the mode, that is known to a thousandth of a posterior SD
-                code = OK if decrease < _NOISE * (1.0 + abs(phi)) else INNER_NOT_CONVERGED
+            # where less than the noise is left to gain, a few halvings tell
+            small = decrease < _NOISE * (1.0 + abs(phi))
+            if length > (1e-10 if scored and not small else 1e-3):
+                slope = 0.0
+                for k in range(ne):
+                    slope += g_new[k] * step[k]
+                if trial_status != OK:
+                    slope = 0.0
+                if slope > 0.0:
+                    uphill = True
+                    g_beyond[:] = g_new
+                length = _shorter(length, phi, decrease, phi_trial, slope)
+                for k in range(ne):
+                    trial[k] = eta[k] + length * step[k]
+                continue
+            if small:
                 break
+            if scored:
+                # the least gradient that lies between those on both sides: zero at a mode on the edge, else it leads along it
+                if not uphill or edges == _MOST_EDGES:
+                    break
+                edges += 1
+                decrease = _along_edge(lower, g, g_beyond, step)
+                if decrease == np.inf or decrease < _NOISE * (1.0 + abs(phi)):
+                    break
+                length, uphill = 1.0, False
+                for k in range(ne):
+                    trial[k] = eta[k] + step[k]
+                continue
+            # BFGS may have learned from such steps: then its Hessian says nothing, and scoring goes on
+            scored = True
+        if scored:
+            for k in range(ne):
+                for m in range(ne):
+                    b[k, m] = 2.0 * h[k, m]
+        if not cholesky(b, lower):
+            code = HESSIAN_NOT_POSITIVE
+            break
+        for k in range(ne):
+            g_new[k] = -g[k]
+        cholesky_solve(lower, g_new, step)
+        decrease = 0.0
+        for k in range(ne):
+            decrease -= g[k] * step[k]
+        if not decrease > _TOLERANCE:
+            code = OK if decrease >= -_TOLERANCE else NOT_FINITE
+            break
+        length, uphill = 1.0, False
         for k in range(ne):
             trial[k] = eta[k] + length * step[k]
+    # no descent is left within rounding: on an edge that a lag makes at the time of a record the search cannot come nearer
+    if code == INNER_NOT_CONVERGED and uphill:
+        for place in range(system.event_slots.shape[1]):
+            if system.event_slots[0, place] >= 0:
+                code = OK
+    # nor is there any within the steps by which an adaptive solver's error changes: where one of these lies at the mode, that is
+    # known to a thousandth of a posterior SD
+    if code == INNER_NOT_CONVERGED and decrease < _NOISE * (1.0 + abs(phi)):
+        code = OK
     if code == OK and not math.isfinite(phi):
         code = NOT_FINITE
     return code, phi, iteration

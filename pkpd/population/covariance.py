@@ -177,7 +177,8 @@ def _inverse(m: np.ndarray, names: list[str]) -> tuple[np.ndarray | None, str, n
     if flat:
         return None, f"the data say nothing about {', '.join(flat)}", None
     values, vectors = np.linalg.eigh(m / np.outer(scale, scale))
-    if values[0] <= 1e-12 * values[-1]:
+    # R is made of differences of gradients: below this an eigenvalue may as well be zero
+    if values[0] <= 1e-7 * values[-1]:
         weights = np.abs(vectors[:, 0])
         involved = [names[i] for i in np.argsort(-weights) if weights[i] > 0.3 * weights.max()]
         direction = vectors[:, 0] / scale

@@ -20,6 +20,10 @@ from pkpd.results import result
 
 __all__ = ["Evaluation", "Objective", "Point"]
 
+_AWAY = 1.5  # SDs of the population from zero, where other modes are looked for
+_IMMATERIAL = 1e-4  # of -2 log posterior: the same mode, found by other steps
+_Kernel = tuple[Any, tuple[Any, ...]]
+
 
 @dataclass(frozen=True)
 class Point:
@@ -125,13 +129,21 @@ class Objective:
         ----------
         values : Values
         etas : (N, E) array, optional
-            Where the search for the modes starts (zero by default); with ``optimise=False`` the etas themselves.
+            Where the search for the modes starts; with ``optimise=False`` the etas themselves. By default the search starts
+            from the lowest modes that are known to :meth:`lowest_modes`.
         gradient, optimise : bool
             Whether to compute the gradient; whether to search the modes.
         """
+        if etas is None:
+            etas = self.lowest_modes(values) if optimise else self._zeros
+        return self._evaluated(values, etas, gradient, optimise, self._kernel)
+
+    def _evaluated(
+        self, values: Values, etas: np.ndarray, gradient: bool, optimise: bool, kernel: _Kernel
+    ) -> Point:
         problem = self.problem
         n, ne, nt, ns = problem.n_subjects, problem.n_eta, len(values.theta), len(values.sigma)
-        modes = np.zeros((n, ne)) if etas is None else np.ascontiguousarray(etas, dtype=float).copy()
+        modes = np.array(etas, dtype=float, order="C")
         failed = Point(
             values, modes, np.full(n, math.inf), None, None, np.zeros((n, ne, ne)), np.ones(n, dtype=np.int64)
         )
@@ -148,7 +160,7 @@ class Objective:
         ofv, h = np.full(n, math.inf), np.zeros((n, ne, ne))
         g_theta, g_sigma, g_precision = np.zeros((n, nt)), np.zeros((n, ns)), np.zeros((n, ne, ne))
         status, iterations = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-        evaluate, settings = self._kernel
+        evaluate, settings = kernel
         evaluate(
             int(gradient), int(optimise), *settings,
             modes, values.theta, values.omega, omega_inv, log_det, values.sigma, *self._given,
@@ -181,7 +193,7 @@ class Objective:
         return *self.problem.compiled, self.problem.subject_data, self.observed
 
     @cached_property
-    def _kernel(self) -> tuple[Any, tuple[Any, ...]]:
+    def _kernel(self) -> _Kernel:
         """The kernel of the method and the arguments that are its own."""
         if self.method.kind in ("Laplace", "AGQ"):
             from pkpd.kernels.laplace import evaluate_laplace
@@ -192,19 +204,89 @@ class Objective:
 
         return first_order.evaluate_first_order, (getattr(first_order, self.method.kind),)
 
+    @cached_property
+    def _mode_kernel(self) -> _Kernel:
+        """What is asked of for modes alone: quadrature has those of Laplace's method."""
+        evaluate, settings = self._kernel
+        return (
+            (evaluate, _quadrature(1, self.problem.n_eta))
+            if isinstance(self.method, AGQ)
+            else (evaluate, settings)
+        )
+
+    @cached_property
+    def _zeros(self) -> np.ndarray:
+        return np.zeros((self.problem.n_subjects, self.problem.n_eta))
+
+    def lowest_modes(self, values: Values, etas: np.ndarray | None = None) -> np.ndarray:
+        """Each subject's lowest mode of those that several searches find.
+
+        Posteriors may have several modes: who absorbs late had a long lag, or absorbs slowly. One search starts from zero, a
+        second from ``etas``. Without ``etas``, two start from the most promising of the points that lie 1.5 standard deviations
+        of the population away along each axis of Ω: the lowest one, and the lowest in comparison with the parabola that H of
+        the first mode describes; with a lag, each record is an edge that may hold a mode, and searches start from all points.
+
+        Parameters
+        ----------
+        values : Values
+        etas : (N, E) array, optional
+
+        Returns
+        -------
+        (N, E) array
+        """
+        if self.problem.n_eta == 0 or self.method.kind == "FO":
+            return self._zeros
+        first = self._evaluated(values, self._zeros, False, True, self._mode_kernel)
+        lowest, modes = _depth(first), first.etas
+        for begin in self._promising(values, first) if etas is None else (etas,):
+            found = self._evaluated(values, begin, False, True, self._mode_kernel)
+            lower = _depth(found) < lowest
+            lowest, modes = (
+                np.where(lower, _depth(found), lowest),
+                np.where(lower[:, None], found.etas, modes),
+            )
+        return modes
+
+    def _promising(self, values: Values, first: Point) -> list[np.ndarray]:
+        """Where other modes than those of ``first`` may be found from, see :meth:`lowest_modes`."""
+        try:
+            factor = np.linalg.cholesky(values.omega)
+        except np.linalg.LinAlgError:
+            return []
+        around = [self._zeros + _AWAY * away for away in (*factor.T, *-factor.T)]
+        if np.any(self.problem.structure.event_slots[0] >= 0):
+            return around
+        depth, chosen = _depth(first), [self._zeros.copy(), self._zeros.copy()]
+        lowest = np.full((2, len(depth)), math.inf)
+        for begin in around:
+            there = self._evaluated(values, begin, False, False, self._mode_kernel)
+            step = begin - first.etas
+            with np.errstate(invalid="ignore", divide="ignore"):
+                parabola = np.einsum("ia,iab,ib->i", step, first.precision, step)
+                relative = (_depth(there) - depth) / parabola
+            for k, height in enumerate((_depth(there), relative)):
+                better = height < lowest[k]
+                chosen[k][better], lowest[k][better] = begin[better], height[better]
+        return chosen
+
+    def lower_modes(self, point: Point) -> np.ndarray | None:
+        """Modes (N, E) where some subjects have lower ones than those of ``point``; None where none has."""
+        values = point.values
+        kept, found = (
+            self._evaluated(values, etas, False, True, self._mode_kernel)
+            for etas in (point.etas, self.lowest_modes(values))
+        )
+        lower = _depth(found) < _depth(kept) - _IMMATERIAL
+        return np.where(lower[:, None], found.etas, kept.etas) if lower.any() else None
+
     def at_lowest_modes(self, values: Values, etas: np.ndarray | None) -> Point:
         """Evaluate where each subject's mode is the lower of those found from ``etas`` and from zero.
 
         A mode that is followed from one set of parameters to the next may cease to exist, and the objective then jumps; the
         lowest mode does not cease to exist. Costs about twice an evaluation that follows modes.
         """
-        followed = self.at(values, etas, gradient=False)
-        anew = self.at(values, None, gradient=False)
-        # the subject's -2 log posterior at its mode: the objective without log|Ω|, equal for both, and log|H|
-        with np.errstate(invalid="ignore"):
-            depth = [p.individual - np.linalg.slogdet(p.precision)[1] for p in (followed, anew)]
-            lower = np.where(np.isfinite(depth[0]), depth[1] < depth[0], np.isfinite(depth[1]))
-        return self.at(values, np.where(lower[:, None], anew.etas, followed.etas))
+        return self.at(values, self.lowest_modes(values, etas))
 
     def explain(self, point: Point) -> FitError:
         """Say which subjects failed, and why."""
@@ -220,6 +302,13 @@ class Objective:
             f"{MESSAGES.get(code, MESSAGES[1])}.",
             "Check those records, and the model's starting values.",
         )
+
+
+def _depth(point: Point) -> np.ndarray:
+    """Each subject's -2 log posterior at its etas, but for what is equal for all etas: the objective without log|H|."""
+    with np.errstate(invalid="ignore"):
+        depth = point.individual - np.linalg.slogdet(point.precision)[1]
+    return np.where(np.isfinite(depth), depth, math.inf)
 
 
 _MOST_NODES = 100_000

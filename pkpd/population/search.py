@@ -16,6 +16,7 @@ from pkpd.population.quasi_newton import Search, minimise
 
 __all__ = ["find_optimum"]
 
+_ROUNDS = 3  # how often a search may go on from lower modes than those it ended with
 _SADDLES = 3  # how often a search may be continued from where R shows that it is no minimum
 _SPREAD = 0.7  # SD of further starts on the unconstrained scale: mostly within a factor of four
 
@@ -117,21 +118,30 @@ def _from_better_modes(
     method: GradientMethod,
     progress: Callable[[int, float], None] | None,
 ) -> Search:
-    """Search once more if some subject has a better mode than the one followed from iteration to iteration."""
-    if not math.isfinite(search.point.ofv):
-        return search
-    anew = at(search.x, None, gradient=False)
-    if not math.isfinite(anew.ofv) or search.point.ofv - anew.ofv < 1e-6 or method.max_iterations == 0:
-        return search
-    again = minimise(
-        at,
-        search.x,
-        etas=anew.etas,
-        max_iterations=method.max_iterations,
-        tolerance=method.tolerance,
-        progress=progress,
-    )
-    return _continued(search, again) if again.point.ofv < search.point.ofv else search
+    """Search on while some subject has a lower mode than the one followed from iteration to iteration."""
+    for number in range(_ROUNDS + 1):
+        if not math.isfinite(search.point.ofv) or method.max_iterations == 0:
+            break
+        etas = at.objective.lower_modes(search.point)
+        if etas is None:
+            break
+        if number == _ROUNDS:
+            cause = "subjects have several conditional modes, and which is the lowest changes all the time"
+            return replace(
+                search, point=at.objective.at(search.point.values, etas), converged=False, cause=cause
+            )
+        again = minimise(
+            at,
+            search.x,
+            etas=etas,
+            max_iterations=method.max_iterations,
+            tolerance=method.tolerance,
+            progress=progress,
+        )
+        if not math.isfinite(again.point.ofv):
+            break
+        search = _continued(search, again)
+    return search
 
 
 def _past_saddle(
@@ -144,7 +154,10 @@ def _past_saddle(
     """Search on from a point with a vanishing gradient that R shows to be no minimum; None where nothing lies lower."""
     if downhill is None or not search.converged:
         return None
-    trials = [(length, at(search.x + length * downhill, None)) for length in (-4, -2, -1, -0.5, 0.5, 1, 2, 4)]
+    trials = [
+        (length, at(search.x + length * downhill, search.point.etas))
+        for length in (-4, -2, -1, -0.5, 0.5, 1, 2, 4)
+    ]
     length, point = min(trials, key=lambda t: t[1].ofv)
     if not point.ofv < search.point.ofv - 1e-6:
         return None
