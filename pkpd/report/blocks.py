@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,30 @@ class Points:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing with its caption; ``description`` is for those who cannot see it."""
+    """A drawing with its caption; ``description`` is for those who cannot see it.
+
+    ``svg`` and ``png`` are drawn once for all files that show them: drawing takes longer than all else in a report.
+    """
 
     key: str
     caption: str
     drawing: matplotlib.figure.Figure
     description: str
     note: str = ""
+
+    @functools.cached_property
+    def svg(self) -> str:
+        """The drawing as an ``<svg>`` element."""
+        from pkpd.report.canvas import svg
+
+        return svg(self.drawing, prefix=f"fig-{self.key}", title=self.caption, description=self.description)
+
+    @functools.cached_property
+    def png(self) -> bytes:
+        """The drawing as PNG."""
+        from pkpd.report.canvas import png
+
+        return png(self.drawing)
 
 
 @dataclass(frozen=True)

@@ -119,11 +119,9 @@ def write_figures(assessment: Assessment, folder: str | Path, language: str = "e
 
 
 def _figures(parts: list[Section], folder: Path) -> list[Path]:
-    from pkpd.report.canvas import png
-
     written = []
     for block in (b for section in parts for b in section.blocks if isinstance(b, Figure)):
-        for suffix, content in (("svg", str(_drawn(block)).encode()), ("png", png(block.drawing))):
+        for suffix, content in (("svg", block.svg.encode()), ("png", block.png)):
             written.append(folder / f"{block.key}.{suffix}")
             written[-1].write_bytes(content)
     return written
@@ -176,7 +174,7 @@ def _template() -> jinja2.Template:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["sub"] = _subscripts
-    environment.filters["drawn"] = _drawn
+    environment.filters["drawn"] = lambda figure: Markup(figure.svg)
     return environment.from_string(_package_file("template.html"))
 
 
@@ -184,14 +182,6 @@ def _subscripts(text: str) -> Markup:
     # "> 99 %" stands on one line
     text = re.sub(r"([<>≥≤]) (?=\d)|(?<=\d) (?=%)", lambda m: f"{m.group(1) or ''}\u00a0", text)
     return Markup(re.sub(r"(δ|p|τ)_([ES0])\b", r"\1<sub>\2</sub>", str(escape(text))))
-
-
-def _drawn(figure: Figure) -> Markup:
-    from pkpd.report.canvas import svg
-
-    return Markup(
-        svg(figure.drawing, prefix=f"fig-{figure.key}", title=figure.caption, description=figure.description)
-    )
 
 
 def _package_file(name: str) -> str:

@@ -230,12 +230,10 @@ class _Writer:
     def _figure(self, block: Figure) -> None:
         from docx.shared import Inches
 
-        from pkpd.report.canvas import png
-
         width = min(float(block.drawing.get_size_inches()[0]), PAGE_WIDTH)
         paragraph = self.document.add_paragraph()
         paragraph.paragraph_format.keep_with_next = True
-        picture = paragraph.add_run().add_picture(io.BytesIO(png(block.drawing)), width=Inches(width))
+        picture = paragraph.add_run().add_picture(io.BytesIO(block.png), width=Inches(width))
         about = picture._inline.docPr
         about.set("title", block.caption)
         about.set("descr", block.description)
