@@ -22,11 +22,8 @@ from pkpd.language import Solver
 
 ERROR = 1e-6
 TOLERANCES = 10.0 ** -np.arange(3.0, 12.5, 0.25)
-RATIOS = (
-    1e-2,
-    1.0,
-    10.0,
-)  # atol/rtol: amounts are of the order of 100, how small ones matter is for the user to say
+# atol/rtol: amounts are of the order of 100, how small ones matter is for the user to say
+RATIOS = (1e-2, 1.0, 10.0)
 
 # rtol, atol -> profiles of the given parameters (subjects, times); how many subjects it is asked for
 Program = tuple[Callable[[float, float], Callable[[], np.ndarray]], int]

@@ -161,9 +161,8 @@ def linear_record_by_record(
         x, now = expm(m * (record["TIME"] - now)) @ x, record["TIME"]
         dose = np.zeros(len(x))
         dose[compartment] = record["AMT"]
-        if (
-            record["SS"] == 1
-        ):  # before the dose: what is left of it and of all those before it one interval later
+        # before the dose: what is left of it and of all those before it one interval later
+        if record["SS"] == 1:
             decay = expm(m * record["II"])
             x = np.linalg.solve(np.eye(len(x)) - decay, decay @ dose)
         x = x + dose

@@ -50,9 +50,8 @@ def table_from_binary(path: Path, ledger: Ledger) -> Table | None:
     except PermissionError as error:
         ledger.add("E_FILE_UNREADABLE", path=path, reason=error.strerror)
         return None
-    except (
-        Exception
-    ) as error:  # whatever a library raises on a damaged file: its kinds of error are not documented
+    # whatever a library raises on a damaged file: its kinds of error are not documented
+    except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         ledger.add("E_FILE_FORMAT", kind=f"no {kind} that can be read ({reason})")
         return None

@@ -16,11 +16,8 @@ import math
 from pkpd._jit import kernel
 
 _CLOSE = 0.5
-_TERMS, _FEW, _VERY_CLOSE = (
-    14,
-    8,
-    0.05,
-)  # terms of the series up to either distance: what is left out is below 1e-17
+# terms of the series up to either distance: what is left out is below 1e-17
+_TERMS, _FEW, _VERY_CLOSE = 14, 8, 0.05
 
 
 @kernel()

@@ -128,9 +128,8 @@ def _triangular(t, q, low, high):
         half = 0.5 * (a - d)
         square = half * half + b * c
         root = math.sqrt(square) if square > 0.0 else 0.0
-        far = (
-            half + root if half >= 0.0 else half - root
-        )  # d + far is the eigenvalue that lies further from d
+        # d + far is the eigenvalue that lies further from d
+        far = half + root if half >= 0.0 else half - root
         if start == last - 1:
             if square < 0.0:
                 return False

@@ -218,9 +218,8 @@ def weighted_scores(
                     shifted[s] = sigma[s] + (step if side == 0 else -step)
                     g[:] = 0.0
                     add_score(i, 1.0, ne, f, fz, subjects, observed, shifted, moving, m_z, v_z, g, h)
-                    sign = (
-                        0.5 if side == 0 else -0.5
-                    )  # minus the score of the log-likelihood is half that of -2 log
+                    # minus the score of the log-likelihood is half that of -2 log
+                    sign = 0.5 if side == 0 else -0.5
                     for a in range(columns):
                         sigma_curves[i, s, a] += w * sign * g[a] / (2.0 * step)
                 shifted[s] = sigma[s]

@@ -117,10 +117,8 @@ def find_mode(
     g, lower = np.zeros(ne), np.zeros((ne, ne))
     g_new, h_new = np.zeros(ne), np.zeros((ne, ne))
     b, bs = np.zeros((ne, ne)), np.zeros(ne)
-    g_beyond, uphill = (
-        np.zeros(ne),
-        False,
-    )  # at the nearest trial of this line search from which it goes uphill
+    # the gradient at the nearest trial of this line search from which Φ goes uphill, and whether there is one
+    g_beyond, uphill = np.zeros(ne), False
     phi = np.inf
     code = INNER_NOT_CONVERGED
     iteration, accepted, length, decrease = 0, 0, 1.0, np.inf

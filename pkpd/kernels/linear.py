@@ -41,7 +41,7 @@ from pkpd.kernels.linear_step import (
     shift,
     tables,
 )
-from pkpd.kernels.linear_values import ELSEWHERE, linear_values, plain
+from pkpd.kernels.linear_values import ELSEWHERE, first_time, linear_values, observes, plain
 from pkpd.kernels.status import EVENT_TIME_NEGATIVE, INFUSION_NOT_POSITIVE, NOT_FINITE, OK
 
 
@@ -217,11 +217,7 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
     g, dg, d2g, scratch = np.zeros(1), np.zeros(one), np.zeros((two, two)), np.zeros((2, count + n))
     weights = _weights(p, frame, output, affine)
     _begin(True, p, frame, at, event_slots, x, y, flow)
-    tau = math.inf
-    if wanted > 0:
-        tau = obs_time[0]
-    for dose in range(dose_time.shape[0]):
-        tau = min(tau, dose_time[dose])
+    tau = first_time(dose_time, obs_time)
 
     due, done, cancelled_before = 0, 0, -1
     moved = False  # whether the time of the last event depends on a slot
@@ -231,9 +227,7 @@ def solve_linear(order, i, p, rates, jacobian, hessian, output, steady, system, 
         if due < events and dose_row[ev_dose[due]] < cancelled_before:
             due += 1
             continue
-        observe = due >= events or obs_time[done] < ev_time[due]
-        if not observe and obs_time[done] == ev_time[due]:
-            observe = obs_row[done] < dose_row[ev_dose[due]]
+        observe = observes(due, done, ev_time, ev_dose, dose_row, obs_time, obs_row)
         if changed:
             driven, changed, last = _input(frame, flow, r), False, -1.0
         target = obs_time[done] if observe else ev_time[due]

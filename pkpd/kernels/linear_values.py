@@ -41,6 +41,23 @@ def plain(affine, dose_kind):
 
 
 @kernel(allocates=False)
+def first_time(dose_time, obs_time):
+    """When a subject's system begins; infinite without records."""
+    first = obs_time[0] if obs_time.shape[0] > 0 else math.inf
+    for dose in range(dose_time.shape[0]):
+        first = min(first, dose_time[dose])
+    return first
+
+
+@kernel(allocates=False)
+def observes(due, done, ev_time, ev_dose, dose_row, obs_time, obs_row):
+    """Whether observation ``done`` comes before event ``due``: at one time the order of the records decides."""
+    if due >= ev_time.shape[0] or obs_time[done] < ev_time[due]:
+        return True
+    return obs_time[done] == ev_time[due] and obs_row[done] < dose_row[ev_dose[due]]
+
+
+@kernel(allocates=False)
 def _begin(p, event_slots, inverse, x, y, flow):
     """Amounts, state and infusions of the first record, or of a reset."""
     n = x.shape[0]
@@ -120,20 +137,14 @@ def _run(
         ev_time, ev_kind, ev_dose, ev[2], ev[3], ev_factor,
     )  # fmt: skip
     _begin(p, event_slots, inverse, x, y, flow)
-    tau = math.inf
-    if obs_time.shape[0] > 0:
-        tau = obs_time[0]
-    for dose in range(dose_time.shape[0]):
-        tau = min(tau, dose_time[dose])
+    tau = first_time(dose_time, obs_time)
     due, done, cancelled_before, events, wanted = 0, 0, -1, ev_time.shape[0], obs_time.shape[0]
     changed, driven = True, False
     while done < wanted:
         if due < events and dose_row[ev_dose[due]] < cancelled_before:
             due += 1
             continue
-        observe = due >= events or obs_time[done] < ev_time[due]
-        if not observe and obs_time[done] == ev_time[due]:
-            observe = obs_row[done] < dose_row[ev_dose[due]]
+        observe = observes(due, done, ev_time, ev_dose, dose_row, obs_time, obs_row)
         if changed:
             driven, changed = _input(base, inverse, flow, r), False
         if observe:

@@ -323,9 +323,8 @@ def _check_units(model: Model, data: Dataset, doses: Doses) -> None:
         data.require_unit(c.name, c.unit, wanted_by)
     for i in np.unique(doses.compartment):
         data.require_unit("AMT", model.compartments[i].unit, wanted_by)
-    if (
-        len({o.unit for o in model.observations}) == 1
-    ):  # one column cannot declare the units of several endpoints
+    # one column cannot declare the units of several endpoints
+    if len({o.unit for o in model.observations}) == 1:
         data.require_unit("DV", model.observations[0].unit, wanted_by)
 
 

@@ -96,9 +96,8 @@ def resolve(model: Model, data: Dataset) -> Resolved:
 def moving_definitions(model: Model, definitions: dict[Any, Any], inputs: frozenset[Any]) -> dict[Any, Any]:
     """Definitions that depend on inputs, written out down to them."""
     moving: dict[Any, Any] = {}
-    parameters = [
-        p.symbol for p in model.parameters
-    ]  # in order: each is made of those before it, and of effects
+    # in order: each is made of those before it, and of effects
+    parameters = [p.symbol for p in model.parameters]
     for symbol in [*(s for s in definitions if s not in parameters), *parameters]:
         e = definitions[symbol].xreplace(moving)
         if e.free_symbols & inputs:

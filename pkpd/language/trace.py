@@ -318,10 +318,8 @@ class Builder(EndpointDeclarations):
                 raise ModelError(
                     "E_MODEL_ODE", f"compartment {c.name} has no equation.", f"Add m.ode({c.name}, …)."
                 )
-        for symbol, (
-            name,
-            hazard,
-        ) in self._hazards.items():  # last, so that doses go to what the user declared first
+        # last, so that doses go to what the user declared first
+        for symbol, (name, hazard) in self._hazards.items():
             self._new(name, self._compartments, "compartment")
             self._compartments.append(Compartment(name, symbol=symbol))
             self._rates[name] = hazard

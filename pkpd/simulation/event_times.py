@@ -66,8 +66,9 @@ def simulate_events(
 
     Notes
     -----
-    The cumulative hazard is solved on a grid, then on a finer one about the event, and is linear between its points. Several
-    hazards are drawn independently of each other: of competing ones the earliest counts.
+    The cumulative hazard is solved on a grid, then on a finer one about the event, and is linear between its points. Of one seed,
+    the endpoints share each subject's random effects, which are those that :func:`pkpd.simulate` draws; given these their times
+    are independent of each other and of residual errors: of competing ones the earliest counts.
     """
     problem = bind(model, data, solver)
     place = hazard_endpoint(model, endpoint)
@@ -139,15 +140,12 @@ def event_times(
 
     Random effects are those that :func:`pkpd.simulate` draws with the same seed and replicate.
     """
-    from scipy.special import log_ndtr
-
-    from pkpd.kernels.draws import draw_residuals
+    from pkpd.kernels.draws import draw_hazards
 
     n = problem.n_subjects
     etas = drawn_etas(problem, values, seed, replicate, 0)
-    noise = np.zeros(n)
-    draw_residuals(seed, replicate, 0, np.arange(n + 1), noise)
-    wanted = -log_ndtr(noise)
+    wanted = np.zeros(n)
+    draw_hazards(seed, replicate, endpoint, wanted)
     steps = np.linspace(0.0, 1.0, _POINTS)
     low, high = start, np.maximum(end, start)
     for _ in range(2):

@@ -121,11 +121,8 @@ def test_a_data_set_that_sas_has_written(tmp_path: Path) -> None:
     assert [v[0] for v in numbers] == [5.1, 3.5, 1.4, 0.2]
     assert [v[-1] for v in numbers] == [5.9, 3.0, 5.1, 1.8]
     species, count = np.unique(table.columns["Species"].astype(str), return_counts=True)
-    assert dict(zip(species, count, strict=True)) == {
-        "setosa": 50,
-        "versic": 50,
-        "virgin": 50,
-    }  # six characters a cell
+    # six characters a cell
+    assert dict(zip(species, count, strict=True)) == {"setosa": 50, "versic": 50, "virgin": 50}
     # flowers are no trial: said column by column, as for any other file
     assert {f.code for f in pkpd.check(path)} == {"E_MISSING_COLUMN"}
 

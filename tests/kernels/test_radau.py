@@ -194,9 +194,8 @@ def test_over_the_cliff_of_van_der_pol():
     expected = reference(van_der_pol_rates, [mu], [2.0, 0.0], times, atol=1e-14)
     for kind in ("stiff", "ode"):
         f = case(van_der_pol, kind, 1e-9, 1e-12).solve([mu, 2.0], [], [0.0, *times])[1]
-        np.testing.assert_allclose(
-            f[1:], expected[0], rtol=1e-4
-        )  # near the cliff time errors are magnified by mu
+        # near the cliff time errors are magnified by mu
+        np.testing.assert_allclose(f[1:], expected[0], rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["stiff", "ode"])

@@ -84,9 +84,8 @@ def test_absorption_after_transit_and_its_derivatives():
     times = [0.3, 1.0, 2.0, 5.0, 12.5, 14.0, 20.0]
     model, data = pkpd.model(define), table(times, [(0.0, 100.0), (12.0, 100.0)])
     problem = bind(model, data)
-    tight = bind(
-        model, data, Solver(rtol=1e-13, atol=1e-15)
-    )  # what a solver adds to differences is 1e4 times its error
+    # what a solver adds to differences is 1e4 times its error
+    tight = bind(model, data, Solver(rtol=1e-13, atol=1e-15))
     values = Scales(problem).initial(problem)
     at = np.array([[0.2, -0.1]])
     f, f_eta, status = predictions(problem, values, at, order=1)

@@ -78,9 +78,8 @@ def test_gradients_are_summed_over_occasions(model):
     problem = bind(model, two_occasions())
     scales = Scales(problem)
     values = scales.initial(problem)
-    weights = np.array(
-        [1.0, 2.0, 3.0, 5.0, 7.0]
-    )  # a function of Ω whose gradient is known: Σ weight·variance
+    # a function of Ω whose gradient is known: Σ weight·variance
+    weights = np.array([1.0, 2.0, 3.0, 5.0, 7.0])
     g_theta, g_sigma = np.zeros(len(values.theta)), np.zeros(1)
     natural = dict(
         zip(scales.names, scales.natural_gradient(g_theta, np.diag(weights), g_sigma), strict=True)
@@ -235,12 +234,8 @@ def lines(subjects=30, seed=2):
         level = 5 + random.normal(0, 1)
         for occasion in (1, 2, 3)[: 2 if i == subjects - 1 else 3]:
             a, b = random.multivariate_normal([0, 0], [[0.5, 0.1], [0.1, 0.05]])
-            for t in (
-                -1.5,
-                -0.5,
-                0.5,
-                1.5,
-            ):  # about the middle of the occasion: level and slope are told apart well
+            # about the middle of the occasion: level and slope are told apart well
+            for t in (-1.5, -0.5, 0.5, 1.5):
                 y = level + a + (0.3 + b) * t + random.normal(0, 0.4)
                 rows.append(dict(ID=i + 1, TIME=10 * occasion + t, EVID=0, AMT=0.0, DV=y, OCC=occasion, T=t))
     return quietly(pd.DataFrame(rows))

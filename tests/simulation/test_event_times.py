@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, spearmanr
 
 import pkpd
 from pkpd import exp
+from pkpd.kernels.draws import draw_residuals
 from tests.population.test_interval_events import SCALE, SHAPE, cumulative, progression
 
 EXACT = {"SCALE": 1e-12}  # no frailty, so that the distribution is known
@@ -41,9 +42,8 @@ def test_the_distribution_is_that_of_the_hazard(model, endpoint):
     assert drawn.EVENT.all() and len(drawn) == 1000
     area = 0.05 * drawn.TIME if endpoint == 2 else [cumulative(t, SCALE, 2.2) for t in drawn.TIME]
     assert kstest(area, "expon").pvalue > 0.01
-    if (
-        endpoint != 2
-    ):  # the time itself: a bracket is a thousandth of the follow-up, and the line in it is nearly right
+    # the time itself: a bracket is a thousandth of the follow-up, and the line in it is nearly right
+    if endpoint != 2:
         again = pkpd.simulate_events(
             model.replace(omega=EXACT), subjects(250), 100.0, seed=3, endpoint=endpoint
         )
@@ -51,6 +51,19 @@ def test_the_distribution_is_that_of_the_hazard(model, endpoint):
         both = (again.EVENT == 1).to_numpy()
         np.testing.assert_allclose(again.TIME[both], first.TIME[both], rtol=1e-3, atol=0.02)
         assert (again.TIME[~both] == 100.0).all() and (first.TIME[~both] > 99.9).all()
+
+
+def test_the_hazards_of_a_subject_are_drawn_apart():
+    """Of one seed too: the earliest of both events then has the sum of both hazards."""
+    table, model = subjects(1000), death.replace(omega=EXACT)
+    times = [pkpd.simulate_events(model, table, 400.0, seed=3, endpoint=k).TIME for k in ("death", "dropout")]
+    assert abs(spearmanr(*times).statistic) < 3 / np.sqrt(1000)
+    total = [cumulative(t, SCALE, 2.2) + 0.05 * t for t in np.minimum(*times)]
+    assert kstest(total, "expon").pvalue > 0.01
+    # nor do they follow the residual errors of a simulation with that seed
+    noise = np.zeros(1000)
+    draw_residuals(3, 0, 0, np.arange(1001), noise)
+    assert abs(spearmanr(times[0], noise).statistic) < 3 / np.sqrt(1000)
 
 
 def test_what_cannot_be_drawn_is_refused():
