@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, literal, panel, short, wrapped
+from pkpd.report.canvas import SMALL, TEXT, grid, literal, name_rows, panel, percent_ticks, short, wrapped
 from pkpd.report.exposure_figures import quantity
 from pkpd.report.palette import GREY, INK, SHADE, histologies, looks
 from pkpd.report.response_figures import endpoint_of
@@ -93,12 +93,9 @@ def shrunken_responses(
                 fontsize=6.5,
                 color=GREY,
             )
-    ax.set_yticks(range(len(names)), [wrapped(n, 26) for n in names], fontsize=TEXT)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    ax.set_ylim(len(names) - 0.5, -0.6)
+    name_rows(ax, [wrapped(n, 26) for n in names], 0.6)
     ax.set_xlim(-0.02, 1.02)
-    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    percent_ticks(ax, "x")
     ax.grid(axis="x", color="#ececec", linewidth=0.6)
     ax.set_xlabel(result.label, fontsize=TEXT, color=INK)
     literal(ax)
@@ -200,10 +197,6 @@ def leave_one_out(assessment: Assessment, language: str = "en") -> np.ndarray:
             )
             ax.plot(row["mu"], at, look[str(row["histology"])].marker, color=colour, markersize=5, label=name)
         ax.set_xlabel(quantity(name, w), fontsize=TEXT, color=INK)
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
-    labels = [w["analysis.left out"].format(change=n) for n in names]
-    axes[0, 0].set_yticks(range(len(names)), [short(text, 32) for text in labels], fontsize=TEXT)
-    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+        name_rows(ax, [short(w["analysis.left out"].format(change=n), 32) for n in names])
     literal(axes[0, 0].figure)
     return axes

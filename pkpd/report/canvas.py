@@ -8,6 +8,7 @@ import os
 import re
 import textwrap
 import warnings
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -17,29 +18,36 @@ from pkpd.errors import InputError, PkpdWarning
 from pkpd.report.palette import GREY, INK
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
+    "MANY",
     "SMALL",
     "TEXT",
     "box",
+    "curve",
     "grid",
     "literal",
     "log_ticks",
+    "name_rows",
     "panel",
+    "panels",
+    "percent_ticks",
     "png",
     "require_font",
     "settle",
     "short",
     "svg",
+    "tukey",
     "wrapped",
 ]
 
-TEXT, SMALL = (
-    8.5,
-    7.5,
-)  # points; at 6.7 inches the figure fills the width of an A4 page, so these are printed sizes
+# in points; at 6.7 inches a figure fills the width of an A4 page, so these are printed sizes
+TEXT, SMALL = 8.5, 7.5
+MANY = 600  # from so many points on a cloud is stored as a picture inside the SVG: the page stays small
+_PERCENT = {0.0: "0 %", 0.25: "25 %", 0.5: "50 %", 0.75: "75 %", 1.0: "100 %"}
 
 
 def grid(rows: int, columns: int, size: tuple[float, float], **options: Any) -> np.ndarray:
@@ -64,6 +72,19 @@ def panel(ax: Axes | None, size: tuple[float, float]) -> Axes:
     return ax
 
 
+def panels(count: int, height: float = 1.95) -> np.ndarray:
+    """Small multiples of ``count`` groups, at most three in a row, that share both axes; unused ones are switched off."""
+    columns = min(3, max(count, 1))
+    rows = -(-count // columns)
+    axes = grid(rows, columns, (6.7 if columns > 1 else 3.6, 0.5 + height * rows), sharex=True, sharey=True)
+    for i, ax in enumerate(axes.flat):
+        # a panel with nothing below it carries the labels of the axis that all share
+        ax.tick_params(labelbottom=i + columns >= count)
+    for ax in axes.flat[count:]:
+        ax.set_axis_off()
+    return axes
+
+
 def settle(ax: Axes) -> None:
     """Frame, ticks and sizes that all figures share, set on the axes, not in matplotlib's global settings."""
     for side in ("top", "right"):
@@ -74,6 +95,29 @@ def settle(ax: Axes) -> None:
     ax.tick_params(which="major", length=3)
     ax.tick_params(which="minor", length=1.5, labelsize=0)
     ax.set_axisbelow(True)
+
+
+def name_rows(ax: Axes, labels: Sequence[str], above: float = 0.5, size: float = TEXT) -> None:
+    """Rows 0, 1 … from the top, with their names and without a line beside them; ``above`` is the space over the first."""
+    ax.set_yticks(range(len(labels)), labels, fontsize=size)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set_ylim(len(labels) - 0.5, -above)
+
+
+def percent_ticks(ax: Axes, axis: str) -> None:
+    """Quarters of a proportion in percent, on axis "x" or "y"."""
+    which = ax.xaxis if axis == "x" else ax.yaxis
+    which.set_ticks(list(_PERCENT), list(_PERCENT.values()))
+
+
+def curve(ax: Axes, table: pd.DataFrame, value: str, colour: str, label: str) -> None:
+    """The line of a model over exposure with its 90 % band: columns ``exposure``, ``value``, ``lower``, ``upper``."""
+    x = table["exposure"]
+    ax.fill_between(
+        x, table["lower"], table["upper"], color=colour, alpha=0.16, linewidth=0, label="90 % band"
+    )
+    ax.plot(x, table[value], color=colour, linewidth=1.6, label=label)
 
 
 def log_ticks(ax: Axes, axis: str = "x") -> None:
@@ -108,16 +152,18 @@ def log_ticks(ax: Axes, axis: str = "x") -> None:
     which.set_minor_formatter(NullFormatter())
 
 
-def box(ax: Axes, values: np.ndarray, at: float, width: float, colour: str, fill: str = "none") -> None:
-    """A horizontal box: quartiles, median, whiskers to the last value within 1.5 × the interquartile range.
-
-    (matplotlib's own boxplot loads pyplot, which looks for a screen.)
-    """
-    from matplotlib.patches import Rectangle
-
+def tukey(values: np.ndarray) -> tuple[float, float, float, float, float]:
+    """Ends and quartiles of a box: the whiskers end at the last values within 1.5 × the interquartile range."""
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     reach = 1.5 * (high - low)
-    first, last = values[values >= low - reach].min(), values[values <= high + reach].max()
+    return values[values >= low - reach].min(), low, middle, high, values[values <= high + reach].max()
+
+
+def box(ax: Axes, values: np.ndarray, at: float, width: float, colour: str, fill: str = "none") -> None:
+    """A horizontal box of :func:`tukey`; matplotlib's own boxplot loads pyplot, which looks for a screen."""
+    from matplotlib.patches import Rectangle
+
+    first, low, middle, high, last = tukey(values)
     ax.add_patch(
         Rectangle((low, at - width / 2), high - low, width, facecolor=fill, edgecolor=colour, linewidth=0.9)
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, literal, wrapped
+from pkpd.report.canvas import SMALL, TEXT, grid, literal, name_rows, percent_ticks, wrapped
 from pkpd.report.palette import GREY, INK
 from pkpd.report.wording import words
 
@@ -85,13 +85,11 @@ def operating_characteristics(result: Any, language: str = "en") -> np.ndarray:
         labels = [
             f"{wrapped(str(h), 22)} (n = {int(n)})" for h, n in zip(own["histology"], own["n"], strict=True)
         ]
-        ax.set_yticks(range(len(own)), labels, fontsize=SMALL)
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
-        ax.set(ylim=(len(own) - 0.5, -0.5), xlim=(0, 1))
+        name_rows(ax, labels, size=SMALL)
+        ax.set_xlim(0, 1)
         ax.set_title(str(scenario), fontsize=TEXT, color=INK, loc="left")
     bottom = axes[-1, 0]
-    bottom.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    percent_ticks(bottom, "x")
     bottom.set_xlabel(w["figure.verdict_shares"].format(n=result.n_replicates), fontsize=TEXT, color=INK)
     bars = axes[0, 0].containers
     bottom.figure.legend(

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import InputError
 from pkpd.report.canvas import SMALL, TEXT, grid, literal, log_ticks
-from pkpd.report.palette import GREY, INK
+from pkpd.report.palette import GREY, INK, POINT
 from pkpd.report.wording import words
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["covariate_effects"]
-
-_POINT = "#4f6d8f"
 
 
 def covariate_effects(effects: Any, language: str = "en") -> np.ndarray:
@@ -56,9 +54,9 @@ def covariate_effects(effects: Any, language: str = "en") -> np.ndarray:
         labels = []
         for row, (_, one) in enumerate(part.iterrows()):
             ax.plot(
-                [one["lower"], one["upper"]], [row, row], color=_POINT, linewidth=1.2, solid_capstyle="butt"
+                [one["lower"], one["upper"]], [row, row], color=POINT, linewidth=1.2, solid_capstyle="butt"
             )
-            ax.plot([one["ratio"]], [row], "s", color=_POINT, markersize=4)
+            ax.plot([one["ratio"]], [row], "s", color=POINT, markersize=4)
             labels.append(f"{one['covariate']} {one['value']} : {one['reference']}")
             text = f"{one['ratio']:.2f} ({one['lower']:.2f}, {one['upper']:.2f})"
             ax.text(

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, literal, wrapped
-from pkpd.report.exposure_figures import response_axes
+from pkpd.report.canvas import SMALL, TEXT, literal, panels, percent_ticks, wrapped
 from pkpd.report.palette import GREY, INK, TREND, histologies
 from pkpd.report.wording import dose_label, words
 
@@ -46,7 +45,7 @@ def dose_response(assessment: Assessment, language: str = "en") -> np.ndarray:
     names = [n for n in histologies(assessment) if (table["histology"] == n).any()]
     dosing = assessment.plan.get("dosing", {})
     chosen = assessment.verdicts.set_index("histology")
-    axes = response_axes(len(names))
+    axes = panels(len(names))
     doses = np.sort(table["dose"].unique())
     gap = float(np.diff(doses).min()) if len(doses) > 1 else 1.0
     labels = {e.kind: e.label for e in assessment.endpoints if e.primary}
@@ -73,7 +72,7 @@ def dose_response(assessment: Assessment, language: str = "en") -> np.ndarray:
             said = f"{said}{w['to_dose']}{dose:g} {dosing.get('unit', '')}".strip()
         ax.set_title(f"{wrapped(name, 30)}\n{said}", fontsize=TEXT, color=INK, loc="left", pad=3)
         ax.set_ylim(-0.02, 1.02)
-        ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+        percent_ticks(ax, "y")
         ax.set_xticks(doses, [f"{d:g}" for d in doses])
         ax.set_xlim(doses[0] - 0.4 * gap, doses[-1] + 0.4 * gap)
         ax.grid(axis="y", color="#ececec", linewidth=0.6)
@@ -85,7 +84,5 @@ def dose_response(assessment: Assessment, language: str = "en") -> np.ndarray:
         handles, [labels.get(k, w[f"endpoint.{k}"]) for k in ("efficacy", "safety")], loc="outside upper left",
         ncols=2, frameon=False, fontsize=SMALL,
     )  # fmt: skip
-    for i, ax in enumerate(axes.flat[: len(names)]):
-        ax.tick_params(labelbottom=i + axes.shape[1] >= len(names))
     literal(figure)
     return axes

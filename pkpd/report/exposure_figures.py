@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pkpd.report.canvas import SMALL, TEXT, box, grid, literal, log_ticks, panel, wrapped
+from pkpd.report.canvas import SMALL, TEXT, box, literal, log_ticks, name_rows, panel, wrapped
 from pkpd.report.numbers import ratio, significant
 from pkpd.report.palette import GREY, INK, SHADE, histologies, looks, reference_histology
 from pkpd.report.wording import words
@@ -44,7 +44,8 @@ def quantity(name: str, words: Mapping) -> str:
     )
 
 
-def _with_unit(text: str, unit: str) -> str:
+def with_unit(text: str, unit: str) -> str:
+    """A label with its unit, where one is known."""
     return f"{text} ({unit})" if unit else text
 
 
@@ -98,14 +99,8 @@ def exposure_forest(assessment: Assessment, ax: Axes | None = None, language: st
             1.03, row, side, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL + 0.5, color=INK
         )
     ax.text(1.03, 1.0, w["figure.ratio"], transform=ax.transAxes, va="bottom", fontsize=SMALL, color=GREY)
-    ax.set_yticks(
-        range(len(table)),
-        [f"{wrapped(n, 26)}  (n = {int(k)})" for n, k in zip(names, table["n"], strict=True)],
-        fontsize=TEXT,
-    )
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    ax.set(xscale="log", xlim=(low, high), ylim=(len(table) - 0.5, -0.5))
+    name_rows(ax, [f"{wrapped(n, 26)}  (n = {int(k)})" for n, k in zip(names, table["n"], strict=True)])
+    ax.set(xscale="log", xlim=(low, high))
     _ratio_ticks(ax, low, high, exposure.bounds)
     ax.set_xlabel(
         w["figure.ratio_to"].format(metric=metric_name(exposure.metric, w), reference=reference),
@@ -217,7 +212,7 @@ def exposure_by_dose(assessment: Assessment, ax: Axes | None = None, language: s
     ax.set(xscale="log", ylim=(at - 0.7, -0.7), xlim=(positive.min() / 1.1, positive.max() * 1.1))
     log_ticks(ax, "x")
     ax.set_xlabel(
-        _with_unit(w["figure.planned_dose"].format(metric=metric_name(exposure.metric, w)), exposure.unit),
+        with_unit(w["figure.planned_dose"].format(metric=metric_name(exposure.metric, w)), exposure.unit),
         fontsize=TEXT,
         color=INK,
     )
@@ -293,10 +288,8 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None, language: s
                 np.exp([lower, upper]), [row + 0.17] * 2, color=colour, linewidth=1.8, solid_capstyle="butt"
             )
             ax.plot(np.exp(mean), row + 0.17, marker, color=colour, markersize=5, label=f"{name}, shrunken")
-    ax.set_yticks(range(len(table)), [wrapped(name, 26) for name in table["histology"]], fontsize=TEXT)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    ax.set(xscale="log", ylim=(len(table) - 0.5, -0.6))
+    name_rows(ax, [wrapped(name, 26) for name in table["histology"]], 0.6)
+    ax.set(xscale="log")
     log_ticks(ax, "x")
     ax.text(
         1.02,
@@ -323,13 +316,3 @@ def shrinkage_forest(assessment: Assessment, ax: Axes | None = None, language: s
     )
     literal(ax)
     return ax
-
-
-def response_axes(count: int, columns: int = 3, width: float = 6.7, height: float = 1.95) -> np.ndarray:
-    """Small multiples for ``count`` groups, unused ones switched off."""
-    columns = min(columns, max(count, 1))
-    rows = -(-count // columns)
-    axes = grid(rows, columns, (width if columns > 1 else 3.6, 0.5 + height * rows), sharex=True, sharey=True)
-    for ax in axes.flat[count:]:
-        ax.set_axis_off()
-    return axes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +9,14 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, box, grid, literal, log_ticks
-from pkpd.report.palette import GREY, INK, TREND, histologies, looks
+from pkpd.report.canvas import MANY, SMALL, TEXT, box, grid, literal, log_ticks, short
+from pkpd.report.palette import GREY, INK, POINT, TREND, histologies, looks
 from pkpd.report.wording import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["gof"]
-
-_POINT = "#4f6d8f"
-_MANY = 600  # from here on points are stored as a picture inside the SVG: the page stays small
 
 
 def gof(fit: Any, language: str = "en") -> np.ndarray:
@@ -112,10 +108,10 @@ def _points(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
         x,
         y,
         s=5,
-        color=_POINT,
+        color=POINT,
         alpha=0.15 if len(x) > 3000 else 0.35 if len(x) > 300 else 0.6,
         linewidths=0,
-        rasterized=len(x) > _MANY,
+        rasterized=len(x) > MANY,
         label="data",
     )
 
@@ -204,7 +200,7 @@ def _by_group(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
         box(
             ax, values, row, 0.55, look[name].colour, to_hex(to_rgba(look[name].colour, 0.3), keep_alpha=True)
         )
-        labels.append(textwrap.shorten(str(name), 20, placeholder=" …"))
+        labels.append(short(name, 20))
         ax.text(
             1.02,
             row,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pkpd.study.assessment import Assessment
 
-__all__ = ["GREY", "INK", "SHADE", "TREND", "Look", "histologies", "looks", "reference_histology"]
+__all__ = ["GREY", "INK", "POINT", "SHADE", "TREND", "Look", "histologies", "looks", "reference_histology"]
 
 INK = "#222222"
 GREY = "#767676"  # still 4.5 : 1 on white
 SHADE = "#e8eef4"
+POINT = "#4f6d8f"  # where colour stands for no histology
 TREND = "#d55e00"
 
 # Okabe & Ito 2008 without black (the reference) and yellow (invisible on white), then Tol's "muted" set

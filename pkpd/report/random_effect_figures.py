@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, literal, panel, short
+from pkpd.report.canvas import MANY, SMALL, TEXT, grid, literal, name_rows, panel, short, tukey
 from pkpd.report.goodness_of_fit import trend
-from pkpd.report.palette import GREY, INK, TREND, histologies, looks
+from pkpd.report.palette import GREY, INK, POINT, TREND, histologies, looks
 from pkpd.report.wording import words
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["eta_covariates", "shrinkage"]
 
-_POINT, _BOX = "#4f6d8f", "#c6d6e6"
-_MANY = 600  # from here on points are stored as a picture inside the SVG: the page stays small
 _LIMIT = 0.25  # of shrinkage, above which the decision table calls for a joint model
 _LEVELS = 6  # a numeric covariate with no more values is drawn in boxes
 
@@ -88,7 +86,7 @@ def eta_covariates(result: Any, language: str = "en") -> np.ndarray:
 
 
 def _cloud(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    ax.scatter(x, y, s=5, color=_POINT, alpha=0.35, linewidths=0, rasterized=len(x) > _MANY, label="data")
+    ax.scatter(x, y, s=5, color=POINT, alpha=0.35, linewidths=0, rasterized=len(x) > MANY, label="data")
     ax.plot(*trend(x, y), color=TREND, linewidth=1.4, label="trend")
     ax.set_title(f"n = {len(x)}", fontsize=SMALL, color=GREY, loc="right", pad=2)
 
@@ -96,27 +94,25 @@ def _cloud(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
 def _boxes(
     ax: Axes, own: pd.DataFrame, name: str, eta: str, levels: list[Any], colours: list[str] | None
 ) -> None:
-    """Vertical boxes: quartiles, median, whiskers to the last value within 1.5 × the interquartile range."""
+    """Vertical boxes of :func:`tukey`, one per level."""
     from matplotlib.patches import Rectangle
 
     turned = max((len(str(level)) for level in levels), default=0) > 5 and len(levels) > 3
     labels = []
     for at, level in enumerate(levels):
         values = own.loc[own[name] == level, eta].to_numpy(float)
-        colour = colours[at] if colours else _POINT
+        colour = colours[at] if colours else POINT
         said = f"{level:g}" if isinstance(level, float) else short(str(level), 16)
         labels.append(f"{said} ({len(values)})" if turned else f"{said}\n{len(values)}")
         if len(values) < 5:
             ax.plot(np.full(len(values), at), values, "o", color=colour, markersize=3.5, label=str(level))
             continue
-        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-        reach = 1.5 * (high - low)
-        ends = values[values >= low - reach].min(), values[values <= high + reach].max()
+        first, low, middle, high, last = tukey(values)
         ax.add_patch(
             Rectangle((at - 0.3, low), 0.6, high - low, facecolor="none", edgecolor=colour, linewidth=0.9)
         )
-        ax.plot([at, at], [ends[0], low], color=colour, linewidth=0.9)
-        ax.plot([at, at], [high, ends[1]], color=colour, linewidth=0.9)
+        ax.plot([at, at], [first, low], color=colour, linewidth=0.9)
+        ax.plot([at, at], [high, last], color=colour, linewidth=0.9)
         ax.plot([at - 0.3, at + 0.3], [middle, middle], color=INK, linewidth=1.6, label="median")
     ax.set_xticks(range(len(levels)), labels, fontsize=6.5, rotation=90 if turned else 0)
     ax.set_xlim(-0.6, len(levels) - 0.4)
@@ -161,11 +157,7 @@ def shrinkage(result: Any, language: str = "en", ax: Axes | None = None) -> Axes
     for row, group in enumerate(groups):
         n = f"n = {int(table['subjects'][group])}"
         ax.text(1.01, row, n, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL, color=GREY)
-    labels = [w["figure.all"] if g == "all" else short(g) for g in groups]
-    ax.set_yticks(range(len(groups)), labels, fontsize=TEXT)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    ax.set_ylim(len(groups) - 0.5, -0.5)
+    name_rows(ax, [w["figure.all"] if g == "all" else short(g) for g in groups])
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, -0.02), max(high, 0.32))
     from matplotlib.ticker import FuncFormatter, MaxNLocator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, literal, panel, wrapped
+from pkpd.report.canvas import SMALL, TEXT, literal, name_rows, panel, wrapped
 from pkpd.report.palette import GREY, INK, histologies, looks
 from pkpd.report.wording import words
 
@@ -68,10 +68,7 @@ def representativeness(result: Any, language: str = "en", ax: Axes | None = None
         ax.plot(target, row, "o", color=colour, markersize=5.5, label=f"{name}, target")
         shown = f"n = {int(table['n'].iloc[row])}, × {weight:.2f}" if weight == weight else "n = 0"
         ax.text(1.01, row, shown, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL, color=GREY)
-    ax.set_yticks(range(len(names)), [wrapped(n, 26) for n in names], fontsize=TEXT)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    ax.set_ylim(len(names) - 0.5, -0.5)
+    name_rows(ax, [wrapped(n, 26) for n in names])
     ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
     from matplotlib.ticker import FuncFormatter
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, literal, log_ticks, wrapped
-from pkpd.report.exposure_figures import _with_unit, metric_name, response_axes
+from pkpd.report.canvas import (
+    SMALL,
+    TEXT,
+    curve,
+    grid,
+    literal,
+    log_ticks,
+    panels,
+    percent_ticks,
+    short,
+    wrapped,
+)
+from pkpd.report.exposure_figures import metric_name, with_unit
 from pkpd.report.palette import GREY, INK, SHADE, histologies, looks, reference_histology
 from pkpd.report.wording import words
 
@@ -65,7 +75,7 @@ def exposure_response(
     ]
     reference = reference_histology(assessment)
     look = looks(histologies(assessment))
-    axes = response_axes(max(len(names), 1))
+    axes = panels(max(len(names), 1))
     home = result.curves[result.curves["histology"] == reference]
     for ax, name in zip(axes.flat, names, strict=False):
         colour, marker = look[name]
@@ -77,19 +87,9 @@ def exposure_response(
             linestyle=(0, (4, 3)),
             label="reference exposure",
         )
-        curve = result.curves[result.curves["histology"] == name]
         if name != reference:
             ax.plot(home["exposure"], home["probability"], color="#a8a8a8", linewidth=1.0, label=reference)
-        ax.fill_between(
-            curve["exposure"],
-            curve["lower"],
-            curve["upper"],
-            color=colour,
-            alpha=0.16,
-            linewidth=0,
-            label="90 % band",
-        )
-        ax.plot(curve["exposure"], curve["probability"], color=colour, linewidth=1.6, label=name)
+        curve(ax, result.curves[result.curves["histology"] == name], "probability", colour, name)
         groups = result.observed[result.observed["histology"] == name]
         ax.vlines(groups["exposure"], groups["lower"], groups["upper"], color=colour, linewidth=0.9)
         ax.plot(
@@ -129,8 +129,7 @@ def _response_scales(
     low, high = float(seen.min()), float(seen.max())
     log = low > 0 and (result.shape == "log" or high / low > 20)
     margin = 1.12 if log else 0.06 * (high - low)
-    columns = axes.shape[1]
-    for i, ax in enumerate(axes.flat[: len(names)]):
+    for ax in axes.flat[: len(names)]:
         if log:
             ax.set(xscale="log", xlim=(low / margin, high * margin))
             log_ticks(ax, "x")
@@ -140,8 +139,6 @@ def _response_scales(
         ax.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g} %"))
         ax.grid(axis="y", color="#ececec", linewidth=0.6)
-        # a panel with nothing below it carries the labels of the axis that all share
-        ax.tick_params(labelbottom=i + columns >= len(names))
     reference = assessment.exposure.reference_exposure
     left = np.log(reference / low) < np.log(high / reference) if log else reference < (low + high) / 2
     axes[0, 0].text(
@@ -150,7 +147,7 @@ def _response_scales(
     )  # fmt: skip
     figure = axes[0, 0].figure
     exposure = assessment.exposure
-    figure.supxlabel(_with_unit(metric_name(exposure.metric, words), exposure.unit), fontsize=TEXT, color=INK)
+    figure.supxlabel(with_unit(metric_name(exposure.metric, words), exposure.unit), fontsize=TEXT, color=INK)
     figure.supylabel(result.label, fontsize=TEXT, color=INK)
 
 
@@ -207,15 +204,10 @@ def response_forest(
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
     left.set_xlim(-0.02, 1.02)
-    left.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    percent_ticks(left, "x")
     left.grid(axis="x", color="#ececec", linewidth=0.6)
-    short = textwrap.shorten(reference, 24, placeholder=" …")
     left.set_xlabel(w["figure.observed"].format(label=result.label), fontsize=TEXT, color=INK)
-    right.set_xlabel(
-        w["figure.difference"].format(reference=short),
-        fontsize=TEXT,
-        color=INK,
-    )
+    right.set_xlabel(w["figure.difference"].format(reference=short(reference, 24)), fontsize=TEXT, color=INK)
     literal(left.figure)
     return axes
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, literal, log_ticks, wrapped
-from pkpd.report.palette import GREY, INK, TREND
+from pkpd.report.canvas import MANY, SMALL, TEXT, grid, literal, log_ticks, wrapped
+from pkpd.report.palette import GREY, INK, POINT, TREND
 from pkpd.report.wording import words
 
 if TYPE_CHECKING:
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BAND", "COLUMNS", "draw_bands", "npde", "vpc"]
 
-_POINT = "#4f6d8f"
 _MIDDLE, BAND = "#f2c9ac", "#c6d6e6"
-_MANY = 600  # from here on points are stored as a picture inside the SVG: the page stays small
 COLUMNS = 3
 
 
@@ -100,7 +98,7 @@ def draw_bands(ax: Axes, part: pd.DataFrame, colour: str, line: Any) -> None:
 def _quantiles(ax: Axes, check: Any, name: str, log: bool) -> None:
     points = check.points[check.points["stratum"] == name]
     ax.scatter(
-        points["x"], points["y"], s=4, color=_POINT, alpha=0.35, linewidths=0, rasterized=len(points) > _MANY, label="data"
+        points["x"], points["y"], s=4, color=POINT, alpha=0.35, linewidths=0, rasterized=len(points) > MANY, label="data"
     )  # fmt: skip
     mine = check.bands[check.bands["stratum"] == name]
     levels = sorted(mine["quantile"].unique())
@@ -153,14 +151,14 @@ def npde(errors: Any, language: str = "en") -> np.ndarray:
     z = np.sort(table["NPDE"].to_numpy(float))
     expected = ndtri((np.arange(1, len(z) + 1) - 0.5) / len(z))
     ax = axes[0, 0]
-    ax.scatter(expected, z, s=5, color=_POINT, linewidths=0, rasterized=len(z) > _MANY, label="data")
+    ax.scatter(expected, z, s=5, color=POINT, linewidths=0, rasterized=len(z) > MANY, label="data")
     reach = [min(expected[0], z[0]), max(expected[-1], z[-1])]
     ax.plot(reach, reach, color=INK, linewidth=0.8, label="identity")
     ax.set_xlabel(w["figure.normal_quantile"], fontsize=TEXT, color=INK)
     ax.set_ylabel(w["figure.quantile"].format(name="NPDE"), fontsize=TEXT, color=INK)
     ax = axes[0, 1]
     count = int(np.clip(np.sqrt(len(z)), 6, 40))
-    ax.hist(z, bins=count, density=True, color=BAND, edgecolor=_POINT, linewidth=0.5)
+    ax.hist(z, bins=count, density=True, color=BAND, edgecolor=POINT, linewidth=0.5)
     x = np.linspace(-4, 4, 161)
     ax.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color=TREND, linewidth=1.2, label="N(0, 1)")
     ax.set_xlabel("NPDE", fontsize=TEXT, color=INK)
@@ -172,8 +170,8 @@ def npde(errors: Any, language: str = "en") -> np.ndarray:
         for censored in (False, True):
             part = table[table["CENSORED"].astype(bool) == censored]
             ax.scatter(
-                part[column], part["NPDE"], s=7, alpha=0.6, linewidths=0.5 if censored else 0, edgecolors=_POINT,
-                facecolors="none" if censored else _POINT, rasterized=len(table) > _MANY,
+                part[column], part["NPDE"], s=7, alpha=0.6, linewidths=0.5 if censored else 0, edgecolors=POINT,
+                facecolors="none" if censored else POINT, rasterized=len(table) > MANY,
             )  # fmt: skip
         ax.set_xlabel(label, fontsize=TEXT, color=INK)
         ax.set_ylabel("NPDE", fontsize=TEXT, color=INK)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError
-from pkpd.report.canvas import SMALL, TEXT, grid, literal, short
+from pkpd.report.canvas import SMALL, TEXT, grid, literal, percent_ticks, short
 from pkpd.report.exposure_figures import metric_name
 from pkpd.report.palette import INK, Look, histologies, looks
 from pkpd.report.wording import words
@@ -73,7 +73,7 @@ def kaplan_meier(assessment: Assessment, endpoint: str | int, language: str = "e
     left.set_xlabel(label, fontsize=TEXT, color=INK)
     left.set_ylabel(w["figure.without_event"].format(label=result.label), fontsize=TEXT, color=INK)
     left.set_ylim(0, 1.02)
-    left.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    percent_ticks(left, "y")
     literal(left.figure)
     return axes
 
