@@ -23,10 +23,8 @@ from pkpd.results import result
 __all__ = ["DivergenceBorrowing", "divergence_borrowing", "divergence_operating_characteristics"]
 
 LARGEST_OUTCOMES = 3_000_000
-STEP, REACH = (
-    0.05,
-    60.0,
-)  # trapezoids on the logit scale, where densities of beta variables fall exponentially
+# trapezoids on the logit scale, where densities of beta variables fall exponentially
+STEP, REACH = 0.05, 60.0
 
 
 @result

@@ -95,6 +95,12 @@ def likelihood_ratio(
         raise InputError(
             "E_OPTION", "response, exposure and histology belong to a table.", "Leave them out with two fits."
         )
+    if (term, shape) != ("interaction", "linear"):
+        raise InputError(
+            "E_OPTION",
+            f"term={term!r} and shape={shape!r} belong to a table; of two fits the models say what is tested.",
+            "Leave them out with two fits.",
+        )
     return _of_fits(fit_or_frame, reduced)
 
 

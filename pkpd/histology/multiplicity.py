@@ -76,11 +76,11 @@ def max_t(
         Position or name of the histology to compare with (Dunnett); without it each is compared with the
         weighted mean of all, itself included.
     weights : sequence of float, shape (K,), optional
-        Of that mean, e.g. the numbers of patients; equal without it.
+        Of that mean, e.g. the numbers of patients; equal without it. Not with `reference`.
     df : float, optional
         Degrees of freedom of the residual variance; normal without it.
     seed : int
-        Of the quasi-Monte-Carlo integration over directions, good to about 5e-4 of the p-value.
+        Of the quasi-Monte-Carlo integration over directions, good to about 1e-3 of a p-value of 1e-4 or more.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def max_t(
     Raises
     ------
     InputError
-        ``E_ESTIMATES``, ``E_STANDARD_ERRORS``, ``E_COVARIANCE``, ``E_REFERENCE_ABSENT``, ``E_WEIGHTS``.
+        ``E_ESTIMATES``, ``E_STANDARD_ERRORS``, ``E_COVARIANCE``, ``E_REFERENCE_ABSENT``, ``E_WEIGHTS``, ``E_OPTION``.
 
     References
     ----------
@@ -98,7 +98,15 @@ def max_t(
     """
     y, cov, names = read_estimates(estimates, standard_errors, covariance)
     k = y.size
+    if (df is not None and not df > 0) or seed < 0:
+        raise InputError("E_OPTION", f"df={df!r}, seed={seed!r}.", "Give df > 0, or none, and a seed >= 0.")
     if reference is not None:
+        if weights is not None:
+            raise InputError(
+                "E_WEIGHTS",
+                "weights belong to the mean of all, not to one reference.",
+                "Give one of the two.",
+            )
         position = names.index(reference) if reference in names else reference
         if not isinstance(position, int) or not 0 <= position < k:
             raise InputError(

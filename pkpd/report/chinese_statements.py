@@ -148,7 +148,6 @@ STATEMENTS: dict[str, str] = {
     "one_dose": "单一剂量",
     "dose_effect": "随机剂量的对比显示剂量有作用；暴露量的斜率描述其大小",
     "no_dose_effect": "随机剂量的对比未显示剂量有作用，因此与暴露量的关系只是关联，未证明因果",
-    "doses_do_not_differ": "瘤种内剂量没有差异，因此与暴露量的关系只是关联",
     "not_randomised": "暴露量未随机，因此与暴露量的关系只是关联，且可能存在混杂",
     "signs": "（混杂迹象：{marks}）",
     "mark_steady_state": "稳态暴露量混杂",

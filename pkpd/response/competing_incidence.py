@@ -12,8 +12,8 @@ from pkpd.response.estimates import normal_quantile
 __all__ = ["aalen_johansen", "causes_of", "cumulative_incidence"]
 
 
-def causes_of(frame: pd.DataFrame, cause: str, ids: np.ndarray) -> np.ndarray:
-    """Code of the event per subject: 0 censored, 1, 2 … the causes.
+def causes_of(frame: pd.DataFrame, cause: str, ids: np.ndarray, of: int) -> np.ndarray:
+    """Code of the event per subject: 0 censored, 1, 2 … the causes, `of` among them.
 
     Raises
     ------
@@ -28,9 +28,17 @@ def causes_of(frame: pd.DataFrame, cause: str, ids: np.ndarray) -> np.ndarray:
             f"cause {cause} is negative or not whole for {named_subjects(ids, strange)}.",
             "Code 0 for censored, 1, 2 … for the causes.",
         )
-    if values.max() == 0:
+    codes = values.astype(np.int64)
+    present = sorted(set(codes.tolist()) - {0})
+    if not present:
         raise InputError("E_NO_EVENTS", f"column {cause} has no event.", "Bring data with events.")
-    return values.astype(np.int64)
+    if of not in present:  # 0 stands for censored subjects, who are no cause
+        raise InputError(
+            "E_NO_EVENTS",
+            f"no subject has cause {of!r} in column {cause}.",
+            f"Causes in the data: {', '.join(map(str, present))}; give one of them with of=.",
+        )
+    return codes
 
 
 def aalen_johansen(time: np.ndarray, cause: np.ndarray, of: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -101,10 +109,15 @@ def cumulative_incidence(
     -------
     DataFrame
         histology, time, incidence, se, lower, upper: one row per histology and distinct event time.
+
+    Raises
+    ------
+    InputError
+        ``E_TIME_MISSING``, ``E_TIME_NOT_NUMERIC``, ``E_CAUSE_*``, ``E_NO_EVENTS``, ``E_HISTOLOGY_MISSING``, ``E_LEVEL``.
     """
     ids = subjects_of(frame)
     t = numbers_of(frame, time, ids, "E_TIME", "time")
-    codes = causes_of(frame, cause, ids)
+    codes = causes_of(frame, cause, ids, of)
     if histology is None:
         frame, histology = frame.assign(histology="all"), "histology"
     labels, levels = histologies_of(frame, histology, ids)

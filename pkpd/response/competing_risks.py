@@ -109,12 +109,11 @@ class CompetingRisksFit(Estimates):
         Returns
         -------
         ndarray, shape (n,) or, for coefficients of shape (d, p), (d, n)
-            The baseline is held at its estimate.
+            The baseline is held at its estimate. NaN after the last follow-up.
         """
         rows = self.regressors.matrix(histology, exposure, covariates)
         beta = self._matrix_for(coefficients, rows.shape[1])
-        last = np.searchsorted(self.baseline["time"].to_numpy(), at, side="right") - 1
-        hazard = float(self.baseline["cumulative_hazard"].iloc[last]) if last >= 0 else 0.0
+        hazard = self._baseline_at(at)[0]
         return -np.expm1(-hazard * np.exp(np.einsum("...j,ij->...i", beta, rows)))
 
     def curve(
@@ -128,24 +127,33 @@ class CompetingRisksFit(Estimates):
         Returns
         -------
         DataFrame
-            histology, exposure, probability, lower, upper.
+            histology, exposure, probability, lower, upper; NaN after the last follow-up.
         """
         x = np.atleast_1d(np.asarray(exposures, dtype=float))
         rows = self.regressors.matrix(histology, x, covariates)
         p = rows.shape[1]
-        last = np.searchsorted(self.baseline["time"].to_numpy(), at, side="right")
-        known = np.vstack([np.zeros(2 + 2 * p), self.baseline.iloc[:, 1:].to_numpy(float)])[last]
+        known = self._baseline_at(at)
         hazard = known[0]
         away = hazard * rows - known[2 : 2 + p]
         variance = known[1] + 2 * away @ known[2 + p :]
         variance = variance + np.einsum("ij,jk,ik->i", away, self.covariance.to_numpy(), away)
-        width = normal_quantile(level) * np.sqrt(variance) / hazard if hazard > 0 else np.zeros(len(rows))
+        width = np.zeros(len(rows)) if hazard == 0 else normal_quantile(level) * np.sqrt(variance) / hazard
         whole = hazard * np.exp(np.einsum("j,ij->i", self.coefficients.to_numpy(), rows))
         middle, lower, upper = (-np.expm1(-whole * np.exp(w)) for w in (0.0, -width, width))
         name = self.histologies[0] if histology is None else histology
         return pd.DataFrame(
             {"histology": name, "exposure": x, "probability": middle, "lower": lower, "upper": upper}
         )
+
+    def _baseline_at(self, at: float) -> np.ndarray:
+        """Row of the baseline at a time, without its time."""
+        if not at >= 0:
+            raise InputError("E_TIME_NOT_POSITIVE", f"at={at!r} is no time of follow-up.", "Give 0 or more.")
+        table = self.baseline.iloc[:, 1:].to_numpy(float)
+        if at > self.records["time"].max():
+            return np.full(table.shape[1], np.nan)
+        last = np.searchsorted(self.baseline["time"].to_numpy(), at, side="right")
+        return np.vstack([np.zeros(table.shape[1]), table])[last]
 
 
 def fit_competing_risks(
@@ -217,11 +225,7 @@ def fit_competing_risks(
             f"time {time} is not positive for {named_subjects(ids, t <= 0)}.",
             "Correct it.",
         )
-    codes = causes_of(frame, cause, ids)
-    if not (codes == of).any():
-        raise InputError(
-            "E_NO_EVENTS", f"no subject has cause {of}.", f"{cause} holds {sorted(set(codes.tolist()))}."
-        )
+    codes = causes_of(frame, cause, ids, of)
     records.insert(1, "time", t)
     records.insert(2, "cause", codes)
     x = design_of(regressors, records)

@@ -143,7 +143,9 @@ class CoxFit(Estimates):
         own = self.baseline[self.baseline["histology"] == (name if self.strata else "all")]
         if own.empty:
             raise InputError(
-                "E_NO_EVENTS", f"histology {name} has no event: no baseline.", "Fit intercepts='separate'."
+                "E_NO_EVENTS",
+                f"histology {name} has no event: no baseline.",
+                "Pool it, or fit intercepts='common'.",
             )
         last = np.searchsorted(own["time"].to_numpy(), t, side="right") - 1
         table = np.vstack([np.zeros(2 + len(row)), own.iloc[:, 2:].to_numpy(float)])[last + 1]

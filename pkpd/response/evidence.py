@@ -11,7 +11,7 @@ from pkpd.errors import InputError
 from pkpd.response.columns import histologies_of, numbers_of, subjects_of
 from pkpd.statements import say
 
-__all__ = ["EVIDENCE", "UNSTATED", "evidence_class", "stated_evidence"]
+__all__ = ["EVIDENCE", "UNSTATED", "best_evidence_class", "evidence_class", "stated_evidence"]
 
 EVIDENCE = {
     "EC1": say("randomised_doses", "randomised doses"),
@@ -22,9 +22,27 @@ UNSTATED = "unknown: no column of the dose was named (dose=)"
 
 
 def evidence_class(doses: Sequence[float] | np.ndarray | pd.Series, randomised: bool) -> str:
-    """EC1 randomised doses, EC2 several doses that were not randomised, EC3 one dose."""
+    """Evidence class of the doses of one histology.
+
+    Parameters
+    ----------
+    doses : array_like, shape (n,)
+        Dose that each subject was assigned, in one unit.
+    randomised : bool
+        Whether subjects were randomised to them.
+
+    Returns
+    -------
+    str
+        ``"EC1"`` randomised doses, ``"EC2"`` several doses that were not randomised, ``"EC3"`` one dose.
+    """
     several = len(set(np.asarray(doses, float).tolist())) > 1
     return "EC3" if not several else "EC1" if randomised else "EC2"
+
+
+def best_evidence_class(doses: np.ndarray, labels: np.ndarray, randomised: bool) -> str:
+    """Class of the best histology: doses that differ between histologies alone tell nothing of dose."""
+    return min(evidence_class(doses[labels == level], randomised) for level in set(labels))
 
 
 def stated_evidence(
@@ -32,7 +50,7 @@ def stated_evidence(
 ) -> str:
     """Evidence class of a table of subjects, in words, and the histologies that have one dose only.
 
-    Doses that differ between histologies alone tell nothing of dose: the class is that of the best histology.
+    See :func:`best_evidence_class`.
 
     Raises
     ------
@@ -53,8 +71,7 @@ def stated_evidence(
     labels, levels = (
         (np.full(len(ids), "all"), ("all",)) if histology is None else histologies_of(frame, histology, ids)
     )
-    classes = {level: evidence_class(doses[labels == level], randomised) for level in levels}
-    best = min(classes.values())
-    alone = [level for level, kind in classes.items() if kind == "EC3"]
+    best = best_evidence_class(doses, labels, randomised)
+    alone = [level for level in levels if evidence_class(doses[labels == level], randomised) == "EC3"]
     part = f"; one dose in {', '.join(alone)}" if alone and best != "EC3" else ""
     return f"{best}: {EVIDENCE[best]}{part}"

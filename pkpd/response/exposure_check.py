@@ -18,7 +18,7 @@ import pandas as pd
 from pkpd.errors import InputError
 from pkpd.response.columns import column_of, exposures_of, histologies_of, subjects_of
 from pkpd.response.estimates import normal_quantile
-from pkpd.response.evidence import EVIDENCE, evidence_class
+from pkpd.response.evidence import EVIDENCE, best_evidence_class
 from pkpd.response.logistic import LogisticFit, fit_logistic
 from pkpd.results import result
 from pkpd.statements import Statement, joined, say
@@ -47,7 +47,7 @@ class ExposureCheck:
     p_discordant : float
         That dose and clearance have one slope; NaN with a single dose.
     evidence_class : str
-        EC1, EC2, EC3.
+        EC1, EC2, EC3: that of the histology where doses tell most.
     effect_of_dose : bool
         Whether the randomised dose contrast itself shows an effect: the only result here that may be called
         causal.
@@ -113,12 +113,12 @@ def exposure_check(
     doses = exposures_of(frame, dose, ids, positive=True)
     early = exposures_of(frame, first, ids, positive=True)
     column_of(frame, response)
-    kind = evidence_class(doses, randomised)
     names = covariates if isinstance(covariates, Mapping) else dict.fromkeys(covariates)
     if histology is not None:
         labels, _ = histologies_of(frame, histology, ids)
     else:
         labels = np.full(len(ids), "all", dtype=object)
+    kind = best_evidence_class(doses, labels, randomised)
     if "log_clearance" in names or "log_clearance" in (response, dose, first, steady):
         raise InputError("E_OPTION", "column log_clearance is made here.", "Rename that column.")
 
@@ -131,7 +131,7 @@ def exposure_check(
     # exposure per dose, within histologies: the part of exposure that clearance makes
     log_part = np.log(early / doses)
     log_part = log_part - pd.Series(log_part).groupby(labels).transform("mean").to_numpy()
-    several = kind != "EC3" and any(len(set(doses[labels == k])) > 1 for k in set(labels))
+    several = kind != "EC3"
     if several:
         rows.append(_row(dose, "dose", fit(frame, dose, names), "slope"))
     fits = {
@@ -149,12 +149,10 @@ def exposure_check(
     table = pd.DataFrame(rows)
     warnings = _warnings(table, p_discordant, response)
     effect = False
-    if kind == "EC1" and several:
+    if kind == "EC1":
         own = table[table["source"] == "dose"].iloc[0]
         effect = bool(own["p_value"] < ALPHA)
-    return ExposureCheck(
-        table, p_discordant, kind, effect, _statement(kind, effect, several, warnings), warnings
-    )
+    return ExposureCheck(table, p_discordant, kind, effect, _statement(kind, effect, warnings), warnings)
 
 
 def _row(name: str, source: str, fit: LogisticFit, coefficient: str) -> dict[str, object]:
@@ -205,23 +203,18 @@ def _warnings(table: pd.DataFrame, p_discordant: float, response: str) -> tuple[
     return tuple(out)
 
 
-def _statement(kind: str, effect: bool, several: bool, warnings: tuple[str, ...]) -> Statement:
+def _statement(kind: str, effect: bool, warnings: tuple[str, ...]) -> Statement:
     known = EVIDENCE[kind]
     if kind == "EC1" and effect:
         end = say(
             "dose_effect",
             "the randomised dose contrast shows an effect of the dose; slopes on exposure describe its size",
         )
-    elif kind == "EC1" and several:
+    elif kind == "EC1":
         end = say(
             "no_dose_effect",
             "the randomised dose contrast shows no effect of the dose, so the relation with exposure is an "
             "association and not shown to be causal",
-        )
-    elif kind == "EC1":
-        end = say(
-            "doses_do_not_differ",
-            "doses do not differ within histologies, so the relation with exposure is an association",
         )
     else:
         end = say(

@@ -100,8 +100,9 @@ def fixed_exposure(exposure: str | None, known_at_start: bool, start: str | None
     if known_at_start and not fixed:
         raise InputError(
             "E_OPTION",
-            "known_at_start is said of an exposure that is fixed in time, and here is none.",
-            "Leave it out.",
+            "known_at_start=True is said of an exposure with one value per subject; here "
+            + ("there is no exposure." if exposure is None else f"{exposure} comes in intervals (start=)."),
+            "Leave known_at_start out.",
         )
     if known_at_start or not fixed:
         return ()
@@ -135,9 +136,14 @@ def refuse_without_events(counts: pd.DataFrame, regressors: Regressors) -> None:
         ``E_NO_MAXIMUM``, naming them.
     """
     empty = counts.loc[counts["events"] == 0, "histology"].tolist()
-    if empty and (regressors.intercepts in ("separate", "contrast") or regressors.slopes == "separate"):
+    own = {
+        "intercepts='common'": regressors.intercepts in ("separate", "contrast"),
+        "slopes='common'": regressors.slopes == "separate",
+    }
+    if empty and any(own.values()):
+        shared = " with ".join(option for option, separate in own.items() if separate)
         raise FitError(
             "E_NO_MAXIMUM",
             f"no event in histology {', '.join(empty)}: its coefficients have no finite estimate.",
-            "Pool it, leave it out, or share intercept and slope with the others (slopes='common').",
+            f"Pool it, leave it out, or let it share them with the others: {shared}.",
         )

@@ -48,7 +48,7 @@ class LogisticFit(Estimates):
         (X'WX)⁻¹ at the estimates, Fisher's information of the unpenalised likelihood, also under Firth's
         penalty.
     log_likelihood, penalised_log_likelihood : float
-        l and l + ½ log|X'WX| at the estimates.
+        l and l + w · ½ log|X'WX| at the estimates (w the ``penalty`` where it was used, else 1).
     firth : bool
         Whether the penalised likelihood was maximised.
     firth_reason : str

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import FitError, InputError, PkpdWarning
-from pkpd.response.columns import binary_of
+from pkpd.response.columns import binary_of, named_subjects
 from pkpd.response.emax_curve import EmaxLayout, ec50_notes, emax_curve, linear_part
 from pkpd.response.estimates import Estimates, delta_interval, labelled
 from pkpd.response.evidence import UNSTATED, stated_evidence
@@ -216,7 +216,9 @@ def fit_logistic_emax(
     x = records["exposure"].to_numpy()
     if (x < 0).any():
         raise InputError(
-            "E_EXPOSURE_NEGATIVE", f"exposure {exposure} is negative in some subjects.", "Correct it."
+            "E_EXPOSURE_NEGATIVE",
+            f"exposure {exposure} is negative for {named_subjects(records['ID'].to_numpy(), x < 0)}.",
+            "Correct it.",
         )
     design_of(full, records)  # refuses aliased columns
     linear = linear_part(full)

@@ -280,8 +280,8 @@ def fit_parametric_survival(
         covariance = optimum.covariance * np.outer(per, per)
         value = optimum.value - float(died.sum()) * np.log(unit)
     else:
-        # censored times count with what is still to come at the overall rate
-        late = log_time + (1 - died) * np.log1p(1.0)
+        # a start is all that is needed: censored times count double
+        late = log_time + (1 - died) * np.log(2.0)
         beta = np.linalg.lstsq(x, late, rcond=None)[0]
         spread = max(float(np.std(late - x @ beta)), 0.1)
         start = beta if distribution == "exponential" else np.r_[beta, np.log(spread)]

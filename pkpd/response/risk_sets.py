@@ -57,7 +57,16 @@ class RiskSets:
 
 
 def partial_likelihood(b, columns, plan):
-    """Value, gradient and Hessian, summed over strata (one matrix of columns and one RiskSets each)."""
+    """Cox's log partial likelihood: value, gradient (p,) and Hessian (p, p), summed over strata.
+
+    Parameters
+    ----------
+    b : ndarray, shape (p,)
+    columns : list of ndarray, shape (n_s, p)
+        One matrix per stratum.
+    plan : list of RiskSets
+        One per stratum.
+    """
     p = len(b)
     value, gradient, hessian = 0.0, np.zeros(p), np.zeros((p, p))
     for x, sets in zip(columns, plan, strict=True):
@@ -98,6 +107,23 @@ def proportionality(b, columns, plan, begin, stop, died, names) -> pd.DataFrame:
     """Score tests of θ in a log hazard ratio β + θ g(t) (Grambsch PM, Therneau TM. Biometrika 1994;81:515-526).
 
     With the information of both, not the approximation by which residuals are regressed on g (as cox.zph since survival 3.0).
+    g is 1 − the Kaplan-Meier curve of all strata together, just before each death.
+
+    Parameters
+    ----------
+    b : ndarray, shape (p,)
+        The maximum.
+    columns, plan
+        As in :func:`partial_likelihood`.
+    begin, stop, died : ndarray, shape (n,)
+        Follow-up of all strata.
+    names : sequence of str
+        Of the p columns; ``slope[a]`` and ``slope[b]`` are one term.
+
+    Returns
+    -------
+    DataFrame
+        term (last ``all``), statistic, df, p_value; NaN where g does not vary for a term.
     """
     p, before = len(b), _survival_before(begin, stop, died)
     score, own, cross, information = np.zeros(p), np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
@@ -126,7 +152,24 @@ def proportionality(b, columns, plan, begin, stop, died, names) -> pd.DataFrame:
 def baseline_hazard(labels, b, columns, plan, centre, last, names) -> pd.DataFrame:
     """Breslow's cumulative hazard (with Efron's ties where the fit has them), moved from the centre to where x is 0.
 
-    One label, matrix of columns, RiskSets and end of follow-up per stratum; columns as :attr:`CoxFit.baseline`.
+    Parameters
+    ----------
+    labels : list of str
+        One per stratum, as `columns`, `plan` and `last`.
+    b : ndarray, shape (p,)
+        The maximum.
+    columns, plan
+        As in :func:`partial_likelihood`, columns less `centre`.
+    centre : ndarray, shape (p,)
+    last : list of float
+        End of follow-up.
+    names : sequence of str
+        Of the p columns.
+
+    Returns
+    -------
+    DataFrame
+        As :attr:`CoxFit.baseline`.
     """
     pieces, times, who = [], [], []
     for label, x, sets, end in zip(labels, columns, plan, last, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.errors import InputError
 
-__all__ = ["size_ratio", "time_to_growth"]
+__all__ = ["check_landmark", "size_ratio", "time_to_growth"]
 
 PARAMETERS = {"stein": ("KG", "KS"), "claret": ("KL", "KD", "LAMBDA"), "wang": ("BASE", "SR", "PR")}
 
@@ -77,17 +77,22 @@ def size_ratio(model: str, parameters: Mapping[str, Any], time: float, exposure:
         ``E_OPTION`` for a model without a closed form or a time before the treatment; ``E_PARAMETER_UNKNOWN`` for one
         that lacks a parameter.
     """
-    if model not in PARAMETERS:
-        raise InputError("E_OPTION", f"landmark is not available for {model}.", "Leave it out.")
+    check_landmark(model, time)
     p = _arrays(model, parameters)
-    if not time >= 0:
-        raise InputError("E_OPTION", f"landmark {time!r} is not a time on treatment.", "Give 0 or more.")
     if model == "stein":
         return np.exp(-p["KS"] * time) + np.exp(p["KG"] * time) - 1
     if model == "claret":
         killed = p["KD"] * np.asarray(exposure, float) / p["LAMBDA"] * (1 - np.exp(-p["LAMBDA"] * time))
         return np.exp(p["KL"] * time - killed)
     return np.exp(-p["SR"] * time) + p["PR"] * time / p["BASE"]
+
+
+def check_landmark(model: str, time: float) -> None:
+    """Refuse what :func:`size_ratio` cannot give."""
+    if model not in PARAMETERS:
+        raise InputError("E_OPTION", f"landmark is not available for {model}.", "Leave it out.")
+    if not 0 <= time < np.inf:
+        raise InputError("E_OPTION", f"landmark {time!r} is not a time on treatment.", "Give 0 or more.")
 
 
 def _arrays(model: str, parameters: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -12,10 +12,18 @@ import pandas as pd
 
 from pkpd.data import read_dataset
 from pkpd.errors import FitError, InputError
-from pkpd.response.columns import column_of, exposures_of, histologies_of, label_of, numbers_of, subjects_of
+from pkpd.response.columns import (
+    column_of,
+    exposures_of,
+    histologies_of,
+    label_of,
+    named_subjects,
+    numbers_of,
+    subjects_of,
+)
 from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.parametric_survival import ParametricSurvivalFit, fit_parametric_survival
-from pkpd.response.tumour_growth import size_ratio, time_to_growth
+from pkpd.response.tumour_growth import check_landmark, size_ratio, time_to_growth
 from pkpd.results import result
 
 if TYPE_CHECKING:  # a plan or an assessment is read without SymPy
@@ -102,8 +110,8 @@ def fit_tumour_size(
     reference : str, optional
         Histology of reference; the largest by default.
     exposure : str, optional
-        Column with the patient's exposure (claret: relative to a reference, 0 for none; simeoni:
-        concentration); 1 for everybody in claret without it.
+        Column with the patient's exposure (claret: relative to a reference, 0 for none, the same in all rows of a
+        patient; simeoni: concentration); 1 for everybody in claret without it.
     landmark : float, optional
         Time at which the ratio to the size at the start is predicted (8 weeks, say).
     method, seed
@@ -122,9 +130,13 @@ def fit_tumour_size(
     Raises
     ------
     InputError
-        ``E_OPTION``, ``E_SIZE_*``, ``E_TIME_*``, ``E_REFERENCE_ABSENT``, and what the fit raises.
+        ``E_OPTION``, ``E_SIZE_*``, ``E_TIME_*``, ``E_DOSE_*``, ``E_EXPOSURE_CHANGES``, ``E_REFERENCE_ABSENT``, and what
+        the fit raises.
     """
     name, wanted = _model_of(model, exposure)
+    if landmark is not None:
+        check_landmark(name, landmark)
+    evidence = stated_evidence(frame, dose, randomised, histology)
     ids = subjects_of(frame, unique=False)
     y = numbers_of(frame, size, ids, "E_SIZE", "tumour size")
     if (y <= 0).any():
@@ -153,6 +165,8 @@ def fit_tumour_size(
     driver = {"claret": "EXPOSURE", "simeoni": "CONC"}.get(name)
     if driver is not None:
         given = np.ones(len(ids)) if exposure is None else exposures_of(frame, exposure, ids, positive=False)
+        if name == "claret":
+            _constant_exposure(ids, given, str(exposure))
         table[driver] = given
     table["EVID"] = 0
     table = table.sort_values(["ID", "TIME"], kind="stable").reset_index(drop=True)
@@ -183,7 +197,7 @@ def fit_tumour_size(
         individual=individual,
         histologies=_typical(name, population, individual, on, landmark, seed),
         effects=on,
-        evidence=stated_evidence(frame, dose, randomised, histology),
+        evidence=evidence,
     )
 
 
@@ -287,6 +301,18 @@ def _model_of(model: str | Model, exposure: str | None) -> tuple[str, Model]:
     if exposure is None and name == "simeoni":
         raise InputError("E_OPTION", "simeoni needs a concentration.", "Name its column with exposure=.")
     return name, found
+
+
+def _constant_exposure(ids: np.ndarray, given: np.ndarray, exposure: str) -> None:
+    """Refuse an exposure that changes within a patient: the closed form holds for a constant one."""
+    first = pd.Series(given).groupby(ids).transform("first").to_numpy()
+    changed = pd.unique(ids[given != first])
+    if len(changed):
+        raise InputError(
+            "E_EXPOSURE_CHANGES",
+            f"exposure {exposure} changes within {named_subjects(changed, np.full(len(changed), True))}.",
+            "Give each patient one exposure, e.g. that of the planned dose.",
+        )
 
 
 def _xenograft_start(table: pd.DataFrame) -> dict[str, float]:

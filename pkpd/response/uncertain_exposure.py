@@ -75,7 +75,8 @@ def with_uncertain_exposure(fit: LogisticFit, log_sd: Any) -> JointLogisticFit:
     Raises
     ------
     InputError
-        ``E_LOG_SD`` for values that are negative, missing or of another number.
+        ``E_OPTION`` for a fit that is not logistic in an exposure; ``E_LOG_SD`` for values that are negative, missing or of
+        another number.
 
     References
     ----------
@@ -83,6 +84,12 @@ def with_uncertain_exposure(fit: LogisticFit, log_sd: Any) -> JointLogisticFit:
     """
     from scipy.optimize import minimize
 
+    if not isinstance(fit, LogisticFit) or fit.regressors.exposure is None:
+        raise InputError(
+            "E_OPTION",
+            "uncertain exposures belong to a logistic fit on an exposure of shape 'linear' or 'log'.",
+            "Give a result of fit_logistic.",
+        )
     sd = np.asarray(log_sd, float)
     records = fit.records
     if sd.shape != (len(records),) or not (np.isfinite(sd) & (sd >= 0)).all():
@@ -151,7 +158,7 @@ def with_uncertain_exposure(fit: LogisticFit, log_sd: Any) -> JointLogisticFit:
             "coefficients": coefficients,
             "covariance": covariance,
             "log_likelihood": log_likelihood(m),
-            "penalised_log_likelihood": log_likelihood(m) + penalty(beta),
+            "penalised_log_likelihood": log_likelihood(m) + (weight or 1.0) * penalty(beta),
             # a line search that stops at rounding has arrived, too
             "converged": bool(np.abs(found.jac).max() < 1e-4),
             "firth_reason": joined([fit.firth_reason, reason], "; "),

@@ -287,9 +287,8 @@ def test_time_above_between_two_crossings(intravenous, by_mouth):
         k, level = own.CL / own.V, 20 / own.CL
         up = -np.log(1 - 1.0 / level) / k
         down = 5 + np.log(level * (1 - np.exp(-5 * k)) / 1.0) / k
-        assert found.TABOVE1[i] == pytest.approx(
-            min(down, 24) - up, abs=1e-5
-        )  # as above, of a longer interval
+        # as above, of a longer interval
+        assert found.TABOVE1[i] == pytest.approx(min(down, 24) - up, abs=1e-5)
     found = pkpd.exposure_metrics(by_mouth, ["TABOVE2"], regimen=pkpd.dose(100), interval=TAU, threshold=2.0)
     for i, own in by_mouth.individual_parameters.iterrows():
 

@@ -12,9 +12,8 @@ DESIGN = {"rate": 0.2, "probability": 0.99, "power": 2.0}  # of the tests of bas
 def test_weights_and_probabilities_are_those_of_baskexact():
     ours = divergence_borrowing([5, 3, 8], [24, 24, 24], power=2.0, threshold=0.0)
     pairs = ours.weights[[0, 0, 1], [1, 2, 2]]
-    np.testing.assert_allclose(
-        pairs, [0.7750081, 0.6661536, 0.3430768], atol=5.1e-8
-    )  # printed to seven digits
+    # printed to seven digits
+    np.testing.assert_allclose(pairs, [0.7750081, 0.6661536, 0.3430768], atol=5.1e-8)
     np.testing.assert_allclose(ours.probability_above(0.2), [0.7524369, 0.5703997, 0.8941389], atol=5.1e-8)
     np.testing.assert_array_equal(ours.weights, ours.weights.T)
 

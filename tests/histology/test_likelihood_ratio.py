@@ -91,6 +91,8 @@ def test_fits_that_cannot_be_compared_are_refused(full, reduced):
         ((table(),), {**COLUMNS, "n_bootstrap": 0}),
         ((population_fit(1.0, FULL),), {}),
         ((population_fit(1.0, FULL), population_fit(2.0, REDUCED)), COLUMNS),
+        ((population_fit(1.0, FULL), population_fit(2.0, REDUCED)), {"term": "intercepts"}),
+        ((population_fit(1.0, FULL), population_fit(2.0, REDUCED)), {"shape": "log"}),
     ],
 )
 def test_mixed_up_arguments_are_refused(arguments, options):

@@ -51,6 +51,23 @@ def test_each_against_the_mean_of_all_agrees_with_multcomp():
     np.testing.assert_allclose(ours["p_value"], AGAINST_MEAN, atol=1e-3)
 
 
+def test_small_p_values_of_unequal_groups_agree_with_mvtnorm():
+    # five groups against one, 10 4 7 12 20 5 patients; mvtnorm 1.1-3: pmvt (df = 20) and pmvnorm with abseps = 1e-9
+    variance = 1 / np.array([10.0, 4, 7, 12, 20, 5])
+    for df, theirs in (
+        (20, [0.7891212, 0.2123331375, 0.02960174942, 0.003154530918, 0.0003192915135]),
+        (None, [0.7899312466, 0.1755144084, 0.01240560629, 0.0003098322062, 2.797060292e-06]),
+    ):
+        found = []
+        for t in range(1, 6):
+            # the contrast of the first other group is t standard errors, the others are 0
+            y = np.array([0.0, t * np.sqrt(variance[0] + variance[1]), 0, 0, 0, 0])
+            found.append(max_t(y, covariance=np.diag(variance), reference=0, df=df)["p_value"].iloc[0])
+        small = np.array(theirs) < 1e-4
+        np.testing.assert_allclose(np.array(found)[~small], np.array(theirs)[~small], rtol=3e-3)
+        np.testing.assert_allclose(np.array(found)[small], np.array(theirs)[small], rtol=0.05)
+
+
 def test_two_histologies_are_one_normal_test():
     ours = max_t([0.5, 0.1], [0.1, 0.2], reference=1)
     z = 0.4 / math.hypot(0.1, 0.2)
@@ -75,6 +92,9 @@ def test_never_more_conservative_than_holm():
         ({"reference": 3}, "E_REFERENCE_ABSENT"),
         ({"weights": [1, 1]}, "E_WEIGHTS"),
         ({"weights": [1, 0, 1]}, "E_WEIGHTS"),
+        ({"weights": [1, 1, 1], "reference": 0}, "E_WEIGHTS"),
+        ({"df": 0}, "E_OPTION"),
+        ({"seed": -1}, "E_OPTION"),
     ],
 )
 def test_unusable_contrasts_are_refused(options, code):

@@ -101,6 +101,24 @@ def test_a_monoexponential_bolus_is_exact():
         assert value[name] == pytest.approx(x, rel=1e-10), name
 
 
+def test_an_endpoint_is_named_as_in_the_data():
+    """Two analytes of one bolus, the second at twice the concentration: its clearance is half."""
+    times = np.array([0.5, 1.0, 3.0, 7.0, 20.0])
+    rows = [{"ID": 1, "TIME": 0.0, "EVID": 1, "AMT": DOSE, "DV": np.nan, "DVID": "drug"}]
+    for t in times:
+        c = DOSE / V * np.exp(-K * t)
+        rows += [
+            {"ID": 1, "TIME": t, "EVID": 0, "AMT": 0.0, "DV": c * f, "DVID": n}
+            for n, f in (("drug", 1), ("salt", 2))
+        ]
+    data = read(pd.DataFrame(rows))
+    for name, cl in (("drug", CL), ("salt", CL / 2)):
+        found = pkpd.nca(data, route="bolus", endpoint=name)
+        assert of(found, "CLO").value[1] == pytest.approx(cl, rel=1e-10)
+    with pytest.raises(pkpd.InputError, match=r"E_NCA.*endpoint=1 has no record.*drug, salt"):
+        pkpd.nca(data, route="bolus")
+
+
 def test_dense_oral_profile_approaches_the_closed_form():
     ka = 1.5
     times = np.concatenate([np.linspace(0, 12, 2401)[1:], np.linspace(12, 60, 200)[1:]])

@@ -38,9 +38,8 @@ def test_fine_gray_of_mgus2_is_that_of_cmprsk():
     values, frame = mgus2()
     theirs = values["finegray_mgus2"]
     fit = fit_competing_risks(frame, "etime", "ev", None, slopes="none", covariates={"age": None, "sex": "F"})
-    np.testing.assert_allclose(
-        fit.coefficients, list(theirs["coef"].values()), rtol=1e-6
-    )  # crr stops at 1e-6
+    # crr stops at 1e-6
+    np.testing.assert_allclose(fit.coefficients, list(theirs["coef"].values()), rtol=1e-6)
     np.testing.assert_allclose(fit.standard_errors, theirs["se"], rtol=1e-6)
     assert fit.log_likelihood == pytest.approx(theirs["loglik"], abs=1e-8)
 
@@ -64,6 +63,11 @@ def test_without_censoring_incidence_is_the_observed_share():
     # the binomial variance, up to n/(n-1) of those at risk: 1 in 200 while at least 200 of the 1000 are left
     early = np.array([np.mean(time >= t) for t in times]) > 0.2
     np.testing.assert_allclose(variance[early], (share * (1 - share) / 1000)[early], rtol=5e-3)
+
+
+def test_censoring_is_no_cause():
+    with pytest.raises(InputError, match=r"E_NO_EVENTS.*cause 0"):
+        cumulative_incidence(risks(), "T", "C", "TUMOR", of=0)
 
 
 def test_causes_add_up_to_all_that_happened():
@@ -132,6 +136,13 @@ def test_intervals_of_the_incidence_are_those_of_the_jackknife_and_of_survfit():
     assert theirs[1] < ours[1] < 1.1 * theirs[1] and 0.9 * theirs[2] < ours[2] < theirs[2]
     nothing = whole.curve(None, [2.0], 0.5, **at)[["probability", "lower", "upper"]]
     assert nothing.to_numpy().ravel().tolist() == [0, 0, 0]
+    last = frame["T"].max()
+    assert np.isfinite(whole.probability(None, 2.0, last)).all()
+    beyond = whole.curve(None, [1.0, 2.0], last + 1)[["probability", "lower", "upper"]]
+    assert np.isnan(whole.probability(None, 2.0, last + 1)).all() and beyond.isna().all(axis=None)
+    for no_time in (-1.0, np.nan):
+        with pytest.raises(InputError, match="E_TIME_NOT_POSITIVE"):
+            whole.curve(None, 2.0, no_time)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +152,9 @@ def test_intervals_of_the_incidence_are_those_of_the_jackknife_and_of_survfit():
         ({"C": 0.5}, {}, InputError, "E_CAUSE_NOT_CODE"),
         ({"C": np.nan}, {}, InputError, "E_CAUSE_MISSING"),
         ({"T": 0.0}, {}, InputError, "E_TIME_NOT_POSITIVE"),
-        ({}, {"of": 3}, InputError, "E_NO_EVENTS.*cause 3"),
+        ({}, {"of": 3}, InputError, "E_NO_EVENTS.*cause 3.*Causes in the data: 1, 2"),
+        ({}, {"of": 0}, InputError, "E_NO_EVENTS.*cause 0"),
+        ({}, {"exposure": None, "slopes": "none", "known_at_start": True}, InputError, "E_OPTION.*no exposure"),
         ({}, {"exposure": None, "slopes": "none"}, InputError, "E_OPTION.*no coefficient"),
         ({"C": lambda d: d["C"].where(d["TUMOR"] == "a", 2)}, {"histology": "TUMOR"}, FitError, r"E_NO_MAXIMUM"),
     ],

@@ -19,6 +19,7 @@ from pkpd.response import (
     effective_sample_size,
     exposure_check,
     exposure_weights,
+    fit_logistic,
     inverse_probability_weights,
     matched_pairs,
     weighted_effect,
@@ -276,6 +277,14 @@ def test_only_randomised_doses_are_called_an_effect():
     assert single.evidence_class == "EC3" and math.isnan(single.p_discordant)
     assert set(single.table["source"]) == {"first cycle", "steady state"}
     assert "one dose" in single.statement
+    # a dose per histology tells nothing of dose, though there are two of them in the trial
+    apart = frame.assign(TUMOR=np.where(frame.DOSE == 2.0, "lung", "skin"))
+    found = check(apart, histology="TUMOR")
+    assert found.evidence_class == "EC3" and not found.effect_of_dose
+    assert set(found.table["source"]) == {"first cycle", "steady state"} and "association" in found.statement
+    assert fit_logistic(apart, "ORR", "AUC1", "TUMOR", dose="DOSE", randomised=True).evidence.startswith(
+        "EC3"
+    )
 
 
 def test_the_check_adjusts_for_histology_and_covariates_and_goes_through_json():

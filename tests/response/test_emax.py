@@ -111,6 +111,16 @@ def test_two_histologies_with_nothing_in_common_are_two_fits():
     )
 
 
+def test_a_difference_of_two_curves_has_both_of_their_variances():
+    # nothing in common but the residual variance: the estimates of two histologies are independent
+    fit = fit_emax(continuous(), "Y", "CONC", "TUMOR", ec50="separate")
+    one, two = (fit.curve(k, [9.0], level=0.9).iloc[0] for k in ("b", "a"))
+    apart, lower, upper = fit.difference("b", "a", 9.0, level=0.9)
+    assert apart == pytest.approx(one["response"] - two["response"], rel=1e-12)
+    half = np.hypot(one["upper"] - one["response"], two["upper"] - two["response"])
+    assert [lower, upper] == pytest.approx([apart - half, apart + half], rel=1e-9)
+
+
 def test_units_of_exposure_move_ec50_only():
     frame = continuous()
     one = fit_emax(frame, "Y", "CONC", "TUMOR", shape="sigmoid_emax")
@@ -168,6 +178,8 @@ def test_ec50_beyond_the_data_is_noted():
         ec50="separate"), InputError, "E_OPTION"), (lambda: fit_logistic(binary().assign(Y=lambda d:
         (d["CONC"] > 20) * 1), "Y", "CONC", shape="emax"), FitError, "E_NO_MAXIMUM"), (lambda:
         fit_logistic(binary(), "Y", "CONC", shape="emax").curve(None, [-1.0]), InputError, "E_EXPOSURE_NEG"),
+        (lambda: fit_logistic(binary().assign(CONC=lambda d: d["CONC"] - 0.1), "Y", "CONC", shape="emax"),
+        InputError, "E_EXPOSURE_NEG.*ID 0, 5, 10"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused(call, error, message):

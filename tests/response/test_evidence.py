@@ -9,6 +9,7 @@ import pytest
 from pkpd import response
 from pkpd.errors import InputError, PkpdWarning
 from pkpd.results import from_json, to_json
+from tests.response.test_emax import binary
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +79,22 @@ def test_results_of_doses_state_it_too():
     trial = pd.DataFrame({"DOSE": doses, "Y": doses + np.tile([-0.2, 0.2], 15)})
     found = response.mcp_mod(trial, "Y", "DOSE", models={"linear": None}, randomised=True)
     assert found.evidence == "EC1: randomised doses"
+    with pytest.raises(InputError, match=r"E_OPTION.*randomised='yes'"):
+        response.mcp_mod(trial, "Y", "DOSE", models={"linear": None}, randomised="yes")
+
+
+@pytest.mark.parametrize(
+    ("randomised", "evidence"),
+    [(True, "EC1: randomised doses"), (False, "EC2: several doses, not randomised")],
+)
+def test_fits_of_other_classes_state_it_too(randomised, evidence):
+    known = {"dose": "DOSE", "randomised": randomised}
+    saturating = binary().assign(DOSE=lambda d: np.arange(len(d)) % 3)
+    assert response.fit_logistic(saturating, "Y", "CONC", shape="emax", **known).evidence == evidence
+    rows = [
+        (i, t, (i % 3) * 10 * np.exp(-t / 4 - i / 40), i % 3, 400.0 + i) for i in range(18) for t in (1, 4, 9)
+    ]
+    ecgs = pd.DataFrame(rows, columns=["ID", "TIME", "CONC", "DOSE", "BASE"])
+    ecgs["DQTC"] = 0.4 * ecgs["CONC"] + np.sin(7.0 * np.arange(len(ecgs)))
+    fit = response.fit_qtc(ecgs, "DQTC", "CONC", time="TIME", baseline="BASE", **known)
+    assert fit.evidence == evidence

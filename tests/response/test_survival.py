@@ -170,6 +170,13 @@ def test_exposure_that_accrues_must_come_in_intervals_to_be_unbiased():
     assert abs(fair.coefficients["slope"]) < 3 * fair.standard_errors["slope"]
 
 
+def test_what_a_histology_without_events_is_told_to_do_works():
+    shared = cox(EMPTY, histology="TUMOR", slopes="common", intercepts="common", known_at_start=True)
+    assert np.isfinite(shared.survival("b", 1.0, 2.0)["survival"]).all()
+    pooled = parametric(EMPTY, histology="TUMOR", slopes="common", intercepts="common", known_at_start=True)
+    assert pooled.converged
+
+
 def test_hazard_ratio_is_one_at_the_reference():
     fit = fit_cox(times(), "T", "D", "AUC", "TUMOR", shape="log", intercepts="separate")
     assert list(fit.coefficients.index) == ["histology[b]", "slope[a]", "slope[b]"]
@@ -332,11 +339,21 @@ INTERVALS = pd.DataFrame(
         (
             lambda: cox(EMPTY, histology="TUMOR", intercepts="separate", slopes="common"),
             FitError,
-            r"E_NO_MAXIMUM.*histology b",
+            r"E_NO_MAXIMUM.*histology b.*the others: intercepts='common'\.",
         ),
+        (
+            lambda: cox(EMPTY, histology="TUMOR", slopes="common").survival("b", 1.0, 2.0),
+            InputError,
+            "E_NO_EVENTS.*histology b.*intercepts='common'",
+        ),
+        (lambda: cox(INTERVALS, start="S", known_at_start=True), InputError, "E_OPTION.*AUC comes in intervals"),
         (lambda: parametric(times().assign(T=0.0)), InputError, "E_TIME_NOT_POSITIVE"),
         (lambda: parametric(times(), distribution="gamma"), InputError, "E_OPTION.*gamma"),
-        (lambda: parametric(EMPTY, histology="TUMOR"), FitError, "E_NO_MAXIMUM.*histology b"),
+        (
+            lambda: parametric(EMPTY, histology="TUMOR"),
+            FitError,
+            "E_NO_MAXIMUM.*histology b.*the others: intercepts='common' with slopes='common'",
+        ),
         (lambda: parametric(times()).survival(None, 1.0, [0.0]), InputError, "E_TIME_NOT_POSITIVE"),
     ],
 )  # fmt: skip

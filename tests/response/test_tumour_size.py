@@ -119,9 +119,11 @@ def fitted():
     kg = truth.set_index("ID")["KG"].reindex(frame.loc[early, "ID"]).to_numpy()
     frame.loc[early, "SLD"] *= np.exp(-7 * kg)
     frame.loc[early, "TIME"] = -7.0
+    frame["DOSE"] = 100 * (1 + frame["ID"] % 3)
     fit = fit_tumour_size(
-        frame, "SLD", "TIME", "TUMOR", effects=["KG"], reference="lung", landmark=56, initial=start
-    )
+        frame, "SLD", "TIME", "TUMOR", effects=["KG"], reference="lung", landmark=56, initial=start, dose="DOSE",
+        randomised=True,
+    )  # fmt: skip
     return fit, frame, truth
 
 
@@ -135,6 +137,7 @@ def test_a_population_fit_recovers_growth_per_histology(fitted):
     by = fit.histologies.set_index("histology")
     assert by.loc["skin", "KG"] == pytest.approx(by.loc["lung", "KG"] * math.exp(effect["estimate"]))
     assert by.loc["skin", "TTG"] < by.loc["lung", "TTG"] and by["n"].tolist() == [30, 30]
+    assert fit.evidence == "EC1: randomised doses"
     own = fit.individual.set_index("ID")
     np.testing.assert_allclose(
         own["TTG"], [float(time_to_growth("stein", r)) for r in own.to_dict("records")], rtol=1e-12
@@ -169,6 +172,12 @@ def test_time_to_growth_predicts_survival_in_two_stages(fitted):
         ({"exposure": "SLD"}, "E_OPTION"),
         ({"model": "simeoni"}, "E_OPTION"),
         ({"histology": "TUMOR", "reference": "liver"}, "E_REFERENCE_ABSENT"),
+        # before the fit, which takes its time
+        ({"model": "simeoni", "exposure": "TIME", "landmark": 56}, "E_OPTION"),
+        ({"landmark": -1.0}, "E_OPTION"),
+        ({"dose": "ARM"}, "E_COLUMN_MISSING"),
+        ({"randomised": True}, "E_OPTION"),
+        ({"model": "claret", "exposure": "TIME"}, "E_EXPOSURE_CHANGES"),
         ({"size": "NONE"}, "E_COLUMN_MISSING"),
     ],
 )

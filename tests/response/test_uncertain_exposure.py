@@ -8,6 +8,7 @@ from scipy.stats import norm
 from pkpd.errors import InputError
 from pkpd.response import fit_logistic, with_uncertain_exposure
 from pkpd.results import from_json, to_json
+from tests.response.test_emax import binary
 
 
 def trial(n, slope, omega, error, seed=0):
@@ -34,7 +35,10 @@ def fitted(frame, **options):
     return fit_logistic(frame, "ORR", "AUC", "TUMOR", **settings)
 
 
-@pytest.mark.parametrize("options", [{"firth": True}, {"firth": False}, {"shape": "linear", "firth": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{"firth": True}, {"firth": False}, {"shape": "linear", "firth": True}, {"firth": True, "penalty": 2.0}],
+)
 def test_without_uncertainty_it_is_the_plain_fit(options):
     frame, _ = trial(80, 1.5, 0.5, 0.3)
     plain = fitted(frame, **options)
@@ -86,3 +90,7 @@ def test_what_it_cannot_do_is_refused():
             with_uncertain_exposure(fit, bad)
     with pytest.raises(InputError, match="E_OPTION"):
         with_uncertain_exposure(fit, sd).profile_interval("slope[skin]")
+    without = fit_logistic(frame, "ORR", None, "TUMOR", slopes="none")
+    for other in (without, fit_logistic(binary(), "Y", "CONC", shape="emax")):
+        with pytest.raises(InputError, match=r"E_OPTION.*fit_logistic"):
+            with_uncertain_exposure(other, sd)
