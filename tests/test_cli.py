@@ -16,7 +16,9 @@ import pkpd.study.analysis
 from pkpd import cli
 from pkpd.errors import FitError
 from pkpd.shipped import datasets_folder
+from pkpd.store import Store
 from pkpd.study.assessment import Assessment
+from pkpd.study.files import STAGES
 from tests.study.example import assessment
 from tests.study.test_plan import PLAN
 
@@ -51,7 +53,7 @@ def finished(monkeypatch):
         (folder / "figures").mkdir(exist_ok=True)
         (folder / "figures" / "forest.svg").write_text("<svg/>")
         for name in ("report.html", "report.docx"):
-            (folder / name).write_text(f"<html>{result.title}</html>")
+            (folder / name).write_text(f"<html lang={language}>{result.title}</html>")
 
     monkeypatch.setattr(pkpd.study.analysis, "assess", assess)
     monkeypatch.setattr("pkpd.report.write_pages", write_pages)
@@ -88,6 +90,26 @@ def test_assess_writes_every_file_and_prints_the_verdicts_and_the_report(plan, f
     assert printed.rstrip().endswith(str(out / "report.html"))
     assert err == ""  # not a terminal: no progress
     assert finished[0].seed == 7
+
+
+def test_assess_and_report_in_another_language_and_for_scripts(plan, finished, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pkpd.report.canvas.require_font", lambda language: None)
+    for words in (("assess", str(plan)), ("report", str(tmp_path / "assess"))):
+        out = tmp_path / words[0]
+        assert run(*words, "--output", str(out), "--language", "zh", "--json") == 0
+        said = json.loads(capsys.readouterr().out)
+        assert [v["verdict"] for v in said["verdicts"]] == assessment().verdicts["verdict"].tolist()
+        assert said["report"] == str(out / "report.html")
+        assert "lang=zh" in (out / "report.html").read_text()
+
+
+def test_without_resume_nothing_is_taken_from_an_earlier_run(plan, finished, tmp_path):
+    kept = Store(tmp_path / "out" / STAGES)
+    kept.put("a" * 64, 1.0)
+    assert run("assess", str(plan), "--output", str(tmp_path / "out")) == 0
+    assert kept.keys() == ["a" * 64]
+    assert run("assess", str(plan), "--output", str(tmp_path / "out"), "--no-resume") == 0
+    assert kept.keys() == []
 
 
 def test_a_plan_with_a_typo_is_refused_before_anything_runs(plan, finished, tmp_path, capsys):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import os
 import re
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 import pkpd
 from pkpd import cli
 from pkpd.commands.answers import plain
+from pkpd.commands.responding import FAMILIES
 from pkpd.commands.words import numbers, spoken
 from pkpd.errors import InputError
 
@@ -52,6 +55,24 @@ def test_fit_is_the_fit_of_the_api(fit, capsys):
     assert said["covariance_status"].startswith("R")
 
 
+def test_every_option_of_fit_reaches_the_fit(monkeypatch, tmp_path):
+    seen = {}
+
+    def fit(model, data, **settings):
+        seen.update(settings, model=model, data=data)
+        raise InputError("E_SEEN", "seen.", "")
+
+    monkeypatch.setattr(pkpd.population, "fit", fit)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
+    words = ("--method", "SAEM", "--seed", 5, "--start", "CL=4", "V=30", "--store", tmp_path, "--threads", 2)
+    data = ("quinidine", "--histology", "HEART", "--units", "DV=mg/L")
+    assert run("fit", "theophylline", *data, *words) == 2
+    assert (seen["method"], seen["seed"], seen["store"]) == (pkpd.SAEM(), 5, str(tmp_path))
+    assert seen["start"] == {"CL": 4, "V": 30}
+    assert seen["data"].histology == "HEART" and seen["data"].units["DV"] == "mg/L"
+    assert os.environ["NUMBA_NUM_THREADS"] == "2"
+
+
 def test_vpc_of_a_fit(fitted, fit, folder, capsys):
     arguments = ("vpc", fitted, "--n", 20, "--seed", 3, "--set", "quantiles=[0.1, 0.9]")
     assert run(*arguments, "--output", folder / "vpc.json", "--figure", folder / "vpc.png") == 0
@@ -59,6 +80,9 @@ def test_vpc_of_a_fit(fitted, fit, folder, capsys):
     assert capsys.readouterr().out.startswith(repr(own))
     assert (folder / "vpc.json").read_text(encoding="utf-8") == own.to_json()
     assert (folder / "vpc.png").read_bytes().startswith(b"\x89PNG")
+    assert run("vpc", fitted, "--n", 5, "--prediction-corrected", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["prediction_corrected"] is True and said["replicates"] == 5
 
 
 def test_simulate_a_regimen_and_a_data_set(fitted, fit, folder, capsys):
@@ -78,6 +102,12 @@ def test_simulate_a_regimen_and_a_data_set(fitted, fit, folder, capsys):
     regimen = pkpd.dose(320, every=24, until=48)
     own = pkpd.simulate(pkpd.load_model("theophylline"), regimen, times=np.arange(0, 49, 6), n=3)
     assert capsys.readouterr().out == own.to_csv(index=False)
+    words = ("simulate", "theophylline", "--dose", "dose(320)", "--times", "0,1,2")
+    drawn = []
+    for seed in (0, 1):
+        assert run(*words, "--seed", seed) == 0
+        drawn.append(capsys.readouterr().out)
+    assert drawn[0] != drawn[1]
     out = folder / "records.parquet"
     assert (
         run("simulate", fitted, "--data", "theophylline", "--output", out, "--set", "residual_error=False")
@@ -108,12 +138,31 @@ def test_nca_and_exposure(fitted, fit, folder, capsys):
     assert run("nca", "theophylline", "--route", "extravascular", "--output", folder / "nca.json") == 0
     own = pkpd.nca(pkpd.load_dataset("theophylline"), route="extravascular")
     assert (folder / "nca.json").read_text(encoding="utf-8") == own.to_json()
+    capsys.readouterr()
+    assert run("nca", "theophylline", "--route", "extravascular", "--set", "tau=12", "--json") == 0
+    own = pkpd.nca(pkpd.load_dataset("theophylline"), route="extravascular", tau=12)
+    assert json.loads(capsys.readouterr().out) == plain(own)
     out = folder / "exposure.csv"
     chosen = ("--metrics", "AUC1", "CMAX1", "--dose", "dose(320)", "--interval", 24)
     assert run("exposure", fitted, *chosen, "--output", out) == 0
     own = pkpd.exposure_metrics(fit, ["AUC1", "CMAX1"], regimen=pkpd.dose(320), interval=24)
     np.testing.assert_array_equal(pd.read_csv(out, index_col="ID").to_numpy(), own.to_numpy())
-    assert run("exposure", fitted, "--metrics", "AUC1", "--dose", "actual", "--interval", 24, "--json") == 0
+    words = (
+        "exposure",
+        fitted,
+        "--metrics",
+        "AUC1",
+        "--dose",
+        "actual",
+        "--interval",
+        24,
+        "--set",
+        "level=0.9",
+    )
+    capsys.readouterr()
+    assert run(*words, "--json") == 0
+    own = pkpd.exposure_metrics(fit, ["AUC1"], regimen="actual", interval=24, level=0.9)
+    assert json.loads(capsys.readouterr().out) == plain(own)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +198,12 @@ def subjects(folder):
             "fit_parametric_survival",
             ("TIME", "AE", "DOSE"),
         ),
+        (
+            "competing",
+            ("--response", "TIME", "--event", "GRADE", "--exposure", "DOSE", "--set", "slopes=common"),
+            "fit_competing_risks",
+            ("TIME", "GRADE", "DOSE"),
+        ),
     ],
 )
 def test_respond(family, columns, function, own, subjects, folder, capsys):
@@ -160,6 +215,7 @@ def test_respond(family, columns, function, own, subjects, folder, capsys):
         "count": {"family": "poisson"},
         "survival": {"slopes": "common"},
         "cox": {"slopes": "common"},
+        "competing": {"slopes": "common"},
     }.get(family, {})
     expected = getattr(pkpd.response, function)(pd.read_csv(subjects), *own, "TUMOR", **more)
     assert out.read_text(encoding="utf-8") == expected.to_json()
@@ -167,6 +223,12 @@ def test_respond(family, columns, function, own, subjects, folder, capsys):
     assert said.startswith(f"{type(expected).__name__}\n")
     assert all(re.search(rf"^{re.escape(n)} .*", said, re.MULTILINE) for n in expected.parameters.index)
     assert "covariance" not in said  # estimates for the eye; the rest is in the file
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_column_of_a_family_is_an_argument_of_its_function(family):
+    function, columns = FAMILIES[family]
+    assert set(columns) <= set(inspect.signature(getattr(pkpd.response, function)).parameters)
 
 
 def test_respond_to_doses_and_in_ecgs(folder, capsys):
@@ -233,6 +295,8 @@ def test_compare_fits(fitted, fit, folder, capsys):
     assert rows[0]["aic"] == pytest.approx(fit.minus2ll + 14)  # three thetas, three variances, one error
     assert rows[1]["difference"] == pytest.approx(0, abs=1e-4)
     assert rows[1]["p"] is None  # not nested: the same model
+    assert run("compare", fitted, reduced, "--tolerance", 0) == 2
+    assert "a fit takes no --tolerance" in capsys.readouterr().err
 
 
 def test_compare_rates_of_histologies(folder, capsys):
@@ -245,6 +309,12 @@ def test_compare_rates_of_histologies(folder, capsys):
     said = json.loads(capsys.readouterr().out)
     own = pkpd.histology.permutation(table["responders"], table["patients"])
     assert said["permutation"]["p_value"] == own.p_value
+    table.rename(columns={"TUMOR": "SITE"}).to_csv(folder / "sites.csv", index=False)
+    words = ("compare", folder / "sites.csv", "--responders", "responders", "--patients", "patients")
+    assert run(*words) == 2 and "no column 'TUMOR'" in capsys.readouterr().err
+    assert run(*words, "--tolerance", 0.1) == 2 and "a table takes no --tolerance" in capsys.readouterr().err
+    assert run(*words, "--histology", "SITE", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == said
 
 
 def test_compare_assessments_finds_what_moved(folder, capsys):
@@ -256,13 +326,21 @@ def test_compare_assessments_finds_what_moved(folder, capsys):
     moved = before.verdicts.assign(
         verdict=before.verdicts["verdict"].where(before.verdicts["histology"] != "breast", "exclude")
     )
-    for name, value in (("before", before), ("after", dataclasses.replace(before, verdicts=moved))):
+    likely, likelier = (
+        dataclasses.replace(before, verdicts=before.verdicts.assign(p_kept=p)) for p in (0.8, 0.81)
+    )
+    results = {"before": before, "after": dataclasses.replace(before, verdicts=moved)}
+    for name, value in (results | {"likely": likely, "likelier": likelier}).items():
         (folder / f"{name}.json").write_text(value.to_json(), encoding="utf-8")
     assert run("compare", folder / "before.json", folder / "before.json") == 0
     assert "no verdict" in capsys.readouterr().out
     assert run("compare", folder / "before.json", folder / "after.json") == 3
     assert capsys.readouterr().out.split()[-5:] == ["breast", "verdict", "same", "dose", "exclude"]
     assert run("compare", folder / "before.json", folder / "fit.json") == 2
+    pair = ("compare", folder / "likely.json", folder / "likelier.json")
+    assert run(*pair) == 3 and run(*pair, "--tolerance", 0.02) == 0
+    capsys.readouterr()
+    assert run(*pair, "--patients", "n") == 2 and "a result takes no --patients" in capsys.readouterr().err
 
 
 def test_lists_as_json(capsys):

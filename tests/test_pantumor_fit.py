@@ -1,6 +1,4 @@
-"""The population fit of the simulated trials finds their truth, and the objective that two programs agree
-on.
-"""
+"""The population fit of the simulated trials finds their truth, and the objective that two programs agree on."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ def load(name):
 
 
 def test_objective_and_modes_equal_the_twin():
-    """Six patients of different tumour types at the true parameters, from the formula of FOCEI and a
-    generic optimiser.
-    """
+    """Six patients of different tumour types at the true parameters, from the formula of FOCEI and a generic optimiser."""
     data, model, truth, values = load("pantumor_small")
     found = pkpd.evaluate(model, data, values)
     pk, every = truth["pharmacokinetics"], 24.0 * np.arange(15)
@@ -61,8 +57,7 @@ def check(name, ofv):
     data, model, _, values = load(name)
     fit = pkpd.fit(model, data)
     assert fit.minimization_successful
-    # Second program: FOCEI in plain NumPy with Levenberg-Marquardt modes and finite-difference BFGS, run
-    # once.
+    # Second program: FOCEI in plain NumPy with Levenberg-Marquardt modes and finite-difference BFGS, run once.
     assert fit.ofv == pytest.approx(ofv, abs=1e-3)
     for parameter, true in values.items():
         distance = (fit.parameter_estimates[parameter] - true) / fit.standard_errors[parameter]

@@ -56,8 +56,7 @@ def verdicts_from_true_exposures(simulate, seed: int) -> dict[str, tuple[str, fl
     }
     efficacy = fit_logistic(subjects, "ORR", **settings)
     safety = fit_logistic(subjects, "AE", **settings)
-    # What a population fit would say of the ratio: variance of log CL, inflated by the shrinkage of about 8
-    # %.
+    # What a population fit would say of the ratio: variance of log CL, inflated by the shrinkage of about 8 %.
     mean = np.log(subjects.AUCREF).groupby(subjects.TUMOR).mean()
     count = subjects.TUMOR.value_counts()
     variance = truth["pharmacokinetics"]["OMEGA(CL,CL)"] / (1 - 0.08) ** 2
@@ -90,9 +89,8 @@ def count_right(simulate, seeds, verdicts) -> Counter:
     truth, correct = simulate.truth(), Counter()
     for seed in seeds:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", pkpd.PkpdWarning
-            )  # separation in the rare histology: Firth is used
+            # separation in the rare histology: Firth is used
+            warnings.simplefilter("ignore", pkpd.PkpdWarning)
             for histology, (verdict, dose) in verdicts(seed).items():
                 correct[histology] += right(truth, histology, verdict, dose)
     return correct

@@ -9,7 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["OK", "answer", "json_option", "plain"]
+from pkpd.errors import InputError
+
+__all__ = ["OK", "answer", "json_option", "plain", "refuse"]
 
 OK = 0
 
@@ -17,6 +19,20 @@ OK = 0
 def json_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="the answer as JSON, for scripts")
+
+
+def refuse(options: argparse.Namespace, who: str, *names: str) -> None:
+    """Refuse options that would change nothing.
+
+    Raises
+    ------
+    InputError
+        ``E_OPTION`` for the first of ``names`` that was given.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value is not False:
+            raise InputError("E_OPTION", f"{who} takes no --{name}.", "Leave it out.")
 
 
 def answer(options: argparse.Namespace, text: str, value: Any) -> int:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pkpd.commands.answers import OK, answer, json_option
+from pkpd.commands.answers import OK, answer, json_option, refuse
 from pkpd.commands.sources import result_of, threads_option
 
 __all__ = ["register"]
@@ -165,6 +165,7 @@ def _qualify(options: argparse.Namespace) -> int:
 
     with ProgressLine(sys.stderr) as progress:
         if options.record:
+            refuse(options, "--record", "output")
             from pkpd.errors import InputError
 
             if options.folder is None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pkpd.commands.answers import OK, answer, json_option
+from pkpd.commands.answers import OK, answer, json_option, refuse
 from pkpd.commands.sources import units_of, units_option
 
 __all__ = ["register"]
@@ -69,6 +69,8 @@ def _new(options: argparse.Namespace) -> int:
     beside = data.with_name("plan.toml") if data.is_file() else Path("plan.toml")
     target = beside if options.output is None else Path(options.output)
     printed = options.output == "-"
+    if printed:
+        refuse(options, "--output -", "json")
     folder = data.parent if printed else target.parent
     text = plan_template(
         _path(options.data),

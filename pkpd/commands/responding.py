@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pkpd.commands.answers import OK, answer, json_option
+from pkpd.commands.answers import OK, answer, json_option, refuse
 from pkpd.commands.sources import result_of, save_result, table_of
 from pkpd.commands.words import set_option, settings
 from pkpd.errors import InputError
@@ -92,12 +92,10 @@ def register(verbs: Any) -> None:
         "pkpd compare rates.csv --responders responders --patients patients --histology TUMOR",
     )
     compare.add_argument("files", metavar="FILE", nargs="+", help="assessments, fits, or one table")
-    compare.add_argument(
-        "--tolerance", type=float, default=0.005, help="of probabilities of assessments (0.005)"
-    )
+    compare.add_argument("--tolerance", type=float, help="of probabilities of assessments (0.005)")
     compare.add_argument("--responders", metavar="COLUMN", help="of a table")
     compare.add_argument("--patients", metavar="COLUMN", help="of a table")
-    compare.add_argument("--histology", metavar="COLUMN", default="TUMOR", help="of a table (TUMOR)")
+    compare.add_argument("--histology", metavar="COLUMN", help="of a table (TUMOR)")
     json_option(compare)
     compare.set_defaults(run=_compare)
 
@@ -107,9 +105,8 @@ def _respond(options: argparse.Namespace) -> int:
 
     name, columns = FAMILIES[options.family]
     function: Callable[..., Any] = getattr(response, name)
-    for option in ("event", "exposure", "histology", "dose", "time", "baseline"):
-        if getattr(options, option) is not None and option not in columns.values():
-            raise InputError("E_OPTION", f"{options.family} takes no --{option}.", "Leave it out.")
+    known = ("event", "exposure", "histology", "dose", "time", "baseline")
+    refuse(options, options.family, *(o for o in known if o not in columns.values()))
     given = {c: getattr(options, o) for c, o in columns.items() if getattr(options, o) is not None}
     given |= settings(options, function, "frame", *columns)
     needed = inspect.signature(function).parameters.values()
@@ -146,11 +143,14 @@ def _told(fit: Any) -> str:
 
 def _compare(options: argparse.Namespace) -> int:
     if not all(f.endswith(".json") for f in options.files):
+        refuse(options, "a table", "tolerance")
         return _rates(options)
+    refuse(options, "a result", "responders", "patients", "histology")
     kinds = [_kind(f) for f in options.files]
     if set(kinds) == {"Assessment"} and len(kinds) == 2:
         return _assessments(options)
     if set(kinds) == {"PopulationFit"} and len(kinds) > 1:
+        refuse(options, "a fit", "tolerance")
         return _fits(options)
     found = ", ".join(f"{f}: {k}" for f, k in zip(options.files, kinds, strict=True))
     raise InputError(
@@ -174,12 +174,13 @@ def _assessments(options: argparse.Namespace) -> int:
     from pkpd.study.assessment import Assessment
 
     before, after = (result_of(f, Assessment).verdicts.set_index("histology") for f in options.files)
+    tolerance = 0.005 if options.tolerance is None else options.tolerance
     rows = []
     for who in [*before.index, *(h for h in after.index if h not in before.index)]:
         for what in before.columns:
             if what in VERDICT or what.startswith("p_"):
                 pair = [t.loc[who, what] if who in t.index and what in t else None for t in (before, after)]
-                changed = _moved(pair[0], pair[1], options.tolerance if what.startswith("p_") else 0.0)
+                changed = _moved(pair[0], pair[1], tolerance if what.startswith("p_") else 0.0)
                 rows.append(
                     {
                         "histology": who,
@@ -264,14 +265,15 @@ def _rates(options: argparse.Namespace) -> int:
             "Give one table, and the columns of the counts.",
         )
     table = table_of(options.files[0])
-    absent = [c for c in (options.responders, options.patients, options.histology) if c not in table]
+    histology = options.histology or "TUMOR"
+    absent = [c for c in (options.responders, options.patients, histology) if c not in table]
     if absent:
         raise InputError(
             "E_COLUMN",
             f"the table has no column {absent[0]!r}.",
             f"It has {', '.join(map(str, table.columns))}.",
         )
-    counts = table.set_index(options.histology)
+    counts = table.set_index(histology)
     test = permutation(counts[options.responders], counts[options.patients])
     groups = partitions(counts[options.responders], counts[options.patients])
     text = f"{test!r}\n\n{groups!r}"

@@ -24,6 +24,7 @@ from pkpd.study.exposures import (
     exposure_log_sd,
     exposure_result,
     histology_means,
+    mediation_models,
     mediation_table,
     subject_exposures,
 )
@@ -99,9 +100,10 @@ def _assessment(plan: Plan, say: Progress) -> Assessment:
     # what is wrong with a file is said before the long fits
     sizes = {entry.name: read_sizes(plan, entry, subjects) for entry in plan.tumour_sizes}
     model = load_planned_model(plan)
+    mediated = mediation_models(plan, model, data)
     fit, reduced = _fit_both(plan, model, data, say)
     pk = pk_result(plan, data, fit, reduced, subjects)
-    exposure, between = _exposure(plan, model, data, fit, subjects, say)
+    exposure, between = _exposure(plan, mediated, data, fit, subjects, say)
     frame = exposure.subjects.merge(subjects.drop(columns=["histology", "dose"]), on="ID", validate="1:1")
     binary = [e for e in plan.endpoints if e.binary]
     shrinkage = shrinkage_per_histology(plan, fit, subjects)
@@ -223,15 +225,13 @@ def _fit(
 
 
 def _exposure(
-    plan: Plan, model: Any, data: Dataset, fit: Any, subjects: pd.DataFrame, say: Progress
+    plan: Plan, mediated: dict[str, Any], data: Dataset, fit: Any, subjects: pd.DataFrame, say: Progress
 ) -> tuple[ExposureResult, Any]:
     say("exposure per subject and per histology", "")
     between = histology_means(plan, fit)
     conditional = histology_means(plan, fit, adjusted=True)
     exposures = subject_exposures(plan, fit, subjects)
-    explained = pd.DataFrame()
-    if plan.exposure.mediators:
-        explained = mediation_table(plan, model, data, fit, say)
+    explained = mediation_table(plan, mediated, data, fit, say) if mediated else pd.DataFrame()
     return exposure_result(plan, data, between, exposures, conditional, explained), between
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ __all__ = [
     "exposure_log_sd",
     "exposure_result",
     "histology_means",
+    "mediation_models",
     "mediation_table",
     "planned_regimen",
     "subject_exposures",
@@ -127,25 +128,23 @@ def histology_means(plan: Plan, fit: Any, *, adjusted: bool = False) -> Any:
     return finished("exposure per histology", work, *_determining(plan, fit), fit.covariance_matrix, adjusted)
 
 
-def mediation_table(
-    plan: Plan, model: Any, data: Dataset, fit: Any, say: Callable[[str, str], None]
-) -> pd.DataFrame:
-    """Conditional ratios as each of the plan's mediators joins the model, on all tested parameters.
+def mediation_models(plan: Plan, model: Any, data: Dataset) -> dict[str, Any]:
+    """Models that each of the plan's mediators joins in turn, on all tested parameters, by the names of those that did.
 
     Raises
     ------
     PlanError
         ``E_PLAN_MEDIATORS`` for a column that cannot enter the model, or is in it already.
     """
-    from pkpd.exposure import mediation
-    from pkpd.population.covariate_models import candidate_relations, shared_estimates, with_relation
+    from pkpd.population.covariate_models import candidate_relations, with_relation
 
-    column, fits, names = plan.data.histology, {f"{plan.data.histology} as planned": fit}, []
+    models: dict[str, Any] = {}
+    names: list[str] = []
     expressions = {p.name: p.expression for p in model.parameters}
     symbols = {c.name: c.symbol for c in model.covariates}
     for i, mediator in enumerate(plan.exposure.mediators or ()):
         path = ("exposure", "mediators", i)
-        if mediator == column or any(
+        if mediator == plan.data.histology or any(
             symbols.get(mediator) in expressions[p].free_symbols for p in plan.model.tested
         ):
             raise plan.error(
@@ -154,15 +153,37 @@ def mediation_table(
                 f"{mediator} is in model {model.name} already, on {', '.join(plan.model.tested)}.",
                 "Leave it out: the conditional ratio is at equal values of it.",
             )
-        names.append(mediator)
-        say("what covariates explain of the exposure ratios", ", ".join(names))
         try:
             for relation in candidate_relations(model, data, dict.fromkeys(plan.model.tested, mediator), {}):
                 model = with_relation(model, relation)
         except InputError as error:
             raise plan.error("E_PLAN_MEDIATORS", path, error.message, error.remedy) from None
+        names.append(mediator)
+        models[", ".join(names)] = model
+    return models
+
+
+def mediation_table(
+    plan: Plan, models: Mapping[str, Any], data: Dataset, fit: Any, say: Callable[[str, str], None]
+) -> pd.DataFrame:
+    """Conditional ratios as each of the plan's mediators joins the model.
+
+    Parameters
+    ----------
+    models : dict
+        From :func:`mediation_models`.
+    fit : PopulationFit
+        Without mediators.
+    """
+    from pkpd.exposure import mediation
+    from pkpd.population.covariate_models import shared_estimates
+
+    column = plan.data.histology
+    fits = {f"{column} as planned": fit}
+    for names, model in models.items():
+        say("what covariates explain of the exposure ratios", names)
         before = next(reversed(fits.values()))
-        fits["+ " + ", ".join(names)] = fitted(
+        fits[f"+ {names}"] = fitted(
             model,
             data,
             planned_method(plan, covariance=True, refit=True),

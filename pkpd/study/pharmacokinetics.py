@@ -35,7 +35,8 @@ def load_planned_model(plan: Plan) -> Any:
     ------
     PlanError
         ``E_PLAN_TESTED`` if the model's effects are on other parameters than the plan says,
-        ``E_PLAN_REFERENCE`` if its reference level is another, ``E_PLAN_OUTPUT`` if it does not observe the plan's analyte.
+        ``E_PLAN_REFERENCE`` if its reference level is another, ``E_PLAN_OUTPUT`` if it does not observe the plan's analyte,
+        ``E_PLAN_COMPARTMENT`` if it does not have the compartment that the plan doses.
     """
     from pkpd.language import load_model, model_from_file
 
@@ -48,6 +49,14 @@ def load_planned_model(plan: Plan) -> Any:
             ("exposure", "output"),
             f"model {model.name} observes no {plan.exposure.output!r}.",
             f"It observes {', '.join(observed)}.",
+        )
+    compartments = [c.name for c in model.compartments]
+    if plan.dosing.compartment not in (None, *compartments):
+        raise plan.error(
+            "E_PLAN_COMPARTMENT",
+            ("dosing", "compartment"),
+            f"model {model.name} has no compartment {plan.dosing.compartment!r}.",
+            f"It has {', '.join(compartments)}.",
         )
     references = [str(f.reference) for f in model.factors if f.name == column]
     if not references:

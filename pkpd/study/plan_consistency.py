@@ -8,7 +8,7 @@ from typing import Any
 from pkpd.errors import InputError
 from pkpd.histology.margins import WIDEST_BOUNDS
 from pkpd.study.endpoint_kinds import EndpointPlan, TumourSizePlan
-from pkpd.study.schema import Reader
+from pkpd.study.schema import Reader, spelled
 from pkpd.study.sections import STARTING_METHODS, ModelPlan, RepresentativenessPlan
 from pkpd.study.truths import ScenarioPlan
 
@@ -106,9 +106,9 @@ def _check_methods(reader: Reader, model: ModelPlan) -> None:
             )
 
 
-def _check_file(reader: Reader, folder: Path, file: str, path: tuple[str, ...]) -> None:
+def _check_file(reader: Reader, folder: Path, file: str, path: tuple[str | int, ...]) -> None:
     if not (folder / file).is_file():
-        message = f'{".".join(path)} = "{file}": there is no such file in {folder}.'
+        message = f'{spelled(path)} = "{file}": there is no such file in {folder.resolve()}.'
         reader.mistake("E_PLAN_FILE", path, message, "Paths are relative to the plan's own folder.", file)
 
 
@@ -116,15 +116,7 @@ def _check_tumour_size(
     reader: Reader, i: int, entry: TumourSizePlan, read: dict[str, Any], folder: Path
 ) -> None:
     place, exposure = ("endpoint", i), read.get("exposure")
-    if not (folder / entry.file).is_file():
-        message = f'endpoint[{i + 1}].file = "{entry.file}": there is no such file in {folder}.'
-        reader.mistake(
-            "E_PLAN_FILE",
-            (*place, "file"),
-            message,
-            "Paths are relative to the plan's own folder.",
-            entry.file,
-        )
+    _check_file(reader, folder, entry.file, (*place, "file"))
     if entry.model == "simeoni" and exposure is not None and not exposure.metric.startswith("CAVG"):
         message = f"{entry.name}: the model simeoni is driven by a concentration, not by {exposure.metric}."
         reader.mistake(
@@ -153,9 +145,8 @@ def _check_endpoints(reader: Reader, entries: tuple[EndpointPlan | TumourSizePla
         chosen = [e for _, e in binary if e.primary]
         if not binary:
             message = f'no binary endpoint of kind "{kind}"; verdicts rest on one.'
-            reader.mistake(
-                "E_PLAN_ENDPOINTS", ("endpoint",), message, f'Declare an [[endpoint]] with kind = "{kind}".'
-            )
+            remedy = f'Declare an [[endpoint]] with kind = "{kind}" and without event, which makes it a time.'
+            reader.mistake("E_PLAN_ENDPOINTS", ("endpoint",), message, remedy)
         elif (len(binary) > 1 and len(chosen) != 1) or (len(binary) == 1 and binary[0][1].primary is False):
             message = f'{len(binary)} binary endpoints of kind "{kind}", {len(chosen)} of them primary.'
             reader.mistake(

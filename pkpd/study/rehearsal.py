@@ -30,6 +30,7 @@ def _against_data(plan: Plan) -> list[Finding]:
     from pkpd.language import bind
     from pkpd.study.characteristics import check_scenarios
     from pkpd.study.enrolment import check_weights
+    from pkpd.study.exposures import mediation_models
     from pkpd.study.pharmacokinetics import load_planned_model
     from pkpd.study.signature import deviations
     from pkpd.study.subjects import read_data, subject_table
@@ -63,6 +64,7 @@ def _against_data(plan: Plan) -> list[Finding]:
                 tried(partial(read_sizes, plan, entry, subjects))
         if model is not None:
             tried(lambda: bind(model, data))
+            tried(lambda: mediation_models(plan, model, data))
     tried(lambda: deviations(plan))
     return sorted(findings, key=lambda f: f.row or 0)
 

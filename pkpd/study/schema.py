@@ -140,7 +140,10 @@ def options_by(known: Mapping[str, Mapping[str, Check]]) -> Check:
     def check(value: Any) -> dict[str, dict[str, Any]]:
         out: dict[str, dict[str, Any]] = {}
         for name, options in table(lambda entry: entry)(value).items():
-            choice(*known)(name)
+            if name not in known:
+                raise ValueError(
+                    f"is not accepted: {name} is none of {', '.join(known)}, each of which takes a table of its options"
+                )
             out[name] = {}
             for option, setting in table(lambda entry: entry)(options).items():
                 if option not in known[name]:

@@ -25,10 +25,8 @@ from pkpd.study.verdicts import planned_evidence
 __all__ = ["influence_tables", "pooled_response", "refit_verdicts", "with_findings"]
 
 PRIOR_SCALES = (0.5, 2.0)
-LARGE_SHARE, LARGE_SHIFT = (
-    0.40,
-    0.05,
-)  # of patients, and of the pooled response: from here on one histology dominates
+# of patients, and of the pooled response: from here on one histology dominates
+LARGE_SHARE, LARGE_SHIFT = 0.40, 0.05
 
 
 def refit_verdicts(

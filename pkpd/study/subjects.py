@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from pkpd.data import Dataset, read_dataset
+from pkpd.errors import InputError
+from pkpd.response.columns import binary_of
 from pkpd.study.endpoint_kinds import EndpointPlan
 from pkpd.study.plan import Plan
 
@@ -25,8 +27,7 @@ def read_data(plan: Plan) -> Dataset:
         All errors of the file itself.
     PlanError
         ``E_HISTOLOGY_UNKNOWN``: a histology that the plan names is not in the data; ``E_PLAN_HISTOLOGIES``: there is
-        one histology only; ``E_DATA_EMPTY``: no
-        subject at all has a dose, or an observation.
+        one histology only; ``E_DATA_EMPTY``: no subject at all has a dose, or an observation.
     """
     section = plan.data
     with warnings.catch_warnings():
@@ -110,9 +111,9 @@ def subject_table(plan: Plan, data: Dataset) -> pd.DataFrame:
     Raises
     ------
     PlanError
-        ``E_PLAN_COLUMN`` if a column is not in the data; ``E_PLAN_OUTCOME`` if nobody in the reference histology has
-        an outcome; ``E_SUBJECT_VARIES`` if it changes within a subject;
-        ``E_DOSE_MISSING`` if a subject has no dose.
+        ``E_PLAN_COLUMN`` if a column is not in the data; ``E_SUBJECT_VARIES`` if it changes within a subject;
+        ``E_PLAN_OUTCOME`` if nobody in the reference histology has an outcome, ``E_ENDPOINT_NOT_BINARY`` if an outcome is
+        neither 0 nor 1; ``E_DOSE_MISSING`` if a subject has no dose.
     """
     table = pd.DataFrame({"ID": np.asarray(data.subjects)})
     table["histology"] = [str(v) for v in _constant(plan, data, plan.data.histology, ("data", "histology"))]
@@ -133,7 +134,7 @@ def subject_table(plan: Plan, data: Dataset) -> pd.DataFrame:
     for endpoint in plan.endpoints:
         values = _constant(plan, data, endpoint.column, plan.place(endpoint, "column"))
         table[endpoint.name] = values.to_numpy()
-        _check_known(plan, endpoint, table)
+        _check_outcome(plan, endpoint, table)
         if endpoint.event is not None:
             event = _constant(plan, data, endpoint.event, plan.place(endpoint, "event"))
             table[f"{endpoint.name}:event"] = event.to_numpy()
@@ -161,17 +162,22 @@ def subject_table(plan: Plan, data: Dataset) -> pd.DataFrame:
     return table
 
 
-def _check_known(plan: Plan, endpoint: EndpointPlan, table: pd.DataFrame) -> None:
-    known = table.loc[table[endpoint.name].notna(), "histology"]
-    if (known == plan.data.reference).any():
-        return
-    whom = f"in the reference histology {plan.data.reference!r}" if len(known) else "at all"
-    raise plan.error(
-        "E_PLAN_OUTCOME",
-        plan.place(endpoint, "column"),
-        f"no patient {whom} has an outcome of {endpoint.name} (column {endpoint.column}).",
-        "Name the column with the outcomes, or another reference.",
-    )
+def _check_outcome(plan: Plan, endpoint: EndpointPlan, table: pd.DataFrame) -> None:
+    known = table[table[endpoint.name].notna()]
+    if not (known["histology"] == plan.data.reference).any():
+        whom = f"in the reference histology {plan.data.reference!r}" if len(known) else "at all"
+        raise plan.error(
+            "E_PLAN_OUTCOME",
+            plan.place(endpoint, "column"),
+            f"no patient {whom} has an outcome of {endpoint.name} (column {endpoint.column}).",
+            "Name the column with the outcomes, or another reference.",
+        )
+    if endpoint.binary:
+        try:
+            binary_of(known, endpoint.name, known["ID"].to_numpy())
+        except InputError as error:
+            message = f"column {endpoint.column}: {error.message}"
+            raise plan.error(error.code, plan.place(endpoint, "column"), message, error.remedy) from None
 
 
 def _spans(data: Dataset) -> list[tuple[int, int]]:

@@ -13,9 +13,8 @@ from scipy.special import expit
 from pkpd.study.analysis import assess
 from tests.study.test_published_studies import PLAN
 
-pytestmark = (
-    pytest.mark.nightly
-)  # minutes: its clearance changes with time, so that every profile is integrated
+# minutes: its clearance changes with time, so that every profile is integrated
+pytestmark = pytest.mark.nightly
 
 MODEL = '''
 import pkpd

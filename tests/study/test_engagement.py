@@ -141,5 +141,6 @@ def test_the_report_shows_it_in_its_section(found, language, title, monkeypatch)
 def test_its_figure_has_a_panel_for_each_histology_that_was_measured(found):
     made = dataclasses.replace(assessment(), engagement=(found,))
     drawn = [ax for ax in engagement(made).flat if ax.axison]
+    assert drawn[0].figure.get_supylabel() == "Receptor occupancy (%)"
     known = set(made.exposure.ratios["histology"]) & {"lung", "gastric", "breast"}
     assert {ax.get_title(loc="left") for ax in drawn} == known

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from pkpd.errors import PlanError
+from pkpd.population import FO, FOCEI
 from pkpd.response import size_ratio, time_to_growth
 from pkpd.study.analysis import assess
 from pkpd.study.assessment import Assessment
+from pkpd.study.estimation import planned_method
 from pkpd.study.plan import check_plan, read_plan
 from pkpd.study.rehearsal import rehearse
 from pkpd.study.sections import RepresentativenessPlan
@@ -137,12 +139,10 @@ def test_the_conditional_ratio_is_the_effect_of_histology_on_clearance(made):
             math.exp(-effect["estimate"] - z * effect["se"]), rel=1e-4
         )
     marginal = made.exposure.ratios.set_index("histology")
-    light = (
-        marginal["ratio"] / table["ratio"]
-    )  # gastric patients weigh less, and clearance goes with weight to 0.75
-    assert light["gastric"] == pytest.approx(0.8**-0.75, rel=0.01) and light["breast"] == pytest.approx(
-        1, abs=0.01
-    )
+    # gastric patients weigh less, and clearance goes with weight to 0.75
+    light = marginal["ratio"] / table["ratio"]
+    assert light["gastric"] == pytest.approx(0.8**-0.75, rel=0.01)
+    assert light["breast"] == pytest.approx(1, abs=0.01)
 
 
 def test_mediators_join_the_model_one_by_one(made):
@@ -301,6 +301,37 @@ def test_every_option_of_a_method_is_one_of_its_settings():
     for name, options in METHODS.items():
         method = getattr(population, name)(**{o: samples[o] for o in options})
         assert all(getattr(method, o) == samples[o] for o in options)
+
+
+def test_the_options_of_a_plan_reach_its_methods(folder, text):
+    plan = read_plan(write(folder, text, "methods"))
+    assert planned_method(plan, covariance=True) == [
+        FO(covariance=None),
+        FOCEI(max_iterations=250, covariance="R"),
+    ]
+    assert planned_method(plan, covariance=False, refit=True) == FOCEI(max_iterations=250, covariance=None)
+
+
+@pytest.mark.parametrize(("model", "metric"), [("claret", "AUCSS"), ("simeoni", "CAVGSS")])
+def test_exposure_drives_a_tumour_size(folder, text, monkeypatch, model, metric):
+    lines = text.replace('model = "stein"\nlandmark = 8', f'model = "{model}"').replace(
+        'survival = "PFS"\noffset = 5', ""
+    )
+    plan = read_plan(write(folder, lines.replace('"AUCSS"', f'"{metric}"'), "driven"))
+    (entry,) = plan.tumour_sizes
+    frame = pd.DataFrame({"ID": [1, 2, 3], "histology": ["lung", "lung", "skin"], metric: [10.0, 40.0, 5.0]})
+    sizes = pd.DataFrame({"ID": [1, 1, 2, 3], "histology": "lung", "TIME": 0.0, "SIZE": 1.0})
+    seen = []
+    monkeypatch.setattr(
+        "pkpd.study.tumour_sizes.fit_tumour_size", lambda table, *a, **k: seen.append((table, k)) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        tumour_size_result(plan, entry, frame.assign(reference=[4.0, 16.0, 9.0]), sizes)
+    ((table, settings),) = seen
+    # claret: relative to the geometric mean of the reference histology at the reference dose, 8; simeoni: as it is
+    expected = np.array([10.0, 10.0, 40.0, 5.0]) / (8.0 if model == "claret" else 1.0)
+    np.testing.assert_allclose(table[settings["exposure"]], expected, rtol=1e-14)
+    assert settings["model"] == model
 
 
 def test_incidence_and_alteration_make_the_target(folder, text):

@@ -133,6 +133,13 @@ def test_the_context_of_a_plan_is_optional_key_by_key(folder):
             22,
             "first value must be a number above 0 and below 1",
         ),
+        (
+            'tested = ["CL"]',
+            'tested = ["CL"]\noptions = { starts = 5 }',
+            "E_PLAN_VALUE",
+            13,
+            "starts is none of NaivePooled, FO, FOCE, FOCEI, Laplace, AGQ, SAEM, IMP, each of which takes a table",
+        ),
         ("[1, 2.0, 3]", "[2, 1]", "E_PLAN_VALUE", 16, "increasing order"),
         ("[1, 2.0, 3]", "[1, 1]", "E_PLAN_VALUE", 16, "the same entry twice"),
         ("[1, 2.0, 3]", "[1, nan]", "E_PLAN_VALUE", 16, "entry 2 must be a number above 0"),

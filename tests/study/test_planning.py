@@ -157,6 +157,37 @@ def test_mistakes_that_only_data_and_model_show_are_found_together(study):
     assert any(f.message.startswith("pantumor_small.csv: row 2") for f in rehearse(plan))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "code", "message"),
+    [
+        (
+            "interval = 24.0",
+            'interval = 24.0\ncompartment = "blood"',
+            "E_PLAN_COMPARTMENT",
+            "compartment 'blood'",
+        ),
+        (
+            'metric = "AUCSS"',
+            'metric = "AUCSS"\nmediators = ["ALB"]',
+            "E_PLAN_MEDIATORS",
+            "no covariate 'ALB'",
+        ),
+        ('metric = "AUCSS"', 'metric = "AUCSS"\nmediators = ["WT"]', "E_PLAN_MEDIATORS", "WT is in model"),
+        ('column = "ORR"', 'column = "WT"', "E_ENDPOINT_NOT_BINARY", "column WT: endpoint ORR is neither"),
+    ],
+)
+def test_what_would_end_a_run_after_its_fits_is_found_before_them(study, old, new, code, message):
+    plan, said = study / "plan.toml", []
+    text = plan.read_text()
+    assert text.count(old) == 1
+    plan.write_text(text.replace(old, new))
+    (finding,) = rehearse(plan)
+    assert finding.code == code and message in finding.message and finding.row and finding.remedy
+    with pytest.raises(PlanError, match=code):
+        assess(plan, progress=lambda stage, detail: said.append(stage))
+    assert said == ["reading the data"]
+
+
 def test_a_signed_plan_knows_where_a_run_departs_from_it(study):
     plan = study / "plan.toml"
     assert deviations(read_plan(plan)) == {"signed": False}
@@ -200,6 +231,11 @@ def test_the_commands(study, capsys):
     assert capsys.readouterr().out == plan_template(data)
     assert cli.main(["plan", "new", data, "--output", "-", "--units", "DV=mg/L", "AMT=mg"]) == 0
     assert tomllib.loads(capsys.readouterr().out)["data"]["units"] == {"DV": "mg/L", "AMT": "mg"}
+    assert cli.main(["plan", "new", data, "--output", "-", "--exposure-only", "--histology", "DOSE"]) == 0
+    values = tomllib.loads(capsys.readouterr().out)
+    assert values["exposure_only"] is True and values["data"]["histology"] == "DOSE"
+    assert cli.main(["plan", "new", data, "--output", "-", "--json"]) == 2
+    assert "--output - takes no --json" in capsys.readouterr().err
     assert cli.main(["plan", "new", data]) == 2  # plan.toml is there: nothing is overwritten
     assert "E_OUTPUT" in capsys.readouterr().err
     other = str(study / "other.toml")
@@ -208,7 +244,11 @@ def test_the_commands(study, capsys):
     assert cli.main(["plan", "check", other]) == 2
     assert "E_PLAN_MISSING: line " in capsys.readouterr().out
     assert cli.main(["plan", "check", str(study / "plan.toml")]) == 0
-    assert cli.main(["plan", "sign", str(study / "plan.toml"), "--by", "A. Person"]) == 0
+    capsys.readouterr()
+    assert cli.main(["plan", "sign", str(study / "plan.toml"), "--by", "A. Person", "--json"]) == 0
+    assert (
+        json.loads(capsys.readouterr().out)["sha256"] == deviations(read_plan(study / "plan.toml"))["sha256"]
+    )
     assert cli.main(["plan", "sign", str(study / "plan.toml"), "--by", "A. Person"]) == 2
     text = (study / "plan.toml").read_text().replace("format = 1", "format = 2")
     (study / "newer.toml").write_text(text)

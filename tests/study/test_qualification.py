@@ -65,10 +65,12 @@ def test_what_is_recorded_is_found_again(tmp_path, capsys):
     folder = written(tmp_path, {"ofv": 0.0})
     assert cli.main(["qualify", str(folder), "--record"]) == cli.OK
     assert cli.main(["qualify", str(folder), "--json"]) == cli.OK
+    assert '"passed"' in capsys.readouterr().out
+    assert cli.main(["qualify", str(folder), "--record", "--output", str(folder / "out")]) == 2
+    assert "--record takes no --output" in capsys.readouterr().err
     content = json.loads((folder / "references.json").read_text())
     assert content["references"]["theophylline"]["ofv"] == pytest.approx(OPTIMUM["ofv"], abs=1e-4)
     assert "numba" in content["recorded_with"]
-    assert '"passed"' in capsys.readouterr().out
 
 
 def test_a_check_that_cannot_run_fails_and_the_others_run(tmp_path):

@@ -28,7 +28,7 @@ def plan(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     data = pd.read_csv(FOLDER / "pantumor_small.csv", dtype=str, keep_default_na=False)
     data[data["TUMOR"].isin(["lung", "breast", "gastric"])].to_csv(folder / "pantumor_small.csv", index=False)
-    text = (FOLDER / "plan.toml").read_text().replace("n = 999", "n = 99")
+    text = (FOLDER / "plan.toml").read_text().replace("n = 999", "n = 19")
     scenario = """
 [characteristics]
 n = 12
@@ -54,6 +54,14 @@ def whole(plan):
     calls = []
     text = assess(plan, progress=lambda *said: calls.append(said)).to_json()
     return text, len(calls)
+
+
+@pytest.fixture(scope="module")
+def kept(plan, tmp_path_factory):
+    """A store with all stages of the plan; a test that adds to it takes a copy."""
+    store = tmp_path_factory.mktemp("kept")
+    assess(plan, store=store)
+    return store
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(plan, whole, tmp_path):
@@ -87,9 +95,8 @@ def test_scenarios_of_a_plan_are_those_of_operating_characteristics(plan, whole)
     assert inside.n_replicates == 12 and len(inside.table) == 2
 
 
-def test_an_edit_of_one_endpoint_does_only_that_endpoint_again(plan, tmp_path, monkeypatch):
-    store = tmp_path / "store"
-    assess(plan, store=store)
+def test_an_edit_of_one_endpoint_does_only_that_endpoint_again(plan, kept, tmp_path, monkeypatch):
+    store = shutil.copytree(kept, tmp_path / "store")
     edited = plan.with_name("edited.toml")
     before, after = plan.read_text().rsplit('shape = "log"', 1)
     edited.write_text(before + 'shape = "linear"' + after)

@@ -70,6 +70,16 @@ def test_alias_columns_and_restricted_covariates_are_kept(make):
     assert set(data.covariates) == {"DOSE", "STUDY", "ORR", "AE"}
 
 
+def test_histology_and_standard_columns_may_have_names_of_their_own(make):
+    frame = pd.DataFrame(RECORDS, columns=COLUMNS)
+    expected = subject_table(plan := make(frame), read_data(plan))
+    named = 'reference = "lung"\nhistology = "SITE"\ncolumns = { DV = "CONC" }'
+    plan = make(frame.rename(columns={"TUMOR": "SITE", "DV": "CONC"}), 'reference = "lung"', named)
+    data = read_data(plan)
+    assert data.frame.loc[data.frame["EVID"] == 0, "DV"].tolist() == [5.0, 4.0, 3.0]
+    pd.testing.assert_frame_equal(subject_table(plan, data), expected)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
@@ -113,6 +123,13 @@ def test_an_unknown_histology_is_named_with_its_line_and_those_that_exist(make, 
             "",
             r"E_PLAN_OUTCOME: .*line 28: no patient in the reference histology 'lung'",
         ),
+        (
+            frame_with("ORR", [2, 2, 2, 0, 0]),
+            "",
+            "",
+            r"E_ENDPOINT_NOT_BINARY: .*line 28: column ORR: .*neither 0 nor 1 for ID 1 \(first value: 2",
+        ),
+        (None, 'column = "AE"', 'column = "STUDY"', r"E_ENDPOINT_NOT_BINARY: .*line 34: column STUDY: .*'A'"),
         (frame_with("TUMOR", ["lung"] * 5), "", "", r"E_PLAN_HISTOLOGIES: .*a single histology, lung"),
         (
             frame_with("DOSE", [0, 0, 0, 1, 1]),
