@@ -65,11 +65,11 @@ def test_every_option_of_fit_reaches_the_fit(monkeypatch, tmp_path):
     monkeypatch.setattr(pkpd.population, "fit", fit)
     monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
     words = ("--method", "SAEM", "--seed", 5, "--start", "CL=4", "V=30", "--store", tmp_path, "--threads", 2)
-    data = ("quinidine", "--histology", "HEART", "--units", "DV=mg/L")
+    data = ("quinidine", "--histology", "RACE", "--units", "DV=mg/L")
     assert run("fit", "theophylline", *data, *words) == 2
     assert (seen["method"], seen["seed"], seen["store"]) == (pkpd.SAEM(), 5, str(tmp_path))
     assert seen["start"] == {"CL": 4, "V": 30}
-    assert seen["data"].histology == "HEART" and seen["data"].units["DV"] == "mg/L"
+    assert seen["data"].histology == "RACE" and seen["data"].units["DV"] == "mg/L"
     assert os.environ["NUMBA_NUM_THREADS"] == "2"
 
 
