@@ -12,7 +12,8 @@ import pandas as pd
 from pkpd.errors import FitError, InputError
 from pkpd.response.columns import named_subjects, numbers_of
 from pkpd.response.competing_incidence import causes_of, cumulative_incidence
-from pkpd.response.estimates import Estimates, delta_interval, labelled, normal_quantile
+from pkpd.response.curves import HazardRatios
+from pkpd.response.estimates import labelled, normal_quantile
 from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.follow_up import fixed_exposure, refuse_without_events
 from pkpd.response.newton import climb
@@ -24,7 +25,7 @@ __all__ = ["CompetingRisksFit", "fit_competing_risks"]
 
 @result
 @dataclass(frozen=True)
-class CompetingRisksFit(Estimates):
+class CompetingRisksFit(HazardRatios):
     """A fitted proportional subdistribution hazards model.
 
     Attributes
@@ -71,35 +72,6 @@ class CompetingRisksFit(Estimates):
     converged: bool
     warnings: tuple[str, ...] = ()
     evidence: str = UNSTATED
-
-    @property
-    def histologies(self) -> tuple[str, ...]:
-        """Levels, in order; ``("all",)`` without histology."""
-        return self.regressors.histologies
-
-    def _scale_of(self, name: str) -> str:
-        return "log hazard ratio"
-
-    def hazard_ratio(
-        self, histology: Any, exposures: Any, reference: float, level: float = 0.90
-    ) -> pd.DataFrame:
-        """Subdistribution hazard at exposures against a reference exposure in the same histology.
-
-        Returns
-        -------
-        DataFrame
-            histology, exposure, hazard_ratio, lower, upper.
-        """
-        if self.regressors.exposure is None:
-            raise InputError("E_OPTION", "the model has no exposure.", "Fit one with an exposure column.")
-        x = np.atleast_1d(np.asarray(exposures, dtype=float))
-        rows = self.regressors.matrix(histology, x) - self.regressors.matrix(histology, [float(reference)])
-        eta = np.einsum("j,ij->i", self.coefficients.to_numpy(), rows)
-        middle, lower, upper = delta_interval(eta, rows, self.covariance.to_numpy(), level, np.exp)
-        name = self.histologies[0] if histology is None else histology
-        return pd.DataFrame(
-            {"histology": name, "exposure": x, "hazard_ratio": middle, "lower": lower, "upper": upper}
-        )
 
     def probability(
         self, histology: Any, exposure: Any, at: float, coefficients: Any = None, *, covariates: Any = None

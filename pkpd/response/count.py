@@ -12,7 +12,8 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response.columns import named_subjects, numbers_of
-from pkpd.response.estimates import Estimates, delta_interval, labelled
+from pkpd.response.curves import Curves
+from pkpd.response.estimates import labelled
 from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.likelihood_ratio import LikelihoodRatio, chi2_p_value
 from pkpd.response.newton import climb
@@ -26,7 +27,7 @@ LARGEST = 20.0  # of ln θ: a variance within 1e-8 of Poisson's
 
 @result
 @dataclass(frozen=True)
-class CountFit(Estimates):
+class CountFit(Curves):
     """A fitted count regression: ln(rate) = intercept[k] + slope[k]·f(exposure) + covariates.
 
     Attributes
@@ -70,11 +71,6 @@ class CountFit(Estimates):
     evidence: str = UNSTATED
 
     @property
-    def histologies(self) -> tuple[str, ...]:
-        """Levels, in order; ``("all",)`` without histology."""
-        return self.regressors.histologies
-
-    @property
     def theta(self) -> float:
         """Size of the negative binomial; infinite for Poisson."""
         return float(np.exp(self.coefficients["log_theta"])) if self.family != "poisson" else float("inf")
@@ -102,14 +98,7 @@ class CountFit(Estimates):
         """
         x = np.atleast_1d(np.asarray(exposures, dtype=float))
         rows = self.regressors.matrix(histology, x, covariates)
-        p = rows.shape[1]
-        eta = np.einsum("j,ij->i", self.coefficients.to_numpy()[:p], rows)
-        inner = self.covariance.to_numpy()[:p, :p]
-        middle, lower, upper = delta_interval(eta, rows, inner, level, np.exp)
-        name = self.histologies[0] if histology is None else histology
-        return pd.DataFrame(
-            {"histology": name, "exposure": x, "rate": middle, "lower": lower, "upper": upper}
-        )
+        return self._linear(histology, x, "rate", rows, level, np.exp)
 
 
 def fit_count(

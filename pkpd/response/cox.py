@@ -11,7 +11,8 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError
 from pkpd.response.columns import label_of, subjects_of
-from pkpd.response.estimates import Estimates, delta_interval, labelled, normal_quantile
+from pkpd.response.curves import HazardRatios
+from pkpd.response.estimates import labelled, normal_quantile
 from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.follow_up import (
     fixed_exposure,
@@ -29,7 +30,7 @@ __all__ = ["CoxFit", "fit_cox"]
 
 @result
 @dataclass(frozen=True)
-class CoxFit(Estimates):
+class CoxFit(HazardRatios):
     """A fitted Cox model.
 
     Attributes
@@ -82,44 +83,6 @@ class CoxFit(Estimates):
     converged: bool
     warnings: tuple[str, ...] = ()
     evidence: str = UNSTATED
-
-    @property
-    def histologies(self) -> tuple[str, ...]:
-        """Levels, in order; ``("all",)`` without histology."""
-        return self.regressors.histologies
-
-    def _scale_of(self, name: str) -> str:
-        return "log hazard ratio"
-
-    def hazard_ratio(
-        self, histology: Any, exposures: Any, reference: float, level: float = 0.90
-    ) -> pd.DataFrame:
-        """Hazard at exposures against the hazard at a reference exposure in the same histology.
-
-        Parameters
-        ----------
-        histology : str or None
-        exposures : float or sequence of float
-        reference : float
-            Exposure of the denominator.
-        level : float
-            Coverage, by the delta method on the log scale.
-
-        Returns
-        -------
-        DataFrame
-            histology, exposure, hazard_ratio, lower, upper.
-        """
-        if self.regressors.exposure is None:
-            raise InputError("E_OPTION", "the model has no exposure.", "Fit one with an exposure column.")
-        x = np.atleast_1d(np.asarray(exposures, dtype=float))
-        rows = self.regressors.matrix(histology, x) - self.regressors.matrix(histology, [float(reference)])
-        eta = np.einsum("j,ij->i", self.coefficients.to_numpy(), rows)
-        middle, lower, upper = delta_interval(eta, rows, self.covariance.to_numpy(), level, np.exp)
-        name = self.histologies[0] if histology is None else histology
-        return pd.DataFrame(
-            {"histology": name, "exposure": x, "hazard_ratio": middle, "lower": lower, "upper": upper}
-        )
 
     def survival(
         self, histology: Any, exposure: float, times: Any, level: float = 0.90, *, covariates: Any = None

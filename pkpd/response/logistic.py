@@ -13,7 +13,8 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response.columns import binary_of
-from pkpd.response.estimates import Estimates, coverage, delta_interval, labelled
+from pkpd.response.curves import Curves
+from pkpd.response.estimates import coverage, labelled
 from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.firth import maximise, recession_direction
 from pkpd.response.likelihood_ratio import LikelihoodRatio, chi2_p_value
@@ -31,7 +32,7 @@ FEW = 10  # events or non-events of a histology below which "auto" takes Firth's
 
 @result
 @dataclass(frozen=True)
-class LogisticFit(Estimates):
+class LogisticFit(Curves):
     """A fitted logistic exposure-response; it never fits anything again by itself.
 
     Attributes
@@ -95,11 +96,6 @@ class LogisticFit(Estimates):
         """Exposure at which intercepts are logits of the probability."""
         return self.regressors.reference_exposure
 
-    @property
-    def histologies(self) -> tuple[str, ...]:
-        """Levels, in order; ``("all",)`` without histology."""
-        return self.regressors.histologies
-
     def _scale_of(self, name: str) -> str:
         per = "ln exposure" if self.shape == "log" else "exposure"
         return f"logit per {per}" if name.split("[")[0] == "slope" else "logit"
@@ -158,16 +154,7 @@ class LogisticFit(Estimates):
         x = np.atleast_1d(np.asarray(exposures, dtype=float))
         rows = self.design(histology, x, covariates)
         eta = self.logit(histology, x, covariates=covariates)
-        middle, lower, upper = delta_interval(eta, rows, self.covariance.to_numpy(), level, expit)
-        return pd.DataFrame(
-            {
-                "histology": self.histologies[0] if histology is None else histology,
-                "exposure": x,
-                "probability": middle,
-                "lower": lower,
-                "upper": upper,
-            }
-        )
+        return self._along(histology, x, "probability", eta, rows, level, expit)
 
     def profile_interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
         """Interval of one coefficient from the profile of the likelihood that was maximised.

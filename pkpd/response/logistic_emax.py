@@ -11,8 +11,9 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response.columns import binary_of, named_subjects
+from pkpd.response.curves import Curves
 from pkpd.response.emax_curve import EmaxLayout, ec50_notes, emax_curve, linear_part
-from pkpd.response.estimates import Estimates, delta_interval, labelled
+from pkpd.response.estimates import labelled
 from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.firth import maximise
 from pkpd.response.newton import climb
@@ -25,7 +26,7 @@ __all__ = ["LogisticEmaxFit", "fit_logistic_emax"]
 
 @result
 @dataclass(frozen=True)
-class LogisticEmaxFit(Estimates):
+class LogisticEmaxFit(Curves):
     """A fitted logistic (sigmoid) Emax model.
 
     Attributes
@@ -123,11 +124,7 @@ class LogisticEmaxFit(Estimates):
 
         x, rows, index = self._inputs(histology, exposures, covariates)
         eta, gradient, _ = emax_curve(self.coefficients.to_numpy(), rows, x, index, self._layout)
-        middle, lower, upper = delta_interval(eta, gradient, self.covariance.to_numpy(), level, expit)
-        name = self.histologies[0] if histology is None else histology
-        return pd.DataFrame(
-            {"histology": name, "exposure": x, "probability": middle, "lower": lower, "upper": upper}
-        )
+        return self._along(histology, x, "probability", eta, gradient, level, expit)
 
     @property
     def _layout(self) -> EmaxLayout:

@@ -13,7 +13,8 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.response.columns import column_of, label_of, named_subjects
-from pkpd.response.estimates import Estimates, delta_interval, labelled
+from pkpd.response.curves import Curves
+from pkpd.response.estimates import labelled
 from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.likelihood_ratio import LikelihoodRatio, chi2_p_value
 from pkpd.response.newton import SmoothOptimum, climb
@@ -25,7 +26,7 @@ __all__ = ["OrdinalFit", "fit_ordinal"]
 
 @result
 @dataclass(frozen=True)
-class OrdinalFit(Estimates):
+class OrdinalFit(Curves):
     """A fitted proportional-odds model; a positive coefficient means higher grades.
 
     Attributes
@@ -71,11 +72,6 @@ class OrdinalFit(Estimates):
     warnings: tuple[str, ...] = ()
     evidence: str = UNSTATED
 
-    @property
-    def histologies(self) -> tuple[str, ...]:
-        """Levels, in order; ``("all",)`` without histology."""
-        return self.regressors.histologies
-
     def _scale_of(self, name: str) -> str:
         return "logit"
 
@@ -116,12 +112,7 @@ class OrdinalFit(Estimates):
 
         x = np.atleast_1d(np.asarray(exposures, dtype=float))
         rows = self._rows(histology, x, covariates, grade)
-        eta = np.einsum("j,ij->i", self.coefficients.to_numpy(), rows)
-        middle, lower, upper = delta_interval(eta, rows, self.covariance.to_numpy(), level, expit)
-        name = self.histologies[0] if histology is None else histology
-        return pd.DataFrame(
-            {"histology": name, "exposure": x, "probability": middle, "lower": lower, "upper": upper}
-        )
+        return self._linear(histology, x, "probability", rows, level, expit)
 
 
 def fit_ordinal(

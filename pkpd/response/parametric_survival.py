@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import FitError, InputError
-from pkpd.response.estimates import Estimates, delta_interval, labelled
+from pkpd.response.curves import Curves
+from pkpd.response.estimates import delta_interval, labelled
 from pkpd.response.evidence import UNSTATED, stated_evidence
 from pkpd.response.follow_up import (
     fixed_exposure,
@@ -35,7 +36,7 @@ __all__ = ["ParametricSurvivalFit", "fit_parametric_survival"]
 
 @result
 @dataclass(frozen=True)
-class ParametricSurvivalFit(Estimates):
+class ParametricSurvivalFit(Curves):
     """A fitted parametric survival model.
 
     Attributes
@@ -78,11 +79,6 @@ class ParametricSurvivalFit(Estimates):
     converged: bool
     warnings: tuple[str, ...] = ()
     evidence: str = UNSTATED
-
-    @property
-    def histologies(self) -> tuple[str, ...]:
-        """Levels, in order; ``("all",)`` without histology."""
-        return self.regressors.histologies
 
     def _scale_of(self, name: str) -> str:
         if name == "shape":
@@ -178,11 +174,7 @@ class ParametricSurvivalFit(Estimates):
             values, gradients = eta + other * w, x
             if self.distribution != "exponential":
                 gradients = np.column_stack([x, np.full(len(x), other * w)])
-        middle, lower, upper = delta_interval(values, gradients, self.covariance.to_numpy(), level, np.exp)
-        name = self.histologies[0] if histology is None else histology
-        return pd.DataFrame(
-            {"histology": name, "exposure": e, "time": middle, "lower": lower, "upper": upper}
-        )
+        return self._along(histology, e, "time", values, gradients, level, np.exp)
 
 
 def _gompertz_quantile(eta, a, x, hazard) -> tuple[np.ndarray, np.ndarray]:
