@@ -31,7 +31,7 @@ def in_a_process(code: str, **environment: str) -> float:
 def new_models() -> None:
     """Derive and compile each model of the comparison as if for the first time."""
     from benchmarks.problems import CASES
-    from pkpd._jit import compile_generated
+    from pkpd._generated import compile_generated
     from pkpd.language import Solver
 
     for name, case in CASES.items():

@@ -37,34 +37,12 @@ from pkpd.kernels.divided import divided1
 value = divided1(-1.0, -2.0, math.exp(-1.0), math.exp(-2.0), 1.0)
 print(value, sum(divided1.stats.cache_hits.values()), sum(divided1.stats.cache_misses.values()))
 """
-GENERATED = """
-from pkpd._jit import compile_generated
-import numpy as np
-f = compile_generated("import math\\n\\ndef rates(t, x, p, dx):\\n    dx[0] = -p[0]*x[0]*{factor}\\n")["rates"]
-out = np.zeros(1)
-f(0.0, np.ones(1), np.full(1, 2.0), out)
-print(out[0], sum(f.stats.cache_hits.values()), sum(f.stats.cache_misses.values()))
-"""
 
 
 def test_a_second_process_compiles_nothing(tmp_path):
     first, second = run(KERNEL, tmp_path).split(), run(KERNEL, tmp_path).split()
     assert float(first[0]) == float(second[0]) == pytest.approx(0.23254415793482963)
     assert (first[1:], second[1:]) == (["0", "1"], ["1", "0"])
-
-
-def test_generated_code_is_kept_by_its_content(tmp_path):
-    first, second, other = (run(GENERATED.format(factor=f), tmp_path).split() for f in ("1.0", "1.0", "3.0"))
-    assert [x[0] for x in (first, second, other)] == ["-2.0", "-2.0", "-6.0"]
-    assert [x[1:] for x in (first, second, other)] == [["0", "1"], ["1", "0"], ["0", "1"]]
-    assert len(list(tmp_path.glob("kernels-*/model_*.py"))) == 2
-
-
-def test_generated_code_survives_an_emptied_cache(tmp_path):
-    emptied = GENERATED.format(factor="1.0").replace(
-        "import numpy as np", "import numpy as np, shutil, pkpd._jit as j; shutil.rmtree(j.cache_folder())"
-    )
-    assert run(emptied, tmp_path).split()[0] == "-2.0"
 
 
 @pytest.fixture
@@ -95,7 +73,6 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, blocked):
     file.write_text("not a folder")
     cache = file if blocked == "file" else file / "below"
     assert run(PROBE, cache) == "None"
-    assert run(GENERATED.format(factor="1.0"), cache).split()[0] == "-2.0"
     assert float(run(KERNEL, cache).split()[0]) == pytest.approx(0.23254415793482963)
 
 

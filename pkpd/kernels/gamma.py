@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from pkpd._jit import kernel
+from pkpd._jit import f8, i8, kernel
 
 
-@kernel()
+@kernel(f8(i8, f8))
 def polygamma(m, x):
     """ψ⁽ᵐ⁾(x) for x > 0 by the asymptotic series above x = 15 and the recurrence below it.
 

@@ -118,7 +118,7 @@ class Problem:
     @cached_property
     def functions(self) -> dict[str, Any]:
         """Compiled ``parameters``, ``individual``, ``rates``, ``jacobian``, ``hessian``, ``output``."""
-        from pkpd._jit import compile_generated
+        from pkpd._generated import compile_generated
 
         return compile_generated(self.source)
 
@@ -166,16 +166,8 @@ class Problem:
         numbers = System(
             len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings, s.affine
         )
-        given = (
-            self.solve,
-            f["parameters"],
-            f["rates"],
-            f["jacobian"],
-            f["hessian"],
-            f["output"],
-            self.steady,
-        )
-        return (*(quick(function) for function in given), numbers)
+        generated = (f[name] for name in ("parameters", "rates", "jacobian", "hessian", "output"))
+        return (quick(self.solve), *generated, quick(self.steady), numbers)
 
     @property
     def subject_data(self) -> Any:

@@ -12,7 +12,7 @@ import sympy
 
 import pkpd
 from pkpd import exp, sqrt, where
-from pkpd._jit import compile_generated
+from pkpd._generated import compile_generated
 from pkpd.errors import InputError, ModelError
 from pkpd.language import Solver
 from pkpd.language.generate import _PRINTER, model_source
