@@ -379,7 +379,10 @@ def test_an_anchor_resolves_a_confounding(small):
 
 
 def test_extrapolation_limits_the_doses_proposed(small):
-    lenient = ("conclude = 0.90", "conclude = 0.60")  # gastric cancer then gets a dose above that of the trial
+    lenient = (
+        "conclude = 0.90",
+        "conclude = 0.60",
+    )  # gastric cancer then gets a dose above that of the trial
     wide = small(lenient)
     narrow = small(lenient, ("extrapolation = 1.5", "extrapolation = 1.01"))
     assert narrow.verdicts["dose"].max() <= 2.0 * 1.01 < wide.verdicts["dose"].max()
