@@ -83,9 +83,12 @@ def uncertainty(c: Context) -> list[Block]:
 
 def _limitations(c: Context) -> list[Block]:
     w, entries = c.w, []
+    alone = c.a.plan.get("exposure_only")
+    if alone:
+        entries.append(w["limitations.exposure"])
     if not c.a.pk.successful:
         entries.append(w["limitations.failed"])
-    if c.dosing.get("randomised") is False and not c.a.plan.get("exposure_only"):
+    if c.dosing.get("randomised") is False and not alone:
         entries.append(w["limitations.randomised"])
     parameters = c.a.pk.parameters
     if "shrinkage_percent" in parameters:
@@ -93,7 +96,7 @@ def _limitations(c: Context) -> list[Block]:
             if value > HIGH_SHRINKAGE and str(name).startswith("OMEGA"):
                 entries.append(w["limitations.shrinkage"].format(parameter=name, value=fixed(value, 1)))
     for row in c.a.verdicts.to_dict("records"):
-        if row.get("verdict") == "insufficient data":
+        if row.get("verdict") == "insufficient data" and not alone:
             n = row.get("n_needed")
             known = integer(n) if n is not None and n == n else ""
             key = "limitations.insufficient" if known else "limitations.insufficient_unknown"
@@ -125,6 +128,8 @@ def conclusions(c: Context) -> list[Block]:
     """What follows for each histology, in a sentence or two."""
     if len(c.a.verdicts) == 0:
         return [Text(c.w["verdicts.absent"])]
+    if c.a.plan.get("exposure_only"):
+        return [Points(tuple(map(c.say, c.a.verdicts["sentence"])))]
     entries = []
     unit = c.dosing.get("unit", "")
     for row in c.a.verdicts.to_dict("records"):

@@ -465,6 +465,7 @@ WORDS: dict = {
     "margin.p0_of": "p_0 in {histology}",
     "thresholds.caption": "Thresholds: probabilities that a statement must reach, and other limits",
     "threshold.conclude": "A difference is shown, exposure is equivalent, or the response rate is below p_0",
+    "threshold.conclude.exposure": "A difference is shown, or exposure is equivalent",
     "threshold.keep": "A difference in response or safety stays within its margin",
     "threshold.small_n": "Patients below which SMALL-N is noted",
     "threshold.shrinkage": "Shrinkage above which HIGH-SHRINKAGE is noted",
@@ -698,6 +699,7 @@ WORDS: dict = {
     "limitations.randomised": (
         "Doses were not randomised within histologies; exposure-response may be confounded."
     ),
+    "limitations.exposure": "The plan has no endpoint: whether a difference in exposure matters to patients is not shown.",
     "limitations.failed": "The population pharmacokinetic fit did not end successfully.",
     "plan.caption": "The plan as it was run, defaults filled in",
     "column.key": "Key",

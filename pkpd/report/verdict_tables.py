@@ -164,7 +164,10 @@ def margin_tables(assessment: Assessment, words: Mapping) -> list[Table]:
         lines = []
         for name, value in thresholds.items():
             shown = Number(fixed(value, 0 if isinstance(value, int) else 2), f"plan.thresholds.{name}")
-            lines.append(Row((heading(words.get(f"threshold.{name}", name)), cell(shown, kind="number"))))
+            meaning = words.get(f"threshold.{name}", name)
+            if plan.get("exposure_only"):
+                meaning = words.get(f"threshold.{name}.exposure", meaning)
+            lines.append(Row((heading(meaning), cell(shown, kind="number"))))
         made.append(
             table(
                 "thresholds",

@@ -136,9 +136,10 @@ def verdict_table(assessment: Assessment, width: int = 100) -> str:
         Lines of at most ``width`` characters.
     """
     unit = str(assessment.plan.get("dosing", {}).get("unit", ""))
+    head: tuple[str, ...]
     head = ("Histology", "n", "Verdict", "Dose", "Exposure ratio (90% CI)", "Response", "AE", "Qualifiers")
-    right = (False, True, False, True, True, True, True, False)
-    rows = [
+    right: tuple[bool, ...] = (False, True, False, True, True, True, True, False)
+    rows: list[tuple[str, ...]] = [
         (
             str(v["histology"]),
             f"{v['n']:.0f}",
@@ -151,6 +152,9 @@ def verdict_table(assessment: Assessment, width: int = 100) -> str:
         )
         for v in assessment.verdicts.to_dict("records")
     ]
+    if assessment.plan.get("exposure_only"):
+        # nothing is predicted of responses
+        head, right, rows = head[:5] + head[7:], right[:5] + right[7:], [r[:5] + r[7:] for r in rows]
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     gaps = 2 * (len(head) - 1)
     widths[0] = min(widths[0], 24)

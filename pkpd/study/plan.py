@@ -141,7 +141,12 @@ class Plan:
         for name in (*ABSENT, *OF_ENDPOINTS):
             if whole[name] is None:
                 del whole[name]
-        if not self.exposure_only:
+        if self.exposure_only:
+            for name in ("bootstrap", "sensitivity"):
+                del whole[name]
+            for name in DECIDING:
+                del whole["thresholds"][name]
+        else:
             del whole["exposure_only"]
         return {"format": PLAN_FORMAT, **whole}
 
@@ -167,6 +172,18 @@ ABSENT = ("context", "representativeness", "characteristics")
 """Those that are None where the plan does not have them."""
 OF_ENDPOINTS = ("margins", "p0")
 """Those that a plan of exposure alone does not have."""
+WITH_ENDPOINTS = (
+    "endpoint",
+    *OF_ENDPOINTS,
+    "bootstrap",
+    "sensitivity",
+    "representativeness",
+    "characteristics",
+    "scenario",
+)
+"""What would change nothing in a plan of exposure alone."""
+DECIDING = ("keep", "minimum_n", "extrapolation")
+"""Thresholds that decide on response and dose alone."""
 _TOP = ("format", "title", "seed", "exposure_only", *SECTIONS, "endpoint", "scenario")
 
 
@@ -253,14 +270,19 @@ def _read_sections(reader: Reader, values: dict[str, Any]) -> dict[str, Any]:
     }
     alone = read["exposure_only"] = reader.value(flag, values.get("exposure_only", False), ("exposure_only",))
     if alone:
-        for name in ("endpoint", *OF_ENDPOINTS, "representativeness", "characteristics", "scenario"):
-            if name in values:
-                reader.mistake(
-                    "E_PLAN_ENDPOINTS",
-                    (name,),
-                    f"exposure_only = true, but the plan has [{name}].",
-                    f"Leave [{name}] out, or exposure_only.",
-                )
+        vain: list[tuple[tuple[str, ...], str]]
+        # a heading alone states nothing
+        vain = [((n,), f"[{n}]") for n in WITH_ENDPOINTS if n in values and (values[n] or n in OF_ENDPOINTS)]
+        limits = values.get("thresholds")
+        if isinstance(limits, dict):
+            vain += [(("thresholds", name), f"thresholds.{name}") for name in DECIDING if name in limits]
+        for place, name in vain:
+            reader.mistake(
+                "E_PLAN_ENDPOINTS",
+                place,
+                f"exposure_only = true, but the plan has {name}.",
+                f"Leave {name} out, or exposure_only.",
+            )
     for name, kind in SECTIONS.items():
         # what a plan of exposure alone should not have is one mistake, whatever is in it
         if (alone and name in OF_ENDPOINTS) or (name not in values and name in ABSENT):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pkpd.data.intake import stated_units
 from pkpd.errors import InputError
 from pkpd.shipped import datasets_folder
 from pkpd.study.endpoint_kinds import EndpointPlan
-from pkpd.study.plan import ABSENT, OF_ENDPOINTS, PLAN_FORMAT, SECTIONS
+from pkpd.study.plan import ABSENT, DECIDING, PLAN_FORMAT, SECTIONS, WITH_ENDPOINTS
 from pkpd.study.schema import toml
 from pkpd.study.truths import ScenarioPlan
 
@@ -87,11 +87,12 @@ def plan_template(
         "and no dose is decided",
     ]
     for name, section in SECTIONS.items():
-        if exposure_only and name in (*OF_ENDPOINTS, "bootstrap", "representativeness", "characteristics"):
+        if exposure_only and name in WITH_ENDPOINTS:
             continue
         extra = name in ABSENT
         lines += ["", f"{'# ' if extra else ''}[{name}]{_summary(section)}"]
-        lines += _all_keys(section, name, values, known.hints, needed=not extra)
+        without = DECIDING if exposure_only and name == "thresholds" else ()
+        lines += _all_keys(section, name, values, known.hints, needed=not extra, without=without)
         if name == "exposure" and not exposure_only:
             lines += _endpoints(known)
     if not exposure_only:
@@ -154,7 +155,9 @@ class _Columns:
         groups = ", ".join(f"{name} {n}" for name, n in self.sizes.items())
         out = {
             ("data", "reference"): f"patients: {groups}",
-            ("data", "units"): 'e.g. { TIME = "h", AMT = "mg", DV = "mg/L", WT = "kg" }',
+            ("data", "units"): ""
+            if self.data.units
+            else '{ TIME = "h", AMT = "mg", DV = "mg/L", WT = "kg" }',
             ("data", "covariates"): toml(self.constant),
             ("data", "drivers"): toml([c for c in self.continuous if c != self.dose]),
             ("data", "aliases"): toml(self.text) if self.text else "",
@@ -199,12 +202,20 @@ def _endpoints(known: _Columns) -> list[str]:
 
 
 def _all_keys(
-    section: type, name: str, values: Mapping[Any, Any], hints: Mapping[Any, str], *, needed: bool = True
+    section: type,
+    name: str,
+    values: Mapping[Any, Any],
+    hints: Mapping[Any, str],
+    *,
+    needed: bool = True,
+    without: Sequence[str] = (),
 ) -> list[str]:
     """Comments and lines of a section; keys that are explained together stand below one comment."""
     lines: list[str] = []
     said: list[str] = []
     for key in _keys(section):
+        if key.name in without:
+            continue
         *comment, line = _key(section, key, values, hints, (name, key.name), needed=needed)
         lines += [line] if comment and comment == said else [*comment, line]
         said = comment

@@ -98,10 +98,13 @@ def test_a_plan_of_exposure_alone_has_units_and_nothing_of_responses(tmp_path):
     values = tomllib.loads(text)
     assert values["exposure_only"] is True
     assert values["data"]["units"] == {"TIME": "h", "AMT": "mg"} and values["dosing"]["unit"] == "mg"
-    assert not {"margins", "p0", "bootstrap", "endpoint", "representativeness"} & set(values)
-    (tmp_path / "plan.toml").write_text(text + "\n[margins]\n")
-    found = [f for f in check_plan(tmp_path / "plan.toml") if "margins" in f.message]
-    assert [f.code for f in found] == ["E_PLAN_ENDPOINTS"]  # not its missing keys, too
+    assert not {"margins", "p0", "bootstrap", "endpoint", "representativeness", "sensitivity"} & set(values)
+    assert "# conclude = " in text and "# keep = " not in text
+    more = "\n[margins]\n[sensitivity]\nprior = false\n"
+    (tmp_path / "plan.toml").write_text(text.replace("[thresholds]", "[thresholds]\nkeep = 0.7") + more)
+    found = [f for f in check_plan(tmp_path / "plan.toml") if f.code == "E_PLAN_ENDPOINTS"]
+    # not what [margins] lacks, too
+    assert [f.message.split()[-1] for f in found] == ["thresholds.keep.", "[margins].", "[sensitivity]."]
 
 
 def test_what_is_open_is_what_check_lists(tmp_path):
@@ -288,3 +291,4 @@ def test_a_plan_of_exposure_alone_takes_no_endpoint_and_decides_no_dose(study):
             assert "0.8" in page
             # nothing is asked, promised or tabulated about responses
             assert "δ" not in page and "table-rules" not in page and "response kept" not in page
+            assert "thresholds.conclude" in page and "thresholds.keep" not in page and "bootstrap" not in page
