@@ -236,9 +236,14 @@ def _missing(value: Any) -> Any:
     return None if value is pd.NA or value is pd.NaT else value
 
 
+def _decoded(values: list[Any]) -> list[Any]:
+    # most entries are plain, and a call for each of them is what reading a large table costs
+    return [_decode(v) if isinstance(v, (list, dict)) else v for v in values]
+
+
 def _decode(value: Any) -> Any:
     if isinstance(value, list):
-        return [_decode(v) for v in value]
+        return _decoded(value)
     if not isinstance(value, dict):
         return value
     kind = value.get("__class__")
@@ -249,20 +254,18 @@ def _decode(value: Any) -> Any:
     if kind == "Statement":
         return Statement(value["text"], value["key"], _decode(value["values"]))
     if kind == "tuple":
-        return tuple(_decode(v) for v in value["values"])
+        return tuple(_decoded(value["values"]))
     if kind == "ndarray":
-        return np.array([_decode(v) for v in value["values"]], dtype=value["dtype"]).reshape(value["shape"])
+        return np.array(_decoded(value["values"]), dtype=value["dtype"]).reshape(value["shape"])
     if kind == "Index":
-        return pd.Index([_decode(v) for v in value["values"]], name=value["name"]).astype(
-            _restored(value["dtype"])
-        )
+        return pd.Index(_decoded(value["values"]), name=value["name"]).astype(_restored(value["dtype"]))
     if kind == "Series":
-        data = [_decode(v) for v in value["values"]]
+        data = _decoded(value["values"])
         return pd.Series(
             data, index=_decode(value["index"]), name=value["name"], dtype=_restored(value["dtype"])
         )
     if kind == "MultiIndex":
-        return pd.MultiIndex.from_arrays([_decode(v) for v in value["levels"]])
+        return pd.MultiIndex.from_arrays(_decoded(value["levels"]))
     if kind == "mapping":
         return {_decode(k): _decode(v) for k, v in value["pairs"]}
     if kind == "DataFrame":
@@ -270,7 +273,7 @@ def _decode(value: Any) -> Any:
         if not len(columns):
             return pd.DataFrame(index=index)
         parts = [
-            pd.Series([_decode(v) for v in values], index=index, dtype=_restored(dtype))
+            pd.Series(_decoded(values), index=index, dtype=_restored(dtype))
             for values, dtype in zip(value["values"], value["dtypes"], strict=True)
         ]
         return pd.concat(parts, axis=1).set_axis(columns, axis=1)

@@ -114,7 +114,9 @@ class LogisticFit(Curves):
         """Linear predictor; arguments and shape as :meth:`probability`."""
         x = self.design(histology, exposure, covariates)
         beta = self._matrix_for(coefficients, x.shape[1])
-        return np.einsum("...j,ij->...i", beta, x)
+        # of all histologies' columns those of the one asked for are not zero
+        used = x.any(axis=0)
+        return np.einsum("...j,ij->...i", beta[..., used], x[:, used])
 
     def probability(
         self, histology: Any, exposure: Any, coefficients: Any = None, *, covariates: Any = None

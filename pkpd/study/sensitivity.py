@@ -12,14 +12,14 @@ import pandas as pd
 
 from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError
-from pkpd.histology import Evidence, Margins, decide, leave_one_out, meta_analysis
+from pkpd.histology import Evidence, Margins, Verdict, decide, leave_one_out, meta_analysis
 from pkpd.statements import joined, say
 from pkpd.study.assessment import ExposureResult
 from pkpd.study.estimation import planned_method
 from pkpd.study.exposures import histology_means
 from pkpd.study.plan import Plan
 from pkpd.study.responses import evaluable, fit_endpoint
-from pkpd.study.stages import fitted
+from pkpd.study.stages import finished, fitted
 from pkpd.study.verdicts import planned_evidence
 
 __all__ = ["influence_tables", "pooled_response", "refit_verdicts", "with_findings"]
@@ -52,6 +52,28 @@ def refit_verdicts(
         has the verdict ``not fitted``, which counts as no change.
     """
     base = {h: decide(e, margins) for h, e in evidence.items()}
+
+    def work() -> pd.DataFrame:
+        return _repeated(plan, model, data, fit, frame, fits, exposure, margins, shrinkage, base, say)
+
+    planned = (plan.data, plan.model, plan.dosing, plan.exposure, plan.entries, plan.sensitivity, plan.seed)
+    found = (frame, exposure.ratios, exposure.reference_exposure, shrinkage)
+    return finished("repeated analyses", work, *planned, margins, model, data, fit, *found)
+
+
+def _repeated(
+    plan: Plan,
+    model: Any,
+    data: Dataset,
+    fit: Any,
+    frame: pd.DataFrame,
+    fits: Mapping[str, Any],
+    exposure: ExposureResult,
+    margins: Margins,
+    shrinkage: Mapping[str, float],
+    base: Mapping[str, Verdict],
+    say: Callable[[str, str], None],
+) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
 
     def note(analysis: str, change: str, found: Mapping[str, Evidence] | None, who: Any) -> None:
