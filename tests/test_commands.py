@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -336,6 +337,10 @@ def test_compare_assessments_finds_what_moved(folder, capsys):
     assert "no verdict" in capsys.readouterr().out
     assert run("compare", folder / "before.json", folder / "after.json") == 3
     assert capsys.readouterr().out.split()[-5:] == ["breast", "verdict", "same", "dose", "exclude"]
+    # a folder stands for the assessment in it
+    (folder / "run").mkdir()
+    shutil.copy(folder / "before.json", folder / "run/assessment.json")
+    assert run("compare", folder / "run", folder / "before.json") == 0
     assert run("compare", folder / "before.json", folder / "fit.json") == 2
     pair = ("compare", folder / "likely.json", folder / "likelier.json")
     assert run(*pair) == 3 and run(*pair, "--tolerance", 0.02) == 0
@@ -359,6 +364,8 @@ def test_lists_as_json(capsys):
         (("fit", "theophylline", "theophylline", "--method", "nothing"), "E_METHOD"),
         (("fit", "theophylline", "theophylline", "--start", "CL"), "E_WORDS"),
         (("fit", "theophylline", "theophylline", "--start", "XX=3"), "E_PARAMETER_NAME"),
+        (("fit", "theophylline", "theophylline", "--output", "fit.csv"), "E_OUTPUT"),
+        (("simulate", "theophylline", "--dose", "dose(1)", "--output", "nowhere/table.csv"), "E_OUTPUT"),
         (("simulate", "theophylline", "--times", "0,1"), "E_OPTION"),
         (("simulate", "theophylline", "--dose", "dose(1)", "--times", "soon"), "E_WORDS"),
         (("simulate", "theophylline", "--dose", "dose(1", "--times", "0,1"), "E_WORDS"),

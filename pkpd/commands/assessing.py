@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.commands.answers import OK, answer, json_option, refuse
-from pkpd.commands.sources import result_of, threads_option
+from pkpd.commands.sources import assessment_file, result_of, threads_option
 
 __all__ = ["register"]
 
@@ -118,9 +118,7 @@ def _report(options: argparse.Namespace) -> int:
     from pkpd.study.assessment import Assessment
     from pkpd.study.files import prepare_folder, write_all
 
-    path = Path(options.assessment)
-    path = path / "assessment.json" if path.is_dir() else path
-    assessment = result_of(str(path), Assessment)
+    assessment = result_of(assessment_file(options.assessment), Assessment)
     folder = prepare_folder(options.output)
     write_all(assessment, folder, partial(_pages, language=options.language))
     return _said(options, assessment, folder)

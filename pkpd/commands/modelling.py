@@ -9,6 +9,8 @@ from typing import Any
 
 from pkpd.commands.answers import answer, json_option
 from pkpd.commands.sources import (
+    TABLES,
+    check_output,
     data_options,
     dataset_of,
     model_of,
@@ -128,6 +130,7 @@ def _fit(options: argparse.Namespace) -> int:
         os.environ["NUMBA_NUM_THREADS"] = str(options.threads)
     from pkpd import population
 
+    check_output(options.output, ".json")
     methods = [spoken(m) for m in options.method]
     fit = population.fit(
         model_of(options.model),
@@ -159,6 +162,7 @@ def _simulate(options: argparse.Namespace) -> int:
     from pkpd.population import PopulationFit
     from pkpd.simulation import simulate
 
+    check_output(options.output, *TABLES)
     fit = result_of(options.model, PopulationFit) if options.model.endswith(".json") else None
     if options.uncertainty and fit is None:
         raise InputError(
@@ -205,11 +209,8 @@ def _table(options: argparse.Namespace, table: Any) -> int:
 def _vpc(options: argparse.Namespace) -> int:
     from pkpd.population import PopulationFit, vpc
 
-    if options.figure is not None and Path(options.figure).suffix.lower() not in FIGURES:
-        known = ", ".join(FIGURES)
-        raise InputError(
-            "E_OUTPUT", f"--figure {options.figure}: no such kind of picture.", f"Choose among {known}."
-        )
+    check_output(options.output, ".json")
+    check_output(options.figure, *FIGURES)
     more = settings(options, vpc, "fit", "n", "seed", "prediction_corrected", "executor")
     found = vpc(
         result_of(options.fit, PopulationFit),
@@ -231,6 +232,7 @@ def _nca(options: argparse.Namespace) -> int:
     from pkpd.appearance import as_frame
     from pkpd.noncompartmental import nca
 
+    check_output(options.output, ".json", *TABLES)
     found = nca(dataset_of(options), route=options.route, **settings(options, nca, "data", "route"))
     if options.output is None or Path(options.output).suffix == ".json":
         said = save_result(found, options.output)
@@ -243,6 +245,7 @@ def _exposure(options: argparse.Namespace) -> int:
     from pkpd.exposure import exposure_metrics
     from pkpd.population import PopulationFit
 
+    check_output(options.output, *TABLES)
     table = exposure_metrics(
         result_of(options.fit, PopulationFit),
         options.metrics,

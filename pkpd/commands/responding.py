@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.commands.answers import OK, answer, json_option, refuse
-from pkpd.commands.sources import result_of, save_result, table_of
+from pkpd.commands.sources import assessment_file, check_output, result_of, save_result, table_of
 from pkpd.commands.words import set_option, settings
 from pkpd.errors import InputError
 
@@ -88,10 +88,12 @@ def register(verbs: Any) -> None:
         help="two assessments (3 if a verdict moved), fits of one data set, or response rates of histologies",
         description="Two assessment.json: every verdict, dose and probability; exit code 3 if one moved. Fits: OFV, AIC, BIC "
         "and likelihood-ratio tests of nested ones. A table of responders and patients per histology: whether rates differ.",
-        epilog="Examples: pkpd compare old/assessment.json new/assessment.json; pkpd compare full.json reduced.json; "
+        epilog="Examples: pkpd compare old/ new/; pkpd compare full.json reduced.json; "
         "pkpd compare rates.csv --responders responders --patients patients --histology TUMOR",
     )
-    compare.add_argument("files", metavar="FILE", nargs="+", help="assessments, fits, or one table")
+    compare.add_argument(
+        "files", metavar="FILE", nargs="+", help="assessments (or their folders), fits, or one table"
+    )
     compare.add_argument("--tolerance", type=float, help="of probabilities of assessments (0.005)")
     compare.add_argument("--responders", metavar="COLUMN", help="of a table")
     compare.add_argument("--patients", metavar="COLUMN", help="of a table")
@@ -103,6 +105,7 @@ def register(verbs: Any) -> None:
 def _respond(options: argparse.Namespace) -> int:
     from pkpd import response
 
+    check_output(options.output, ".json")
     name, columns = FAMILIES[options.family]
     function: Callable[..., Any] = getattr(response, name)
     known = ("event", "exposure", "histology", "dose", "time", "baseline")
@@ -142,6 +145,7 @@ def _told(fit: Any) -> str:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    options.files = [assessment_file(f) for f in options.files]
     if not all(f.endswith(".json") for f in options.files):
         refuse(options, "a table", "tolerance")
         return _rates(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +11,9 @@ from pkpd.commands.words import pairs
 from pkpd.errors import InputError
 
 __all__ = [
+    "TABLES",
+    "assessment_file",
+    "check_output",
     "data_options",
     "dataset_of",
     "model_of",
@@ -26,6 +30,8 @@ if TYPE_CHECKING:  # a verb that reads no table does not wait for pandas
     import pandas as pd
 
 T = TypeVar("T")
+PARQUET = (".parquet", ".pq")
+TABLES = (".csv", *PARQUET)
 
 
 def threads_option(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +91,11 @@ def model_of(name: str) -> Any:
     return load_model(name)
 
 
+def assessment_file(path: str) -> str:
+    """The file itself, or the ``assessment.json`` in a folder that `pkpd assess` wrote."""
+    return str(Path(path) / "assessment.json") if Path(path).is_dir() else path
+
+
 def result_of(path: str, kind: type[T]) -> T:
     """Result of a class that a verb wrote as JSON.
 
@@ -111,26 +122,60 @@ def table_of(path: str) -> pd.DataFrame:
     Raises
     ------
     InputError
-        ``E_FILE_NOT_FOUND``.
+        ``E_FILE_NOT_FOUND``, ``E_NEEDS_PACKAGE``.
     """
     import pandas as pd
 
     try:
-        return pd.read_parquet(path) if Path(path).suffix in (".parquet", ".pq") else pd.read_csv(path)
+        return pd.read_parquet(path) if Path(path).suffix.lower() in PARQUET else pd.read_csv(path)
+    except ImportError:
+        raise _without_pyarrow() from None
     except (OSError, ValueError) as error:
         raise InputError(
             "E_FILE_NOT_FOUND", f"cannot read {path}: {error}.", "Give a CSV or Parquet file."
         ) from error
 
 
+def check_output(path: str | None, *endings: str) -> None:
+    """Refuse a file that could not be written, before the work whose result it is to hold.
+
+    Parameters
+    ----------
+    path : str or None
+        As given to ``--output`` or ``--figure``; None where it is not.
+    *endings : str
+        What it may end in.
+
+    Raises
+    ------
+    InputError
+        ``E_OUTPUT`` for another ending, or a folder that is not there; ``E_NEEDS_PACKAGE`` for Parquet without pyarrow.
+    """
+    if path is None:
+        return
+    target = Path(path)
+    if target.suffix.lower() not in endings:
+        raise InputError(
+            "E_OUTPUT", f"{path}: this is written as {', '.join(endings)}.", "Change the ending of its name."
+        )
+    if not target.absolute().parent.is_dir():
+        raise InputError("E_OUTPUT", f"{path}: there is no folder {target.parent}.", "Make it first.")
+    if target.suffix.lower() in PARQUET and find_spec("pyarrow") is None:
+        raise _without_pyarrow()
+
+
+def _without_pyarrow() -> InputError:
+    return InputError(
+        "E_NEEDS_PACKAGE",
+        "Parquet files need pyarrow, which is not installed.",
+        "pip install 'pkpd[parquet]', or use .csv.",
+    )
+
+
 def save_result(value: Any, path: str | None) -> list[str]:
     """Write a result as JSON where a path is given; returns the lines that say so."""
     if path is None:
         return []
-    if Path(path).suffix != ".json":
-        raise InputError(
-            "E_OUTPUT", f"{path}: a {type(value).__name__} is written as JSON.", "End its name in .json."
-        )
     Path(path).write_text(value.to_json(), encoding="utf-8")
     return [f"wrote {path}"]
 
@@ -139,10 +184,8 @@ def save_table(table: pd.DataFrame, path: str | None) -> list[str]:
     """Write a table as CSV or Parquet where a path is given; returns the lines that say so."""
     if path is None:
         return []
-    if Path(path).suffix == ".csv":
-        table.to_csv(path, index=table.index.name is not None)
-    elif Path(path).suffix in (".parquet", ".pq"):
+    if Path(path).suffix.lower() in PARQUET:
         (table.reset_index() if table.index.name is not None else table).to_parquet(path, index=False)
     else:
-        raise InputError("E_OUTPUT", f"{path}: tables are written as .csv or .parquet.", "Change the ending.")
+        table.to_csv(path, index=table.index.name is not None)
     return [f"wrote {path}"]
