@@ -26,6 +26,7 @@ def likelihood_ratio(
     n_bootstrap: int = 999,
     seed: int = 0,
     shape: str = "linear",
+    log_sd: str | None = None,
 ) -> LikelihoodRatio:
     """Likelihood-ratio test for histology.
 
@@ -51,6 +52,8 @@ def likelihood_ratio(
         For ``p_value="bootstrap"``.
     shape : str
         ``"linear"`` or ``"log"`` exposure.
+    log_sd : str, optional
+        Column with the standard deviation of the logarithm of each exposure: the likelihoods are integrated over it.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def likelihood_ratio(
             raise InputError("E_OPTION", f"n_bootstrap={n_bootstrap!r}.", "Give 999, or p_value='chi2'.")
         draws = n_bootstrap if p_value == "bootstrap" else 0
         return bootstrap_likelihood_ratio(
-            fit_or_frame, response, exposure, histology, term, shape, n_bootstrap=draws, seed=seed
+            fit_or_frame, response, exposure, histology, term, shape, draws, seed, log_sd
         )
     if not (hasattr(fit_or_frame, "ofv") and hasattr(reduced, "ofv")):
         raise InputError(
@@ -91,9 +94,11 @@ def likelihood_ratio(
             f"{type(reduced).__name__}.",
             "likelihood_ratio(frame, response=..., histology=...) or likelihood_ratio(full, reduced).",
         )
-    if response is not None or exposure is not None or histology is not None:
+    if any(name is not None for name in (response, exposure, histology, log_sd)):
         raise InputError(
-            "E_OPTION", "response, exposure and histology belong to a table.", "Leave them out with two fits."
+            "E_OPTION",
+            "response, exposure, histology and log_sd belong to a table.",
+            "Leave them out with two fits.",
         )
     if (term, shape) != ("interaction", "linear"):
         raise InputError(

@@ -11,12 +11,12 @@ STATEMENTS: dict[str, str] = {
     # verdicts
     "exposure_ratio": "其暴露量为 {reference} 的 {ratio} 倍（90 % 区间 {lower}～{upper}）",
     "exposure_only": (
-        "{histology}：其暴露量为 {reference} 的 {ratio} 倍（90 % 区间 {lower}～{upper}），{state} {low}～{high}"
-        "（在其内的概率为 {within}）。分析计划没有终点：仅凭暴露量不能决定剂量。"
+        "{histology}：其暴露量为 {reference} 的 {ratio} 倍（90 % 区间 {lower}～{upper}），{state}"
+        "（边界 {low}～{high}，在其内的概率为 {within}）。分析计划没有终点：仅凭暴露量不能决定剂量。"
     ),
-    "exposure_inside": "在界内：",
-    "exposure_outside": "在界外：",
-    "exposure_open": "可能在界外：",
+    "exposure_inside": "在边界之内",
+    "exposure_outside": "在边界之外",
+    "exposure_open": "可能在边界之外",
     "at_dose": "预计在 {dose} 下应答率为 {response}，不良事件发生率为 {ae}。",
     "evaluable": "可评价暴露量 {n_pk} 例、应答 {n_response} 例、不良事件 {n_ae} 例",
     "not_identifiable": (
@@ -121,7 +121,6 @@ STATEMENTS: dict[str, str] = {
         "收缩超过 {percent} %：在群体药代动力学估计值给定的条件下，每例受试者暴露量的不确定性"
         "计入暴露-效应模型的似然；瘤种间差异的检验仍直接采用经验贝叶斯估计值。"
     ),
-    "tests_as_known": "暴露量取经验贝叶斯估计值，视为已知。",
     "dose_proportional": "其他剂量下的暴露量与参照剂量下的暴露量成比例。",
     "standard_errors_of_r": "群体药代动力学拟合的标准误来自 R 矩阵：对受试者少的瘤种，三明治估计过小。",
     "standard_errors_by_louis": "群体药代动力学拟合的标准误按 Louis 公式计算。",

@@ -189,10 +189,6 @@ def tests_table(endpoint: EndpointResult, position: int, words: Mapping) -> Tabl
         ),
     )
     note = words["tests.note"] if bootstrapped else words["tests.note_chi2"]
-    if "exposures" in (endpoint.interaction or {}):
-        note = (
-            words["separators"].get(" ", " ").join([note, in_words(endpoint.interaction["exposures"], words)])
-        )
     return table(
         f"tests-{position}", words["tests.caption"].format(label=endpoint.label), columns, rows, note=note
     )

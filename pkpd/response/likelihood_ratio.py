@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,20 @@ from pkpd.response.batched_logistic import (
     maximum_intercepts,
     maximum_separate_slopes,
 )
-from pkpd.response.columns import binary_of, exposures_of, histologies_of, subjects_of
+from pkpd.response.columns import (
+    binary_of,
+    column_of,
+    exposures_of,
+    histologies_of,
+    named_subjects,
+    subjects_of,
+)
 from pkpd.response.firth import maximise
+from pkpd.response.integrated_logistic import (
+    exposure_nodes,
+    integrated_common_slope,
+    maximise_integrated,
+)
 from pkpd.results import result
 
 __all__ = ["LikelihoodRatio", "bootstrap_likelihood_ratio", "chi2_p_value"]
@@ -73,6 +86,7 @@ def bootstrap_likelihood_ratio(
     shape: str = "linear",
     n_bootstrap: int = 999,
     seed: int = 0,
+    log_sd: str | None = None,
 ) -> LikelihoodRatio:
     """Test histology in a logistic exposure-response by likelihood ratio.
 
@@ -99,6 +113,9 @@ def bootstrap_likelihood_ratio(
         B; 0 gives the χ² p-value alone.
     seed : int
         Not negative.
+    log_sd : str, optional
+        Column with the standard deviation of the logarithm of each exposure, where it is uncertain: all likelihoods are then
+        integrated over it, as :func:`pkpd.response.with_uncertain_exposure` does, and responses are simulated from such a fit.
 
     Returns
     -------
@@ -110,7 +127,8 @@ def bootstrap_likelihood_ratio(
     ------
     InputError
         ``E_OPTION``; ``E_TERM_NOT_TESTABLE`` where the term has no degree of freedom (one histology, no
-        spread of exposure); column errors as in :func:`pkpd.response.fit_logistic`.
+        spread of exposure); column errors as in :func:`pkpd.response.fit_logistic`; ``E_LOG_SD`` for standard
+        deviations that are negative or missing.
 
     References
     ----------
@@ -127,7 +145,12 @@ def bootstrap_likelihood_ratio(
         )
     if isinstance(seed, bool) or int(seed) != seed or seed < 0:
         raise InputError("E_SEED", f"seed={seed!r} is not a whole number >= 0.", "Give one, e.g. 0.")
-    y, x, starts = _in_own_order(frame, response, exposure, histology, shape)
+    if exposure is None and log_sd is not None:
+        raise InputError("E_OPTION", "log_sd belongs to an exposure.", "Name the exposure, or leave it out.")
+    y, x, sd, starts = _in_own_order(frame, response, exposure, histology, shape, log_sd)
+    nodes = None
+    if sd is not None:
+        nodes = exposure_nodes(np.exp(x) if shape == "log" else x, sd, shape)
     reduced, full = TERMS[term]
     df = _rank(full, x, starts) - _rank(reduced, x, starts)
     if df == 0:
@@ -141,17 +164,17 @@ def bootstrap_likelihood_ratio(
             f"term {term!r} has no degree of freedom: {why}.",
             "Bring at least two histologies, and for slopes at least two exposures in each of two.",
         )
-    statistic = float(_statistics(y[:, None], x, starts, reduced, full)[0])
+    statistic = float(_statistics(y[:, None], x, starts, reduced, full, nodes)[0])
     p_chi2 = chi2_p_value(statistic, df)
     p_bootstrap = float("nan")
     if n_bootstrap:
-        probability = _null_probability(y, x, starts, reduced)
+        probability = _null_probability(y, x, starts, reduced, nodes)
         simulated = np.empty((len(y), n_bootstrap))
         for replicate in range(n_bootstrap):
             sequence = np.random.SeedSequence(int(seed), spawn_key=(PURPOSE, replicate))
             uniform = np.random.Generator(np.random.Philox(sequence)).random(len(y))
             simulated[:, replicate] = uniform < probability
-        drawn = _statistics(simulated, x, starts, reduced, full)
+        drawn = _statistics(simulated, x, starts, reduced, full, nodes)
         # the data are discrete: a simulated set equal to the observed one must count as LR* = LR in spite of
         # rounding
         at_least = int(np.count_nonzero(drawn >= statistic - 1e-7))
@@ -174,24 +197,37 @@ def chi2_p_value(statistic: float, df: int) -> float:
     return float(gammaincc(df / 2, max(statistic, 0.0) / 2))
 
 
-def _in_own_order(frame, response, exposure, histology, shape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Responses, regressor and block starts in an order that neither labels nor the order of rows change."""
+def _in_own_order(
+    frame, response, exposure, histology, shape, log_sd
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
+    """Responses, regressor, its uncertainty and block starts in an order that neither labels nor rows change."""
     ids = subjects_of(frame)
     y = binary_of(frame, response, ids)
     labels, levels = histologies_of(frame, histology, ids)
     if exposure is None:
         x = np.zeros(len(y))
     else:
-        x = exposures_of(frame, exposure, ids, positive=shape == "log")
+        x = exposures_of(frame, exposure, ids, positive=shape == "log" or log_sd is not None)
         x = np.log(x) if shape == "log" else x
+    sd = np.zeros(len(y))
+    if log_sd is not None:
+        sd = pd.to_numeric(column_of(frame, log_sd), errors="coerce").to_numpy(float)
+        bad = ~(np.isfinite(sd) & (sd >= 0))
+        if bad.any():
+            raise InputError(
+                "E_LOG_SD",
+                f"{log_sd} is negative, missing or not a number for {named_subjects(ids, bad)}.",
+                "Give the standard deviation of the logarithm of each exposure, 0 or more.",
+            )
     blocks = []
     for level in levels:
         at = np.flatnonzero(labels == level)
-        at = at[np.lexsort((y[at], x[at]))]
-        blocks.append((len(at), tuple(x[at]), tuple(y[at])))
+        at = at[np.lexsort((y[at], sd[at], x[at]))]
+        blocks.append((len(at), tuple(x[at]), tuple(sd[at]), tuple(y[at])))
     blocks.sort()
     starts = np.cumsum([0, *(b[0] for b in blocks[:-1])])
-    return np.concatenate([b[2] for b in blocks]), np.concatenate([b[1] for b in blocks]), starts
+    x, sd, y = (np.concatenate([b[i] for b in blocks]) for i in (1, 2, 3))
+    return y, x, sd if log_sd is not None else None, starts
 
 
 def _varies(x: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -205,39 +241,60 @@ def _rank(model: str, x: np.ndarray, starts: np.ndarray) -> int:
     return len(starts) + (int(within.sum()) if model == "slopes" else int(within.any()))
 
 
-def _maximum(y: np.ndarray, x: np.ndarray, starts: np.ndarray, model: str) -> np.ndarray:
-    if model == "slopes":
+def _maximum(y: np.ndarray, x: np.ndarray, starts: np.ndarray, model: str, nodes: Any) -> np.ndarray:
+    if nodes is not None and model == "slopes" and len(starts) > 1:
+        # block by block: one without spread of exposure has an intercept alone
+        ends, zero = [*starts[1:], len(x)], np.zeros(1, dtype=np.int64)
+        own = [
+            _maximum(y[lo:hi], x[lo:hi], zero, "slopes", (nodes[0][lo:hi], nodes[1]))
+            for lo, hi in zip(starts, ends, strict=True)
+        ]
+        return np.sum(own, axis=0)
+    if nodes is None and model == "slopes":
         return maximum_separate_slopes(y, x, starts)
     if model == "none":
         starts = np.zeros(1, dtype=np.int64)
     if not _varies(x, starts).any():
         return maximum_intercepts(y, starts)
-    return maximum_common_slope(y, x, starts)
+    return (
+        maximum_common_slope(y, x, starts)
+        if nodes is None
+        else integrated_common_slope(y, nodes[0], nodes[1], starts)
+    )
 
 
-def _statistics(y, x, starts, reduced, full) -> np.ndarray:
-    difference = _maximum(y, x, starts, full) - _maximum(y, x, starts, reduced)
+def _statistics(y, x, starts, reduced, full, nodes) -> np.ndarray:
+    difference = _maximum(y, x, starts, full, nodes) - _maximum(y, x, starts, reduced, nodes)
     return np.maximum(2 * difference, 0.0)  # rounding can leave −1e-15 where the models fit alike
 
 
-def _null_probability(y: np.ndarray, x: np.ndarray, starts: np.ndarray, reduced: str) -> np.ndarray:
+def _null_probability(
+    y: np.ndarray, x: np.ndarray, starts: np.ndarray, reduced: str, nodes: Any
+) -> np.ndarray:
     """Fitted probabilities of the reduced model under Firth's penalty."""
     if reduced == "none":
         starts = np.zeros(1, dtype=np.int64)
     sizes = np.diff(starts, append=len(x))
     block = np.repeat(np.arange(len(starts)), sizes)
     design = (block[:, None] == np.arange(len(starts))).astype(float)
-    if _varies(x, starts).any():
-        z = x - np.repeat(np.add.reduceat(x, starts) / sizes, sizes)
-        design = np.column_stack([design, z])
+    sloped = _varies(x, starts).any()
+    means = np.repeat(np.add.reduceat(x, starts) / sizes, sizes)
+    if sloped:
+        design = np.column_stack([design, x - means])
     optimum = maximise(design, y, firth=True)
-    if not optimum.converged:
+    eta = np.einsum("ij,j->i", design, optimum.coefficients)
+    e = np.exp(-np.abs(eta))
+    probability, converged = np.where(eta >= 0, 1.0, e) / (1.0 + e), optimum.converged
+    if nodes is not None and sloped:
+        at = np.stack([np.column_stack([design[:, :-1], node - means]) for node in nodes[0].T])
+        scale = np.sqrt(np.diag(np.linalg.inv(optimum.information)))
+        joint = maximise_integrated(at, nodes[1], y, start=optimum.coefficients, scale=scale, penalty=1.0)
+        probability, converged = joint.probabilities, joint.converged
+    if not converged:
         warnings.warn(
             "W_NOT_CONVERGED: the reduced model, from which responses are simulated, is not fitted to full"
             " accuracy.",
             PkpdWarning,
             stacklevel=3,
         )
-    eta = np.einsum("ij,j->i", design, optimum.coefficients)
-    e = np.exp(-np.abs(eta))
-    return np.where(eta >= 0, 1.0, e) / (1.0 + e)
+    return probability

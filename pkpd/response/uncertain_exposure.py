@@ -19,14 +19,13 @@ import numpy as np
 
 from pkpd.errors import InputError
 from pkpd.response.estimates import labelled
+from pkpd.response.integrated_logistic import NODES, maximise_integrated
 from pkpd.response.logistic import LogisticFit
 from pkpd.response.regressors import design_of
 from pkpd.results import result
 from pkpd.statements import joined, say
 
 __all__ = ["JointLogisticFit", "with_uncertain_exposure"]
-
-NODES = 31  # Gauss-Hermite: probabilities within 1e-6 at s = 0.6 and a slope of 3
 
 
 @result
@@ -82,8 +81,6 @@ def with_uncertain_exposure(fit: LogisticFit, log_sd: Any) -> JointLogisticFit:
     ----------
     Carroll RJ, Ruppert D, Stefanski LA, Crainiceanu CM. Measurement Error in Nonlinear Models, 2nd ed., 2006, chapter 8.
     """
-    from scipy.optimize import minimize
-
     if not isinstance(fit, LogisticFit) or fit.regressors.exposure is None:
         raise InputError(
             "E_OPTION",
@@ -98,58 +95,25 @@ def with_uncertain_exposure(fit: LogisticFit, log_sd: Any) -> JointLogisticFit:
             f"standard deviations of shape {sd.shape} for {len(records)} patients, or negative or missing ones.",
             "Give one number of 0 or more per patient of fit.records.",
         )
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    z, weights = np.polynomial.hermite_e.hermegauss(NODES)
     weights = weights / weights.sum()
     x = np.stack(
         [
-            design_of(fit.regressors, records.assign(exposure=records["exposure"] * np.exp(sd * z)))
-            for z in nodes
+            design_of(fit.regressors, records.assign(exposure=records["exposure"] * np.exp(sd * node)))
+            for node in z
         ]
     )
-    y = records["response"].to_numpy(float)
-    weight = fit.penalty if fit.firth else 0.0
-
-    def means(beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probability (N,) and its gradient (N, p)."""
-        from scipy.special import expit
-
-        p = expit(np.einsum("qij,j->qi", x, beta))
-        return weights @ p, np.einsum("q,qi,qij->ij", weights, p * (1 - p), x)
-
-    def information(beta: np.ndarray) -> np.ndarray:
-        m, gradient = means(beta)
-        return np.einsum("ij,i,ik->jk", gradient, 1 / np.maximum(m * (1 - m), 1e-300), gradient)
-
-    def penalty(beta: np.ndarray) -> float:
-        return 0.5 * float(np.linalg.slogdet(information(beta))[1])
-
-    def log_likelihood(m: np.ndarray) -> float:
-        return float(np.log(np.where(y == 1, m, 1 - m)).sum())
-
-    def objective(beta: np.ndarray) -> tuple[float, np.ndarray]:
-        m, gradient = means(beta)
-        value = -log_likelihood(m)
-        slope = -np.einsum("i,ij->j", (y - m) / (m * (1 - m)), gradient)
-        if weight:
-            h = 1e-5
-            steps = h * np.eye(beta.size)
-            value -= weight * penalty(beta)
-            slope -= weight * np.array([(penalty(beta + e) - penalty(beta - e)) / (2 * h) for e in steps])
-        return value, slope
-
-    start = fit.coefficients.to_numpy(float)
-    # scaled by the standard errors of the start, so that a step of 1 is a step of 1 in each direction
-    scale = fit.standard_errors.to_numpy(float)
-
-    def scaled(u: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = objective(start + scale * u)
-        return value, slope * scale
-
-    options: Any = {"gtol": 1e-6}
-    found = minimize(scaled, np.zeros(start.size), jac=True, method="BFGS", options=options)
-    beta = start + scale * found.x
-    m, _ = means(beta)
-    coefficients, covariance = labelled(fit.regressors.names, beta, np.linalg.inv(information(beta)))
+    found = maximise_integrated(
+        x,
+        weights,
+        records["response"].to_numpy(float),
+        start=fit.coefficients.to_numpy(float),
+        scale=fit.standard_errors.to_numpy(float),
+        penalty=fit.penalty if fit.firth else 0.0,
+    )
+    coefficients, covariance = labelled(
+        fit.regressors.names, found.coefficients, np.linalg.inv(found.information)
+    )
     fields = {f.name: getattr(fit, f.name) for f in dataclasses.fields(LogisticFit)}
     reason = say("joint", "exposures uncertain by up to {percent} %", percent=f"{100 * np.max(sd):.0f}")
     return JointLogisticFit(
@@ -157,10 +121,10 @@ def with_uncertain_exposure(fit: LogisticFit, log_sd: Any) -> JointLogisticFit:
             **fields,
             "coefficients": coefficients,
             "covariance": covariance,
-            "log_likelihood": log_likelihood(m),
-            "penalised_log_likelihood": log_likelihood(m) + (weight or 1.0) * penalty(beta),
-            # a line search that stops at rounding has arrived, too
-            "converged": bool(np.abs(found.jac).max() < 1e-4),
+            "log_likelihood": found.log_likelihood,
+            "penalised_log_likelihood": found.log_likelihood
+            + (fit.penalty if fit.firth else 1.0) * found.jeffreys,
+            "converged": found.converged,
             "firth_reason": joined([fit.firth_reason, reason], "; "),
         },
         log_sd=sd,

@@ -139,8 +139,7 @@ class EndpointResult:
     observed : DataFrame
         histology, exposure (mean of the group), n, events, proportion, lower, upper: groups of equal size.
     interaction : dict
-        Test of histology × exposure: statistic, df, p_chi2, p_bootstrap, n_bootstrap; ``exposures`` says that they are taken
-        as known where the fit counts their uncertainty.
+        Test of histology × exposure: statistic, df, p_chi2, p_bootstrap, n_bootstrap.
     intercepts : dict
         Test of histology intercepts: the same keys.
     contrasts : DataFrame

@@ -15,7 +15,6 @@ from pkpd.response import (
     observed_proportions,
     with_uncertain_exposure,
 )
-from pkpd.statements import say
 from pkpd.study.assessment import EndpointResult
 from pkpd.study.borrowing import borrowed_responses
 from pkpd.study.endpoint_kinds import EndpointPlan
@@ -77,9 +76,10 @@ def fit_endpoint(
 def histology_test(plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan, term: str) -> dict[str, Any]:
     """Likelihood-ratio test of histology × exposure, or of intercepts, with its bootstrap p-value.
 
-    Where the fit counts the uncertainty of exposures, the test does not, and says so under ``exposures``.
+    Where the frame has the column ``log_sd``, the uncertainty of each exposure is part of all likelihoods.
     """
-    known = evaluable(frame, endpoint)[[endpoint.name, plan.exposure.metric, "histology"]]
+    uncertain = [LOG_SD] if LOG_SD in frame.columns else []
+    known = evaluable(frame, endpoint)[[endpoint.name, plan.exposure.metric, "histology", *uncertain]]
     settings: dict[str, Any] = {
         "response": endpoint.name,
         "exposure": plan.exposure.metric,
@@ -89,6 +89,7 @@ def histology_test(plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan, term
         "n_bootstrap": plan.bootstrap.n,
         "seed": plan.seed,
         "shape": endpoint.shape,
+        "log_sd": LOG_SD if uncertain else None,
     }
 
     def work() -> dict[str, Any]:
@@ -96,14 +97,7 @@ def histology_test(plan: Plan, frame: pd.DataFrame, endpoint: EndpointPlan, term
         keys = ("statistic", "df", "p_chi2", "p_bootstrap", "n_bootstrap")
         return {key: getattr(test, key) for key in keys}
 
-    found = finished("histology test", work, known, settings)
-    if LOG_SD in frame.columns:
-        found = found | {
-            "exposures": say(
-                "tests_as_known", "Exposures are taken as known, at their empirical Bayes estimates."
-            )
-        }
-    return found
+    return finished("histology test", work, known, settings)
 
 
 def endpoint_result(
@@ -131,8 +125,12 @@ def endpoint_result(
         contrasts=_contrasts(evidence, endpoint),
         primary=plan.is_primary(endpoint),
         sources=sources,
-        borrowing=borrowed_responses(known, endpoint.name),
+        borrowing=_borrowing(known, endpoint.name),
     )
+
+
+def _borrowing(known: pd.DataFrame, name: str) -> dict[str, Any]:
+    return finished("borrowing", lambda: borrowed_responses(known, name), known[[name, "histology"]])
 
 
 def _curves(plan: Plan, known: pd.DataFrame, fit: LogisticFit, endpoint: EndpointPlan) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,14 +8,12 @@ import pytest
 
 from pkpd.errors import InputError
 from pkpd.histology import representativeness
-from pkpd.report import evidence_tables, figures
+from pkpd.report import figures
 from pkpd.report.fields import field_value
 from pkpd.report.robustness_tables import characteristics_table
 from pkpd.report.tables import Number
 from pkpd.report.wording import words
 from pkpd.study.characteristics import OperatingCharacteristics
-from pkpd.study.endpoint_kinds import EndpointPlan
-from pkpd.study.responses import histology_test
 from tests.report.synthetic import assessment
 
 MADE = assessment()
@@ -147,23 +144,6 @@ def test_operating_characteristics_are_stacked_to_one():
         # a bar too thin for its number carries none
         assert [t for t in _texts(ax) if t.isdigit()] == ["50", "50", "25", "25", "20", "20"]
         assert "true: same dose" in _texts(ax)
-
-
-def test_tests_that_take_uncertain_exposures_as_known_say_so():
-    frame = pd.DataFrame(
-        {"ORR": [0, 1] * 20, "AUC1": np.arange(1.0, 41), "histology": ["a", "a", "b", "b"] * 10}
-    )
-    plan = SimpleNamespace(exposure=SimpleNamespace(metric="AUC1"), bootstrap=SimpleNamespace(n=19), seed=1)
-    orr = EndpointPlan("ORR", "efficacy", "ORR", "Response")
-    known = histology_test(plan, frame, orr, "interaction")
-    assert "exposures" not in known
-    uncertain = histology_test(plan, frame.assign(log_sd=0.3), orr, "interaction")
-    assert uncertain["p_bootstrap"] == known["p_bootstrap"]
-    endpoint = dataclasses.replace(MADE.endpoints[0], interaction=uncertain)
-    assert evidence_tables.tests_table(endpoint, 0, words("en")).note.endswith(
-        "taken as known, at their empirical Bayes estimates."
-    )
-    assert evidence_tables.tests_table(endpoint, 0, words("zh")).note.endswith("视为已知。")
 
 
 def test_the_table_of_operating_characteristics_is_traced_to_its_fields():

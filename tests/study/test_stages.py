@@ -103,6 +103,7 @@ def test_an_edit_of_one_endpoint_does_only_that_endpoint_again(plan, kept, tmp_p
     done = []
     for module, name in (
         (responses, "likelihood_ratio"),
+        (responses, "borrowed_responses"),
         (pkpd.population, "fit"),
         (pkpd.exposure, "exposure_metrics"),
         (pkpd.exposure, "histology_exposure"),
