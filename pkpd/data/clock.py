@@ -66,9 +66,8 @@ def elapsed_times(
     codes = pd.factorize(labels, use_na_sentinel=True)[0]
     since = (seconds - pd.Series(seconds).groupby(codes).transform("min").to_numpy()) / size
     if undated.any() or unread.any():
-        since[~missing] = (
-            0.0  # dates and clocks must be mended first; until then the order of times says nothing
-        )
+        # dates and clocks must be mended first; until then the order of times says nothing
+        since[~missing] = 0.0
     ledger.add("W_TIME_CLOCK", column="TIME", unit=unit or "h")
     return {name: values for name, values in columns.items() if name not in dated} | {"TIME": since}
 

@@ -77,15 +77,36 @@ class Dataset:
     @property
     def n_doses(self) -> int:
         """Number of doses given, additional ones (ADDL) included."""
-        return int(self._doses.sum())
+        return len(self.given_doses()[0])
 
     @property
     def _observed(self) -> np.ndarray:
         return ((self.frame["EVID"] == 0) & (self.frame["MDV"] == 0)).to_numpy()
 
-    @property
-    def _doses(self) -> np.ndarray:
-        return np.where(self.frame["EVID"].isin((1, 4)), self.frame["ADDL"] + 1, 0)
+    def given_doses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Doses in the order of their records, additional ones (ADDL) written out.
+
+        As in the solver, a reset cancels the additional doses of records before it.
+
+        Returns
+        -------
+        row : ndarray of int64, shape (doses,)
+            Record, from 0; the dose of the record itself comes before its additional ones.
+        time : ndarray, shape (doses,)
+        """
+        frame, evid = self.frame, self.frame["EVID"].to_numpy()
+        time = frame["TIME"].to_numpy(float)
+        given = np.where(np.isin(evid, (1, 4)), frame["ADDL"].to_numpy() + 1, 0)
+        row = np.repeat(np.arange(len(frame)), given)
+        step = np.arange(len(row)) - np.repeat(np.cumsum(given) - given, given)
+        at = time[row] + step * frame["II"].to_numpy(float)[row]
+        # the first reset after the record, if it is of the same subject
+        resets = np.append(np.flatnonzero(np.isin(evid, (3, 4))), len(frame))
+        reset = resets[np.searchsorted(resets, row, side="right")]
+        ends = self.offsets[np.searchsorted(self.offsets, row, side="right")]
+        until = np.append(time, np.inf)[np.where(reset < ends, reset, len(frame))]
+        kept = (step == 0) | (at < until)
+        return row[kept], at[kept]
 
     def subject_table(self) -> pd.DataFrame:
         """First value of each covariate, and the histology, per subject.
@@ -116,7 +137,7 @@ class Dataset:
                 "subjects": first,
                 "observations": self._observed.astype(np.int64),
                 "blq": (self._observed & (self.frame["CENS"] != 0)).astype(np.int64),
-                "doses": self._doses.astype(np.int64),
+                "doses": np.bincount(self.given_doses()[0], minlength=len(self.frame)),
                 "rows": np.ones(len(self.frame), dtype=np.int64),
             }
         )
@@ -126,7 +147,7 @@ class Dataset:
         return table.rename_axis(index="histology")
 
     def time_after_dose(self) -> np.ndarray:
-        """Time since the last dose, additional doses (ADDL) included.
+        """Time since the last dose, additional doses (ADDL) included but for those that a reset cancels.
 
         At equal times the order of the records decides, and an additional dose comes before what follows its
         record, as in the solver.
@@ -136,13 +157,9 @@ class Dataset:
         ndarray, shape (n_records,)
             In the unit of TIME; 0 on dose records, NaN before the first dose.
         """
-        frame, n = self.frame, len(self.frame)
-        owner = np.repeat(np.arange(self.n_subjects), np.diff(self.offsets))
-        time = frame["TIME"].to_numpy()
-        given = self._doses
-        source = np.repeat(np.arange(n), given)
-        step = np.arange(len(source)) - np.repeat(np.cumsum(given) - given, given)
-        dosed = time[source] + step * frame["II"].to_numpy()[source]
+        n, owner = len(self.frame), np.repeat(np.arange(self.n_subjects), np.diff(self.offsets))
+        time = self.frame["TIME"].to_numpy()
+        source, dosed = self.given_doses()
         # doses first, so that a dose comes before the record that holds it
         who, when = np.concatenate([owner[source], owner]), np.concatenate([dosed, time])
         place, is_dose = np.concatenate([source, np.arange(n)]), np.arange(len(source) + n) < len(source)
@@ -208,16 +225,18 @@ class Dataset:
         InputError
             ``E_UNKNOWN_ID`` for a label that is not there, ``E_IDS`` if ``ids`` do not fit or repeat.
         """
-        place = {label: i for i, label in enumerate(self.subjects.tolist())}
-        labels = list(np.asarray(subjects, dtype=self.subjects.dtype).tolist())
-        unknown = [x for x in labels if x not in place]
-        if unknown or not labels:
+        own = self.subjects.tolist()
+        place = {str(label): i for i, label in enumerate(own)}
+        wanted = [_as_written(x) for x in np.asarray(subjects).tolist()]
+        unknown = [x for x in wanted if x not in place]
+        if unknown or not wanted:
             raise InputError(
                 "E_UNKNOWN_ID",
-                f"no subject {names(unknown)} in {self.source}." if labels else "no subject is selected.",
-                f"Its subjects are {names(self.subjects.tolist(), 10)}.",
+                f"no subject {names(unknown)} in {self.source}." if wanted else "no subject is selected.",
+                f"Its subjects are {names(own, 10)}.",
             )
-        chosen = np.array([place[x] for x in labels])
+        chosen = np.array([place[x] for x in wanted])
+        labels = [own[i] for i in chosen]
         new = self._relabelled(labels) if ids is None else list(ids)
         if len(new) != len(labels) or len(set(new)) != len(new):
             raise InputError(
@@ -360,6 +379,11 @@ class Dataset:
             sizes = self.summary()["subjects"]
             text += f"\n  {self.histology}: " + ", ".join(f"{label} {size}" for label, size in sizes.items())
         return text
+
+
+def _as_written(label: Any) -> str:
+    """A label as text: 3, 3.0 and "3" are one ID, 3.5 is none of them."""
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
 
 
 def text_or_number(column: np.ndarray) -> np.ndarray:

@@ -10,9 +10,8 @@ from pkpd.data.ledger import Ledger
 
 __all__ = ["Event", "check_doses"]
 
-_MOST_ADDITIONAL = (
-    100_000  # a dose an hour for eleven years; what is beyond is an error in the table and fills the memory
-)
+# a dose an hour for eleven years; what is beyond is an error in the table and fills the memory
+_MOST_ADDITIONAL = 100_000
 
 
 @dataclass(frozen=True)

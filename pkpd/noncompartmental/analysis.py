@@ -155,8 +155,8 @@ def nca(
     Notes
     -----
     C0 after a bolus: the log-linear continuation of the first two concentrations to the dose, or the first of them if they
-    do not fall. A profile after any other first dose begins at 0, one at steady state at its smallest concentration, unless
-    one was taken at the time of the dose. λz: :func:`pkpd.noncompartmental.terminal.terminal_slope`.
+    do not fall. A profile after any other first dose begins at 0, one at steady state at the smallest concentration of its
+    dosing interval, unless one was taken at the time of the dose. λz: :func:`pkpd.noncompartmental.terminal.terminal_slope`.
     """
     settings = _settings(
         trapezoids, blq, with_peak, intervals, tau, steady_state, most_extrapolated, least_r2_adjusted

@@ -5,6 +5,8 @@ Formulas of Gabrielsson J, Weiner D. Pharmacokinetic and Pharmacodynamic Data An
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 __all__ = ["RULES", "partial_area", "segment_areas"]
@@ -26,10 +28,19 @@ def segment_areas(time: np.ndarray, conc: np.ndarray, rule: str) -> tuple[np.nda
     area = step * (c1 + c2) / 2
     moment = step * (t1 * c1 + t2 * c2) / 2
     falls = _logarithmic(c1, c2, rule) & (step > 0)
-    k = np.log(c1[falls] / c2[falls]) / step[falls]
-    area[falls] = (c1[falls] - c2[falls]) / k
-    moment[falls] = (t1[falls] * c1[falls] - t2[falls] * c2[falls]) / k + (c1[falls] - c2[falls]) / k**2
+    t1, step, c1, c2 = t1[falls], step[falls], c1[falls], c2[falls]
+    fall = np.log1p((c1 - c2) / c2)
+    area[falls] = step * (c1 - c2) / fall
+    moment[falls] = t1 * area[falls] + c1 * step**2 * _moment_share(fall)
     return area, moment
+
+
+def _moment_share(x: np.ndarray) -> np.ndarray:
+    """First moment of exp(-x·s) over s from 0 to 1, (1 - (1 + x)·exp(-x))/x²: of a small fall by its series, where the
+    difference would lose all digits.
+    """
+    series = sum((-x) ** n / (math.factorial(n) * (n + 2)) for n in range(8))
+    return np.where(x < 0.01, series, (1.0 - (1.0 + x) * np.exp(-x)) / x**2)
 
 
 def partial_area(

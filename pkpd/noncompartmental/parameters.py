@@ -100,7 +100,8 @@ def profile_parameters(profile: Profile, route: str, settings: Settings) -> dict
     measured = conc > 0
     slope = terminal_slope(time[measured], conc[measured], with_peak=with_peak, after=profile.duration)
     steady = profile.steady or (settings.steady_state and not profile.first)
-    curve = _begun(_Curve(time, conc, slope), profile, route, steady)
+    tau = _snapped(profile.tau if settings.tau is None else settings.tau, time)
+    curve = _begun(_Curve(time, conc, slope), profile, route, steady, tau)
     out = curve.values
     peak = int(np.argmax(conc))
     out["CMAX"], out["TMAX"] = Value(float(conc[peak])), Value(float(time[peak]))
@@ -108,11 +109,11 @@ def profile_parameters(profile: Profile, route: str, settings: Settings) -> dict
     out["CLST"], out["TLST"] = Value(float(conc[-1])), Value(float(time[-1]))
     _slope_values(curve, settings)
     _areas(curve, profile, route, steady, settings)
-    _interval(curve, profile, route, steady, settings)
+    _interval(curve, profile, route, steady, tau, settings)
     return out
 
 
-def _begun(curve: _Curve, profile: Profile, route: str, steady: bool) -> _Curve:
+def _begun(curve: _Curve, profile: Profile, route: str, steady: bool, tau: float) -> _Curve:
     """Give the profile a concentration at the time of the dose."""
     time, conc = curve.time, curve.conc
     if route == "bolus":
@@ -126,7 +127,8 @@ def _begun(curve: _Curve, profile: Profile, route: str, steady: bool) -> _Curve:
         curve.values["C0"] = Value(start)
     elif time[0] > 0:
         if steady:
-            curve.start = float(conc.min())
+            within = conc[time <= tau]
+            curve.start = float((within if len(within) else conc).min())
         elif profile.first:
             curve.start = 0.0
         else:
@@ -186,12 +188,15 @@ def _areas(curve: _Curve, profile: Profile, route: str, steady: bool, settings: 
             out["VSSO"] = Value(mrt * profile.dose / whole, reason)
 
 
-def _interval(curve: _Curve, profile: Profile, route: str, steady: bool, settings: Settings) -> None:
+def _interval(
+    curve: _Curve, profile: Profile, route: str, steady: bool, tau: float, settings: Settings
+) -> None:
     """Areas over intervals, and what belongs to a dosing interval."""
     out = curve.values
     rate = curve.slope.rate
 
     def area(start: float, end: float) -> Value:
+        start, end = _snapped(start, curve.time), _snapped(end, curve.time)
         if curve.doubt:
             return Value(math.nan, curve.doubt)
         found = partial_area(curve.time, curve.conc, start, end, rate, settings.rule)
@@ -202,7 +207,6 @@ def _interval(curve: _Curve, profile: Profile, route: str, steady: bool, setting
 
     for start, end in settings.intervals:
         out[f"AUCINT({start:g},{end:g})"] = area(start, end)
-    tau = settings.tau if settings.tau is not None else profile.tau
     if not tau > 0:
         return
     total = out["AUCTAU"] = area(0.0, tau)
@@ -212,7 +216,8 @@ def _interval(curve: _Curve, profile: Profile, route: str, steady: bool, setting
     out["CTROUGH"] = Value(at_end, "" if at_end == at_end else "no concentration at the end of the interval")
     if not steady:
         return
-    low, high = float(inside.min()), float(out["CMAX"].number)
+    # a bolus begins at C0, which is not measured; a peak after the interval is not of it
+    low, high = float(inside.min()), min(float(inside.max()), out["CMAX"].number)
     out["CMIN"] = Value(low)
     out["FLUCP"] = Value(100 * (high - low) / out["CAVG"].number, total.reason)
     out["SWING"] = Value(100 * (high - low) / low if low > 0 else math.nan, "" if low > 0 else "Cmin is 0")
@@ -220,3 +225,9 @@ def _interval(curve: _Curve, profile: Profile, route: str, steady: bool, setting
     if profile.dose:
         out[f"CL{f}TAU"] = Value(profile.dose / total.number, total.reason)
         out[f"VZ{f}TAU"] = Value(profile.dose / total.number / rate, total.reason or out["LAMZ"].reason)
+
+
+def _snapped(t: float, time: np.ndarray) -> float:
+    """The sampling time that ``t`` means: 32.02 - 8.02 is not 24 to the last bit."""
+    nearest = float(time[np.argmin(np.abs(time - t))])
+    return nearest if abs(nearest - t) <= 1e-9 * max(abs(t), 1.0) else t

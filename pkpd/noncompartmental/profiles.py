@@ -73,17 +73,19 @@ def profiles_of(data: Dataset, endpoint: int | str) -> list[Profile]:
     frame = data.frame
     columns = {
         c: frame[c].to_numpy()
-        for c in ("TIME", "EVID", "MDV", "AMT", "RATE", "II", "ADDL", "DVID", "DV", "SS", "CENS", "LLOQ")
+        for c in ("TIME", "EVID", "MDV", "AMT", "RATE", "II", "DVID", "DV", "SS", "CENS", "LLOQ")
     }
+    dosed, dosed_at = data.given_doses()
+    # -1: an additional dose, which has no record of its own
+    stands = np.where(np.append(True, dosed[1:] != dosed[:-1])[: len(dosed)], dosed, -1)
     compartments = frame["CMT"].to_numpy(dtype=object)
     for i, subject in enumerate(data.subjects):
         rows = np.arange(data.offsets[i], data.offsets[i + 1])
         own = {c: v[rows] for c, v in columns.items()}
-        given = np.flatnonzero(np.isin(own["EVID"], (1, 4)))
+        mine = slice(*np.searchsorted(dosed, data.offsets[i : i + 2]))
         doses = sorted(
-            (float(own["TIME"][r] + k * own["II"][r]), int(r) if k == 0 else -1, int(r))
-            for r in given
-            for k in range(int(own["ADDL"][r]) + 1)
+            (float(t), int(s - data.offsets[i]) if s >= 0 else -1, int(r - data.offsets[i]))
+            for t, s, r in zip(dosed_at[mine], stands[mine], dosed[mine], strict=True)
         )
         seen = np.flatnonzero((own["EVID"] == 0) & (own["MDV"] == 0) & (own["DVID"] == endpoint))
         for number, (time, at, r) in enumerate(doses, 1):

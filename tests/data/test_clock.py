@@ -90,3 +90,15 @@ def test_time_after_dose() -> None:
     assert np.isnan(none.time_after_dose()).all()
     theophylline = pkpd.load_dataset("theophylline")
     np.testing.assert_array_equal(theophylline.time_after_dose(), theophylline.frame["TIME"])
+
+
+def test_a_reset_cancels_the_additional_doses_before_it() -> None:
+    frame = pd.DataFrame(
+        [(1, 0, 1, 9, 24, 9, np.nan), (1, 20, 0, 0, 0, 0, 5.0), (1, 30, 3, 0, 0, 0, np.nan), (1, 50, 0, 0, 0, 0, 1.0),
+         (2, 0, 1, 9, 24, 2, np.nan), (2, 50, 0, 0, 0, 0, 1.0)],
+        columns=["ID", "TIME", "EVID", "AMT", "II", "ADDL", "DV"],
+    )  # fmt: skip
+    data = pkpd.read_dataset(frame)
+    # doses of subject 1 at 0 and 24, of subject 2 at 0, 24 and 48
+    np.testing.assert_array_equal(data.time_after_dose(), [0, 20, 6, 26, 0, 2])
+    assert data.n_doses == 5 and data.summary().loc["all", "doses"] == 5

@@ -173,3 +173,12 @@ def test_the_frame_of_a_data_set_can_be_read_again(data: pkpd.Dataset) -> None:
         again = pkpd.read_dataset(data.frame)
     columns = [c for c in data.frame.columns if c != "ROW"]
     pd.testing.assert_frame_equal(again.frame[columns], data.frame[columns])
+
+
+def test_select_takes_labels_as_they_are_written() -> None:
+    theophylline = pkpd.load_dataset("theophylline")
+    for same in ([2, 3], [2.0, 3.0], ["2", "3"], np.array([2, 3])):
+        assert theophylline.select(same).subjects.tolist() == [2, 3]
+    for other in ([2.5], ["abc"], ["2", "abc"], [None]):
+        with pytest.raises(pkpd.InputError, match="E_UNKNOWN_ID"):
+            theophylline.select(other)

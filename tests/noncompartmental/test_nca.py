@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
 
 import pkpd
+from pkpd.noncompartmental.areas import segment_areas
 from pkpd.results import from_json, to_json
 from tests.noncompartmental import phoenix
 
@@ -99,6 +101,41 @@ def test_a_monoexponential_bolus_is_exact():
     }  # fmt: skip
     for name, x in expected.items():
         assert value[name] == pytest.approx(x, rel=1e-10), name
+
+
+@pytest.mark.parametrize("fall", [1e-1, 1e-3, 1e-7, 1e-12])
+def test_a_profile_that_hardly_falls_keeps_the_digits_of_its_moment(fall):
+    # relative errors were 1e-3 at a fall of 1e-7 and 8e6 at 1e-12: the difference of two large numbers
+    time, conc = np.array([10.0, 12.0]), np.array([5.0, 5.0 * (1 - fall)])
+    area, moment = segment_areas(time, conc, "linear-up log-down")
+    with mpmath.workdps(60):
+        c1, c2 = (mpmath.mpf(float(c)) for c in conc)
+        k = mpmath.log(c1 / c2) / 2
+        assert float(area[0] / ((c1 - c2) / k)) == pytest.approx(1, rel=1e-14)
+        assert float(moment[0] / ((10 * c1 - 12 * c2) / k + (c1 - c2) / k**2)) == pytest.approx(1, rel=1e-14)
+
+
+def test_the_end_of_an_interval_is_found_whatever_the_time_of_the_dose():
+    # 32.02 - 8.02 = 24.000000000000004: one dose time of nine with two decimals lost its trough
+    time = np.array([0.5, 1, 2, 4, 8, 12, 24])
+    rows = [(1, 8.02, 1, 100, 24, 1, np.nan)]
+    rows += [(1, float(f"{8.02 + t:.2f}"), 0, 0, 0, 0, 10 * np.exp(-0.1 * t)) for t in time]
+    data = read(pd.DataFrame(rows, columns=["ID", "TIME", "EVID", "AMT", "II", "SS", "DV"]))
+    found = pkpd.nca(data, route="bolus", tau=24, intervals=[(0, 24)])
+    assert of(found, "CTROUGH").value[1] == pytest.approx(10 * np.exp(-2.4))
+    for name in ("AUCTAU", "AUCINT(0,24)"):
+        assert of(found, name).value[1] == pytest.approx((1 - np.exp(-2.4)) * 100, rel=1e-12)
+
+
+def test_what_follows_the_dosing_interval_is_not_of_it():
+    seen = [(1, 4.0), (4, 6.0), (8, 3.0), (12, 9.0), (16, 2.0), (20, 1.0), (24, 0.5)]
+    rows = [(1, 0, 1, 100, 8, 1, np.nan), *((1, t, 0, 0, 0, 0, c) for t, c in seen)]
+    data = read(pd.DataFrame(rows, columns=["ID", "TIME", "EVID", "AMT", "II", "SS", "DV"]))
+    found = pkpd.nca(data, route="extravascular", trapezoids="linear", **LENIENT)
+    # it begins at its own smallest concentration, 3
+    assert of(found, "AUCTAU").value[1] == pytest.approx(3.5 + 15 + 18)
+    assert of(found, "SWING").value[1] == pytest.approx(100.0)
+    assert of(found, "CMIN").value[1] == 3.0
 
 
 def test_an_endpoint_is_named_as_in_the_data():
