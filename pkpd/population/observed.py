@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pkpd.errors import InputError
@@ -33,6 +35,7 @@ def observed(problem: Problem, blq: str):
     ------
     InputError
         ``E_DV_NOT_POSITIVE`` for an observation or bound without a logarithm where the error is log-normal,
+        ``E_LIMIT_NOT_POSITIVE`` for a value that M4 cannot take as positive,
         ``E_CORRELATED_CENSORED`` for a censored record whose error is correlated with others, ``E_AR1_TIMES`` for two records
         at one time of an endpoint whose errors are correlated in time.
     """
@@ -60,22 +63,23 @@ def observed(problem: Problem, blq: str):
         limit[between] = np.maximum(limit[between], 0.0)
         kind[between] = kinds.BETWEEN_POSITIVE
         bad = np.flatnonzero(between & ~(np.maximum(value, limit) > 0))
+        value[between] = np.maximum(value[between], 0.0)
         if len(bad):
             raise InputError(
                 "E_LIMIT_NOT_POSITIVE",
-                f"TIME {r.time[bad[0]]:g}, column DV, value {value[bad[0]]:g}: no positive quantity lies below this bound, which "
-                f'is what blq="M4" takes censored values for ({len(bad)} record(s)).',
+                f"ID {_subject(problem, bad[0])}, TIME {r.time[bad[0]]:g}, column DV, value {r.value[bad[0]]:g}: no positive "
+                f'quantity lies below this bound, which is what blq="M4" takes censored values for ({len(bad)} record(s)).',
                 'Use blq="M3", or check the bounds.',
             )
     _check_correlated(problem, kind)
     # below a bound, and above one that is not positive, is below the bound on the logarithmic scale
-    kind[log_normal & (kind == kinds.BETWEEN) & (np.minimum(value, limit) <= 0)] = kinds.BELOW
+    one_sided = log_normal & (kind == kinds.BETWEEN) & (np.minimum(value, limit) <= 0)
+    kind[one_sided], value[one_sided] = kinds.BELOW, np.maximum(value, limit)[one_sided]
     bad = np.flatnonzero((kind != kinds.UNUSED) & log_normal & ~(value > 0))
     if len(bad):
-        i = int(np.searchsorted(r.offsets, bad[0], side="right")) - 1
         raise InputError(
             "E_DV_NOT_POSITIVE",
-            f"ID {problem.subjects[i]}, TIME {r.time[bad[0]]:g}, column DV, value {value[bad[0]]:g}: the error of endpoint "
+            f"ID {_subject(problem, bad[0])}, TIME {r.time[bad[0]]:g}, column DV, value {value[bad[0]]:g}: the error of endpoint "
             f"{problem.model.observations[r.endpoint[bad[0]]].name} is log-normal, which needs positive observations "
             f"({len(bad)} record(s)).",
             "Mark values below the limit of quantification by CENS, set MDV=1, or choose another error model.",
@@ -86,6 +90,10 @@ def observed(problem: Problem, blq: str):
     return Observed(
         np.ascontiguousarray(value), np.ascontiguousarray(limit), kind.astype(np.int64), problem.residual
     )
+
+
+def _subject(problem: Problem, record: int) -> Any:
+    return problem.subjects[int(np.searchsorted(problem.records.offsets, record, side="right")) - 1]
 
 
 def _check_correlated(problem: Problem, kind: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.special import logsumexp
 
 import pkpd
@@ -159,3 +160,32 @@ def test_too_many_nodes_are_refused():
     for wrong in (0, 2.5, True):
         with pytest.raises(pkpd.InputError, match="E_METHOD"):
             pkpd.AGQ(nodes=wrong)
+
+
+def test_m4_takes_of_an_interval_what_is_positive():
+    """A value known to lie between -1 and 3 that is positive lies between 0 and 3."""
+
+    @pkpd.model
+    def level(m):
+        m.observe("y", m.theta("MU", 1.5), additive=m.sigma("ADD", 1.2))
+
+    rows = [(1, 0, 2.0, 0, np.nan), (1, 1, 0.5, 1, np.nan), (2, 0, -1.0, -1, 3.0), (3, 0, 2.5, -1, np.nan)]
+    table = pd.DataFrame(rows, columns=["ID", "TIME", "DV", "CENS", "LIMIT"]).assign(EVID=0)
+    found = pkpd.evaluate(level, pkpd.read_dataset(table), method=pkpd.Laplace(blq="M4")).individual_ofv
+    y = stats.norm(1.5, 1.2)
+    positive = y.sf(0)
+    first = y.pdf(2.0) * np.sqrt(2 * np.pi) * (y.cdf(0.5) - y.cdf(0)) / positive**2
+    expected = [first, (y.cdf(3.0) - y.cdf(0)) / positive, y.sf(2.5) / positive]
+    np.testing.assert_allclose(found, -2 * np.log(expected), rtol=1e-10)
+
+
+def test_an_interval_from_below_zero_is_one_sided_for_a_log_normal_error():
+    @pkpd.model
+    def level(m):
+        m.observe("y", pkpd.exp(m.theta("MU", 0.4)), additive=m.sigma("LOG", 0.9), transform="log")
+
+    rows = [(1, 0, 2.0, 0, np.nan), (2, 0, -1.0, -1, 3.0), (3, 0, 3.0, 1, -1.0)]
+    table = pd.DataFrame(rows, columns=["ID", "TIME", "DV", "CENS", "LIMIT"]).assign(EVID=0)
+    found = pkpd.evaluate(level, pkpd.read_dataset(table), method=pkpd.Laplace()).individual_ofv
+    below = -2 * stats.norm(0.4, 0.9).logcdf(np.log(3.0))
+    np.testing.assert_allclose(found[[2, 3]], [below, below], rtol=1e-10)
