@@ -38,6 +38,10 @@ class Scales:
     ----------
     names, units, scales : list of str
         Of all natural parameters; ``fixed`` (bool array) says which are not estimated.
+    free : (free,) int array
+        Places of those that are.
+    plain : (free,) bool array
+        Which of the unconstrained parameters are no logarithms or logits: their size says how far one may go.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -82,6 +86,8 @@ class Scales:
             fixed.append(s.fixed)
         self.fixed = np.array(fixed, dtype=bool)
         self.free = np.flatnonzero(~self.fixed)
+        plain = [not _bounded(t) for t in self.thetas] + [i != j for i, j in self.omega_index]
+        self.plain = np.array(plain + [False] * len(self.sigmas), dtype=bool)[self.free]
         # units in which unbounded quantities are searched: a step of one is then a large step for all of them
         self._theta_unit = np.array([_unit(t) for t in self.thetas])
         start_omega = self.initial(problem).omega
@@ -231,9 +237,12 @@ class Scales:
         return full[:, self.free]
 
 
+def _bounded(theta: Theta) -> bool:
+    return math.isfinite(theta.lower) or math.isfinite(theta.upper)
+
+
 def _unit(theta: Theta) -> float:
-    bounded = math.isfinite(theta.lower) or math.isfinite(theta.upper)
-    return 1.0 if bounded else max(1.0, abs(theta.initial))
+    return 1.0 if _bounded(theta) else max(1.0, abs(theta.initial))
 
 
 def _to_line(value: float, lower: float, upper: float) -> float:

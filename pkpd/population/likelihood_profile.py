@@ -31,11 +31,12 @@ from pkpd.store import Store, fingerprint, open_store, remembered
 
 __all__ = ["LikelihoodProfile", "profile"]
 
-_CLOSE = (
-    1e-3  # of the OFV's rise to its target: moves a limit by less than 0.02 % of the interval's half-width
-)
+# of the OFV's rise to its target: moves a limit by less than 0.02 % of the interval's half-width
+_CLOSE = 1e-3
 _STEPS = 40  # evaluations of the profile per limit
-_FARTHEST = 30.0  # on the unconstrained scale: a factor e³⁰ of a positive parameter
+_FARTHEST = (
+    30.0  # on the unconstrained scale: a factor e³⁰ of a positive parameter; of a plain one, first steps
+)
 
 
 @result
@@ -182,7 +183,9 @@ def _first_step(fit: PopulationFit, scales: Scales, name: str, target: float) ->
     column = int(np.flatnonzero(scales.free == k)[0])
     slope = float(scales.jacobian(values)[k, column])
     step = math.sqrt(target) * float(fit.standard_errors[name]) / abs(slope)
-    return min(step, 2.0) if math.isfinite(step) and step > 0 else 0.2
+    if not (math.isfinite(step) and step > 0):
+        return 0.2
+    return step if scales.plain[column] else min(step, 2.0)
 
 
 def _limit(
@@ -200,6 +203,8 @@ def _limit(
     best = objective.at(base)
     others = np.delete(x, column)
     etas = best.etas
+    farthest = max(_FARTHEST, _FARTHEST * step) if scales.plain[column] else _FARTHEST
+    plain = np.delete(scales.plain, column)
     points = {"value": [float(scales.natural(base)[k])], "ofv_difference": [0.0]}
 
     def natural(distance: float) -> float:
@@ -221,7 +226,12 @@ def _limit(
             )
 
         search = minimise(
-            at, others, etas=etas, max_iterations=method.max_iterations, tolerance=method.tolerance
+            at,
+            others,
+            etas=etas,
+            max_iterations=method.max_iterations,
+            tolerance=method.tolerance,
+            plain=plain,
         )
         if not math.isfinite(search.point.ofv):
             return math.inf
@@ -243,11 +253,11 @@ def _limit(
         if change < target:
             inside, inside_rise, at_inside = distance, change, (others, etas)
             if math.isnan(outside):
-                if distance >= _FARTHEST:
+                if distance >= farthest:
                     break
                 # the signed root of the rise is about linear in the distance
                 ratio = math.sqrt(target / change) if change > 0 else 4.0
-                distance = min(distance * min(max(1.05 * ratio, 1.2), 4.0), _FARTHEST)
+                distance = min(distance * min(max(1.05 * ratio, 1.2), 4.0), farthest)
                 continue
         else:
             outside, outside_rise = distance, change

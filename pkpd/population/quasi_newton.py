@@ -17,7 +17,7 @@ from pkpd.population.objective import Point
 
 __all__ = ["Search", "minimise"]
 
-_LONGEST_STEP = 1.0  # on log scales: no parameter moves by more than a factor e in one iteration
+_LONGEST_STEP = 1.0  # on log scales: no parameter moves by more than a factor e in one iteration, nor doubles on plain ones
 _HALVINGS = 30
 _CROSSINGS = 5  # of edges where the objective jumps
 _STAGNANT = 25  # iterations without gain that end a search
@@ -82,6 +82,7 @@ def minimise(
     begin: Point | None = None,
     progress: Callable[[int, float], None] | None = None,
     on_jump: Callable[[], bool] | None = None,
+    plain: np.ndarray | None = None,
 ) -> Search:
     """Minimise the objective from ``x``.
 
@@ -101,7 +102,10 @@ def minimise(
     on_jump : callable, optional
         Called when a line search meets a jump of the objective; returns whether ``evaluate`` has changed, so that the
         search goes on from a new evaluation of the same parameters. Otherwise the search crosses the edge, a few times.
+    plain : (free,) bool array, optional
+        Which parameters are no logarithms or logits; by default all are.
     """
+    plain = np.zeros(len(x), dtype=bool) if plain is None else plain
     point = evaluate(x, etas) if begin is None else begin
     if not math.isfinite(point.ofv):
         return Search(x, point, False, "the objective is not finite at the starting values", ())
@@ -130,9 +134,11 @@ def minimise(
             return Search(
                 x, point, True, f"converged: one more step would gain {expected:.1e}", tuple(history)
             )
-        longest = float(np.max(np.abs(step)))
-        if longest > _LONGEST_STEP:
-            step *= _LONGEST_STEP / longest
+        # a plain parameter that starts at 1 and belongs at 1000 would else need a thousand iterations
+        reach = _LONGEST_STEP * np.where(plain, np.maximum(np.abs(x), 1.0), 1.0)
+        longest = float(np.max(np.abs(step) / reach))
+        if longest > 1.0:
+            step /= longest
         slope = float(g @ step)
         length, accepted, jump = 1.0, None, None
         for _ in range(_HALVINGS):

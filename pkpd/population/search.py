@@ -59,6 +59,7 @@ def find_optimum(
             tolerance=method.tolerance,
             progress=progress,
             on_jump=at.on_jump,
+            plain=scales.plain,
         )
         searches.append((at, _honest(_from_better_modes(at, search, method, progress), scales)))
     reached = [(s.point.ofv, k) for k, (_, s) in enumerate(searches) if s is not None]
@@ -137,6 +138,7 @@ def _from_better_modes(
             max_iterations=method.max_iterations,
             tolerance=method.tolerance,
             progress=progress,
+            plain=at.objective.scales.plain,
         )
         if not math.isfinite(again.point.ofv):
             break
@@ -145,7 +147,7 @@ def _from_better_modes(
 
 
 def _past_saddle(
-    at: Callable[[np.ndarray, np.ndarray | None], Point],
+    at: _Landscape,
     search: Search,
     downhill: np.ndarray | None,
     method: GradientMethod,
@@ -168,6 +170,7 @@ def _past_saddle(
         max_iterations=method.max_iterations,
         tolerance=method.tolerance,
         progress=progress,
+        plain=at.objective.scales.plain,
     )
     return _continued(search, again)
 

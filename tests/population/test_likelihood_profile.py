@@ -143,3 +143,17 @@ def test_parameters_that_cannot_be_profiled_are_refused(fit):
 def block(m):
     base, slope = m.etas("BASE", "SLOPE", variance=[[1.0], [0.1, 0.2]])
     m.observe("y", m.theta("BASE", 5.0) + base + slope * m.time, additive=m.sigma("ADD", 1.0))
+
+
+def test_a_parameter_without_bounds_is_searched_and_profiled_far_from_its_start():
+    """From 1 to 1000: steps of one each had ended at 301, and its profile at 30 from there, "the data set no limit"."""
+    y = 1000 + 100 * (measurements() - 6)
+    start = intercept.replace(theta={"BASE": 1.0})
+    found = pkpd.fit(start, dataset(y))
+    mu, variance, sd = naive.random_intercept_ml(y)
+    assert found.minimization_successful
+    np.testing.assert_allclose(found.parameter_estimates, [mu, variance, sd], rtol=1e-4)
+    means, n = y.mean(axis=1), len(y)
+    half = math.sqrt(np.sum((means - means.mean()) ** 2) / n * math.expm1(TARGET / n))
+    interval = limits(pkpd.profile(found, "BASE"), "BASE")
+    np.testing.assert_allclose(interval, means.mean() + np.array([-half, half]), atol=CLOSE * half)
