@@ -16,8 +16,12 @@ def conditional_covariance(fit: PopulationFit) -> np.ndarray:
     """Covariance (N, eta, eta) of the etas given the subject's data, at the empirical Bayes estimates.
 
     (Jᵀ V⁻¹ J + Ω⁻¹)⁻¹ with J the derivatives of its predictions and V their residual variances there (Lindstrom & Bates,
-    Biometrics 1990;46:673-687, section 4); censored values count for nothing.
+    Biometrics 1990;46:673-687, section 4); censored values count for nothing. With endpoints that are likelihoods of their own,
+    which have no residual variance, the inverse of the Hessian that the fit took there.
     """
+    if any(o.likelihood for o in fit.model.observations):
+        n, ne = fit.problem.n_subjects, fit.problem.n_eta
+        return fit.individual_estimates_covariance.to_numpy(float).reshape(n, ne, ne)
     problem = bind(fit.model, fit.data, fit.method.solver)
     scales = Scales(problem)
     values = scales.values(fit.parameter_estimates.reindex(scales.names).to_numpy(float))

@@ -11,11 +11,13 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 
 from pkpd.errors import InputError
 from pkpd.language import declarations
+from pkpd.language.absorption import AFTER_DOSE
 from pkpd.language.frozen_model import Model
 
 __all__ = ["model_fields", "restored_model"]
 
 _EXPRESSION = "sympy"
+_AFTER_DOSE = "after dose"
 _CLASS = "declaration"  # no declaration has a field of this name; one has a field "kind"
 
 
@@ -38,8 +40,11 @@ def model_fields(model: Model) -> dict[str, Any]:
                 collect(item)
 
     collect(model)
-    symbols = sorted(found, key=lambda s: s.dummy_index)
-    place = {s: sympy.Symbol(f"s{i}") for i, s in enumerate(symbols)}
+    # the time after a dose is the one symbol that all models share
+    symbols = sorted(found - {AFTER_DOSE}, key=lambda s: s.dummy_index)
+    place = {s: sympy.Symbol(f"s{i}") for i, s in enumerate(symbols)} | {
+        AFTER_DOSE: sympy.Symbol(_AFTER_DOSE)
+    }
 
     def plain(value: Any) -> Any:
         if isinstance(value, sympy.Basic):
@@ -61,7 +66,8 @@ def restored_model(symbols: list[str], **fields: Any) -> Model:
     InputError
         ``E_JSON_MODEL`` for an expression that no model can hold.
     """
-    made = {f"s{i}": sympy.Dummy(name, real=True) for i, name in enumerate(symbols)}
+    made: dict[str, Any] = {f"s{i}": sympy.Dummy(name, real=True) for i, name in enumerate(symbols)}
+    made[_AFTER_DOSE] = AFTER_DOSE
 
     def back(value: Any) -> Any:
         if isinstance(value, dict) and _EXPRESSION in value:
