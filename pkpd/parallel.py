@@ -21,7 +21,7 @@ import numpy as np
 
 from pkpd.errors import InputError, PkpdError, PkpdWarning
 
-__all__ = ["Failure", "Outcomes", "Progress", "processes", "run", "stream"]
+__all__ = ["Failure", "Outcomes", "Progress", "checked_seed", "processes", "run", "stream"]
 
 _LOST = 3  # how often a task may go down with its pool before it is given up
 _UNSAFE = threading.Lock()  # held around tasks where numba's threads cannot be entered twice
@@ -65,8 +65,27 @@ def stream(seed: int, purpose: int, *key: int) -> np.random.Generator:
         Keeps apart what draws from the same seed; each file has its own.
     key : int
         Replicate, subject …
+
+    Raises
+    ------
+    InputError
+        ``E_ARGUMENT``, see :func:`checked_seed`.
     """
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, purpose, *key])))
+    words = [checked_seed(seed), purpose, *key]
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
+
+
+def checked_seed(seed: Any) -> int:
+    """Check a seed: what compiled code would cut to an integer, or take for another one, is no seed.
+
+    Raises
+    ------
+    InputError
+        ``E_ARGUMENT`` if it is not a whole number from 0 to 2^63 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+        raise InputError("E_ARGUMENT", f"seed={seed!r} is not a whole number from 0 on.", "Give e.g. seed=1.")
+    return int(seed)
 
 
 def processes(workers: int | None = None) -> Callable[[], Executor]:

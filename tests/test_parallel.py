@@ -210,3 +210,21 @@ def test_threads_that_numba_cannot_enter_twice_take_turns():
     environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue"}
     ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert ended.stdout.strip() == "1", ended.stderr
+
+
+def test_a_seed_is_a_whole_number():
+    """Compiled code took 1.5 for 1 and -1 for 2^64 - 1; the others ended in NumPy's traceback."""
+    model, data = pkpd.load_model("theophylline"), pkpd.load_dataset("theophylline")
+    fit = pkpd.fit(model, data, pkpd.FOCEI(max_iterations=0, covariance=None))
+    uses = [
+        lambda seed: pkpd.fit(model, data, pkpd.FOCEI(starts=2), seed=seed),
+        lambda seed: pkpd.starting_values(model, data, seed=seed),
+        lambda seed: pkpd.simulate(model, data, seed=seed),
+        lambda seed: pkpd.importance_sampling(fit, seed=seed),
+        lambda seed: pkpd.conditional_draws(fit, seed=seed),
+        *(lambda seed, use=use: use(fit, 3, seed) for use in (pkpd.bootstrap, pkpd.vpc, pkpd.npde)),
+    ]
+    for seed in (-1, 1.5, "1", True, None, 2**63):
+        for use in uses:
+            with pytest.raises(InputError, match="E_ARGUMENT: seed="):
+                use(seed)

@@ -67,7 +67,10 @@ def covariance_step(
     if len(x) == 0:
         return CovarianceStep(None, "every parameter is fixed", float("nan"), ())
     names = [scales.names[i] for i in scales.free]
-    assert point.gradients is not None
+    if point.gradients is None:
+        return CovarianceStep(
+            None, "failed: the objective has no gradient at the estimates", float("nan"), ()
+        )
     s = 0.25 * point.gradients.T @ point.gradients
     warnings: list[str] = []
     if kind in ("sandwich", "S") and len(point.gradients) <= len(x):
@@ -141,8 +144,9 @@ def _carried(
     """Carry a covariance on the unconstrained scale to the natural one."""
     jacobian = scales.jacobian(values)
     matrix = jacobian @ (0.5 * (free + free.T)) @ jacobian.T
-    sd = np.sqrt(np.diag(free))
-    eigenvalues = np.linalg.eigvalsh(free / np.outer(sd, sd))
+    natural = matrix[np.ix_(scales.free, scales.free)]
+    sd = np.sqrt(np.diag(natural))
+    eigenvalues = np.linalg.eigvalsh(natural / np.outer(sd, sd))
     condition = float(eigenvalues[-1] / eigenvalues[0]) if eigenvalues[0] > 0 else float("inf")
     if condition > 1000:
         warnings.append(

@@ -16,7 +16,7 @@ import pandas as pd
 from pkpd.errors import FitError, InputError
 from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
-from pkpd.parallel import run
+from pkpd.parallel import checked_seed, run
 from pkpd.population.estimation_scale import whole
 from pkpd.population.resampling import named_strata
 from pkpd.population.result import PopulationFit
@@ -121,7 +121,7 @@ def event_vpc(
     that would have lived longer gets none after its own last record, so that a hazard that depends on exposure is simulated
     too high or too low there. Of recurrent events the first counts.
     """
-    n = whole("n", n, 2)
+    n, seed = whole("n", n, 2), checked_seed(seed)
     if not 0 < level < 1:
         raise InputError("E_ARGUMENT", f"level={level!r}.", "Give a number between 0 and 1.")
     problem = fit.problem

@@ -15,7 +15,7 @@ from pkpd.data import Dataset
 from pkpd.errors import FitError, FitInterrupted, InputError, PkpdWarning
 from pkpd.language import Model, Problem, bind
 from pkpd.language.scales import Scales, Values, parameter_values
-from pkpd.parallel import Progress
+from pkpd.parallel import Progress, checked_seed
 from pkpd.population.checkpoint import Checkpoint
 from pkpd.population.covariance import CovarianceStep
 from pkpd.population.importance import IMP
@@ -78,6 +78,8 @@ def fit(
 
     Raises
     ------
+    InputError
+        ``E_METHOD`` for a method that is none, ``E_ARGUMENT`` for a seed that is none.
     ModelError
         If the model and the data do not fit together.
     FitError
@@ -86,6 +88,7 @@ def fit(
         At Ctrl-C, a KeyboardInterrupt; its ``fit`` is the best point so far (of SAEM and IMP the last one, with FOCEI's
         approximation to its likelihood).
     """
+    seed = checked_seed(seed)
     if isinstance(method, (list, tuple)):
         return _chained(model, data, method, seed, start, progress, store)
     if isinstance(method, NaivePooled) and isinstance(model, Model):

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pkpd.errors import FitError, InputError
+from pkpd.errors import FitError
 from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
 from pkpd.language.solver import Solver
 from pkpd.population.checkpoint import Checkpoint
 from pkpd.population.complete_data import complete_data
+from pkpd.population.methods import check_count, check_positive
 from pkpd.population.observed import observed
 from pkpd.population.pareto import pareto_k
 from pkpd.population.saem import Sampled, check_sampling, not_finite
@@ -173,10 +174,8 @@ class IMP:
         return "IMP"
 
     def __post_init__(self) -> None:
-        if self.max_iterations < 1 or not self.tolerance > 0:
-            raise InputError(
-                "E_METHOD", "max_iterations must be 1 or more and tolerance positive.", "Correct them."
-            )
+        check_count("max_iterations", self.max_iterations, 1)
+        check_positive("tolerance", self.tolerance)
         check_sampling(self)
 
 
@@ -278,9 +277,8 @@ def fit_importance(
         checkpoint.save(state, now=True)
         interrupted = True
     history = state["history"]
-    values = scales.values(
-        np.mean(history[-_WINDOW:], axis=0)
-    )  # an average of positive definite matrices is one
+    # an average of positive definite matrices is one
+    values = scales.values(np.mean(history[-_WINDOW:], axis=0))
     shift = complete.means(state["theta"], ne) - complete.means(values.theta, ne)
     if interrupted:
         cause = f"interrupted after {len(history)} iterations"

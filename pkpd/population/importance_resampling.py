@@ -31,11 +31,8 @@ from pkpd.store import Store, fingerprint, open_store, remembered
 
 __all__ = ["SIR", "sir"]
 
-_DRAWS, _RESAMPLES, _ROWS = (
-    0x5349,
-    0x5352,
-    0x5353,
-)  # keep these random numbers apart from those of other tasks
+# keep these random numbers apart from those of other tasks
+_DRAWS, _RESAMPLES, _ROWS = 0x5349, 0x5352, 0x5353
 _BLOCK = 50  # vectors per task
 
 
@@ -148,6 +145,13 @@ def sir(
         raise InputError("E_ARGUMENT", f"level={level!r}.", "Give a coverage between 0 and 1, e.g. 0.95.")
     centre = EstimationScale.of(fit)
     covariance = centre.covariance * inflation
+    if any(kept <= len(centre.x) for _, kept in sizes[:-1]):
+        raise InputError(
+            "E_ARGUMENT",
+            f"resamples={tuple(resamples)!r}: the next proposal takes its covariance from them, for which {len(centre.x)} free "
+            "parameters need more vectors than that.",
+            f"Keep {10 * len(centre.x)} or more.",
+        )
     kept = open_store(store)
     settings = (fit.model, fit.data, fit.method, fit.parameter_estimates)
     task = functools.partial(
@@ -177,7 +181,7 @@ def sir(
                 "E_SIR",
                 f"iteration {k + 1}: only {np.count_nonzero(weights)} of {proposed} proposed vectors have a weight, "
                 f"{wanted} are to be kept.",
-                "Propose more, or start from a better covariance (pkpd.bootstrap).",
+                "Propose more, keep fewer, raise inflation=, or use pkpd.bootstrap.",
             )
         picked = _without_replacement(weights, wanted, stream(seed, _RESAMPLES, k))
         chosen, differences = x[picked], change[picked]
@@ -259,7 +263,9 @@ def _log_measure(scales: Scales, values: Any) -> float:
 def _weights(
     deviation: np.ndarray, covariance: np.ndarray, change: np.ndarray, log_measure: np.ndarray
 ) -> np.ndarray:
-    """Importance ratios, the largest 1."""
+    """Importance ratios, the largest 1; 0 for vectors that could not be evaluated."""
+    if not np.isfinite(change).any():
+        return np.zeros(len(change))
     factor = np.linalg.cholesky(covariance)
     from scipy.linalg import solve_triangular
 

@@ -130,9 +130,8 @@ class _Predictor:
         status = np.zeros(len(etas), dtype=np.int64)
         before = threads()
         try:
-            set_threads(
-                1 if subject is not None else before
-            )  # waking the others would take longer than the work
+            # for one subject, waking the others would take longer than the work
+            set_threads(before if subject is None else 1)
             predict_all(order, np.ascontiguousarray(etas), self._theta, *self._compiled, d, f, f_eta, status)
         finally:
             set_threads(before)
@@ -186,9 +185,8 @@ def _fit_one(
     for name in names:
         parameters.add(name, value=0.0)
     tight = dict.fromkeys(("ftol", "xtol", "gtol"), 1e-12)
-    with np.errstate(
-        all="ignore"
-    ):  # a covariance that lmfit works out, singular where records say too little
+    # lmfit works out a covariance, singular where records say too little
+    with np.errstate(all="ignore"):
         found = lmfit.minimize(
             residual, parameters, method="least_squares", jac=slopes, x_scale="jac", **tight
         )

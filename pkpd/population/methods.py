@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from pkpd.errors import InputError
 from pkpd.language.binding import Problem
@@ -21,6 +25,8 @@ __all__ = [
     "GradientMethod",
     "Laplace",
     "NaivePooled",
+    "check_count",
+    "check_positive",
     "mode_method",
     "require_gradient",
 ]
@@ -69,14 +75,33 @@ class GradientMethod:
             raise InputError("E_METHOD", f"blq={self.blq!r} is unknown.", f"Use one of {', '.join(BLQ)}.")
         if not isinstance(self.solver, Solver):
             raise InputError("E_METHOD", f"solver={self.solver!r} is not a solver.", "Use pkpd.Solver(…).")
-        if isinstance(self.starts, bool) or not isinstance(self.starts, int) or self.starts < 1:
-            raise InputError(
-                "E_METHOD", f"starts={self.starts!r} is not a positive whole number.", "Use 5, say."
-            )
-        if self.max_iterations < 0 or not self.tolerance > 0:
-            raise InputError(
-                "E_METHOD", "max_iterations must be 0 or more and tolerance positive.", "Correct them."
-            )
+        check_count("starts", self.starts, 1)
+        check_count("max_iterations", self.max_iterations, 0)
+        check_positive("tolerance", self.tolerance)
+
+
+def check_count(name: str, value: Any, least: int) -> None:
+    """Check a setting that counts.
+
+    Raises
+    ------
+    InputError
+        ``E_METHOD`` if it is not a whole number of at least ``least``.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise InputError("E_METHOD", f"{name}={value!r}.", f"Give a whole number, {least} or more.")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Check a setting that measures.
+
+    Raises
+    ------
+    InputError
+        ``E_METHOD`` if it is not a finite number above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
+        raise InputError("E_METHOD", f"{name}={value!r}.", "Give a number above 0.")
 
 
 def require_gradient(method: Any, wanted_by: str) -> None:
@@ -160,10 +185,9 @@ class AGQ(GradientMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.nodes, bool) or not isinstance(self.nodes, int) or not 1 <= self.nodes <= 100:
-            raise InputError(
-                "E_METHOD", f"nodes={self.nodes!r} is not a number from 1 to 100.", "Use 7, say."
-            )
+        check_count("nodes", self.nodes, 1)
+        if self.nodes > 100:
+            raise InputError("E_METHOD", f"nodes={self.nodes!r} are more than 100.", "Use 7, say.")
 
 
 def mode_method(problem: Problem, blq: str) -> FOCEI | Laplace:

@@ -64,7 +64,10 @@ def outcome(
     etas = [e.name for e in problem.etas]
     estimates = pd.Series(scales.natural(values), index=names)
     covariance = np.full((len(names), len(names)), np.nan) if step.matrix is None else step.matrix
-    se = pd.Series(np.where(scales.fixed, np.nan, np.sqrt(np.maximum(np.diag(covariance), 0))), index=names)
+    variance = np.diag(covariance)
+    # an estimate without any variance is one whose error is not known, not one without error
+    known = ~scales.fixed & (variance > 0)
+    se = pd.Series(np.sqrt(np.where(known, variance, np.nan)), index=names)
     table = estimates_table(
         estimates,
         se,

@@ -23,7 +23,7 @@ def pareto_k(log_weights: np.ndarray) -> np.ndarray:
     Returns
     -------
     (N,) array
-        NaN with fewer than 25 draws; -inf where the tail weights are all the same.
+        NaN with fewer than 21 draws; -inf where the tail weights are all the same.
     """
     rows, n = log_weights.shape
     tail = int(np.ceil(min(0.2 * n, 3.0 * np.sqrt(n))))

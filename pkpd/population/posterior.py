@@ -10,6 +10,7 @@ import pandas as pd
 
 from pkpd.errors import InputError
 from pkpd.language.scales import Values
+from pkpd.parallel import checked_seed
 from pkpd.population.estimation_scale import estimates, whole
 from pkpd.population.importance import Weighted, moved, unreliable, weighted_draws
 from pkpd.population.methods import mode_method
@@ -86,6 +87,7 @@ def importance_sampling(fit: PopulationFit, n: int = 1000, *, seed: int = 0) -> 
     FitError
         ``E_FIT_SUBJECT`` for subjects whose records have no likelihood.
     """
+    seed = checked_seed(seed)
     whole("n", n, 100)
     objective, values, centres, covers = _start(fit)
     problem = fit.problem
@@ -133,6 +135,7 @@ def conditional_draws(fit: PopulationFit, n: int = 100, *, seed: int = 0) -> pd.
     """
     from pkpd.kernels.mcmc import draw_conditional
 
+    seed = checked_seed(seed)
     whole("n", n)
     objective, values, centres, covers = _start(fit)
     problem = fit.problem

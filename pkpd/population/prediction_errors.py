@@ -138,8 +138,8 @@ def _of_subject(y: np.ndarray, simulated: np.ndarray, who: object) -> np.ndarray
         raise FitError(
             "E_NPDE_COVARIANCE",
             f"ID {who}: the covariance of its simulated values is not positive definite.",
-            "Two records that the model makes equal (one time without residual error), or too few simulations: use NPD of "
-            "other records, or more simulations.",
+            "Two records that the model makes equal (one time without residual error): set MDV=1 on one of them; or too few "
+            "simulations: give a larger n.",
         ) from None
     z = solve_triangular(factor, (simulated - centre).T, lower=True).T
     observed = solve_triangular(factor, y - centre, lower=True)

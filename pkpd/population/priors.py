@@ -109,6 +109,12 @@ class Priors:
         self.blocks: list[tuple[int, np.ndarray, float]] = []  # first eta, df·M, df + p + 1
         thetas = [t.name for t in scales.thetas]
         for name, prior in given.items():
+            if name in scales.names and scales.fixed[scales.names.index(name)]:
+                raise InputError(
+                    "E_PRIOR",
+                    f"{name} is fixed, so that a prior has no effect on it.",
+                    "Leave its prior out.",
+                )
             if name in thetas and isinstance(prior, (Normal, LogNormal)):
                 log = isinstance(prior, LogNormal)
                 if log and not scales.thetas[thetas.index(name)].lower >= 0:

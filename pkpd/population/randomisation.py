@@ -20,7 +20,7 @@ from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError
 from pkpd.language import Model
 from pkpd.language.columns import label_column
-from pkpd.parallel import run, stream
+from pkpd.parallel import checked_seed, run, stream
 from pkpd.population.covariate_models import shared_estimates
 from pkpd.population.estimation_scale import whole
 from pkpd.population.fit import fit as refit
@@ -129,7 +129,7 @@ def randomisation_test(
     from scipy.special import chdtrc
 
     require_gradient(fit.method, "a randomisation test")
-    n = whole("n", n)
+    n, seed = whole("n", n), checked_seed(seed)
     data, method = fit.data, bare(fit.method)
     smaller = _reduced(fit.model, column, reduced)
     groups = subject_strata(data, strata)

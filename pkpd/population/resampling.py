@@ -16,7 +16,7 @@ import pandas as pd
 from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.language import Model
-from pkpd.parallel import Failure, run, stream
+from pkpd.parallel import Failure, checked_seed, run, stream
 from pkpd.population.estimation_scale import whole
 from pkpd.population.fit import fit as refit
 from pkpd.population.result import PopulationFit
@@ -152,7 +152,7 @@ def bootstrap(
     -----
     Efron B, Tibshirani RJ. An Introduction to the Bootstrap. 1993, section 13.3 (percentile interval).
     """
-    n, level = whole("n", n, 2), _coverage(level)
+    n, seed, level = whole("n", n, 2), checked_seed(seed), _coverage(level)
     data = fit.data
     column = data.histology if stratify == "histology" and stratify not in data.frame.columns else stratify
     strata = subject_strata(data, column)

@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from pkpd.language.scales import Scales, Values
 from pkpd.language.solver import Solver
 from pkpd.population.checkpoint import Checkpoint
 from pkpd.population.complete_data import CompleteData, complete_data
+from pkpd.population.methods import check_count
 from pkpd.population.observed import BLQ, observed
 from pkpd.results import result
 
@@ -74,21 +77,31 @@ class SAEM:
         return "SAEM"
 
     def __post_init__(self) -> None:
-        if len(self.iterations) != 2 or not (self.iterations[0] >= 1 and self.iterations[1] >= 1):
+        if not _counts(self.iterations, 2) or min(self.iterations) < 1:
             raise InputError(
                 "E_METHOD",
-                f"iterations={self.iterations!r} are not two positive numbers.",
+                f"iterations={self.iterations!r} are not two positive whole numbers.",
                 "Write (300, 200).",
             )
-        if len(self.proposals) != 4 or min(self.proposals) < 0 or sum(self.proposals[:3]) == 0:
+        if not _counts(self.proposals, 4) or sum(self.proposals[:3]) == 0:
             raise InputError(
                 "E_METHOD",
                 f"proposals={self.proposals!r}: four counts are needed, one of the first three positive.",
                 "Write (1, 1, 1, 2).",
             )
-        if self.chains < 1 or not 0 <= self.annealing < 1:
-            raise InputError("E_METHOD", "chains must be 1 or more, annealing in [0, 1).", "Correct them.")
+        check_count("chains", self.chains, 1)
+        if not isinstance(self.annealing, Real) or not 0 <= self.annealing < 1:
+            raise InputError("E_METHOD", f"annealing={self.annealing!r} is not in [0, 1).", "Use 0.95, say.")
         check_sampling(self)
+
+
+def _counts(given: Any, length: int) -> bool:
+    """Whether something is so many whole numbers from 0 on."""
+    return (
+        isinstance(given, (tuple, list))
+        and len(given) == length
+        and all(isinstance(k, (int, np.integer)) and not isinstance(k, bool) and k >= 0 for k in given)
+    )
 
 
 def check_sampling(method) -> None:
@@ -109,8 +122,7 @@ def check_sampling(method) -> None:
             raise InputError(
                 "E_METHOD", f"{name}={getattr(method, name)!r} is unknown.", f"Use one of {shown}."
             )
-    if method.samples < 100:
-        raise InputError("E_METHOD", f"samples={method.samples} are too few.", "Use 100 or more.")
+    check_count("samples", method.samples, 100)
     if not isinstance(method.solver, Solver):
         raise InputError("E_METHOD", f"solver={method.solver!r} is not a solver.", "Use pkpd.Solver(…).")
 

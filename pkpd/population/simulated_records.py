@@ -13,7 +13,7 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError
 from pkpd.language.scales import Scales
-from pkpd.parallel import run
+from pkpd.parallel import checked_seed, run
 from pkpd.simulation.trial import Task, Trial, simulate_task
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def simulated_records(
     FitError
         ``E_SIMULATION`` if a replicate could not be computed.
     """
-    problem = fit.problem
+    seed, problem = checked_seed(seed), fit.problem
     able = [not o.likelihood for o in problem.model.observations]
     for k, support in enumerate(categories):
         able[k] = able[k] or support is not None

@@ -36,8 +36,8 @@ class TwoStage:
     Parameters
     ----------
     covariance : {"moments", None}
-        Covariance of the estimates: of means and covariances of a normal sample, and of pooled residual SDs; or none. It is zero
-        for thetas that no random effect carries.
+        Covariance of the estimates: of means and covariances of a normal sample, and of pooled residual SDs; or none. Thetas
+        that no random effect carries have no standard error, and zeros in the covariance.
     blq : {"M1"}
         Censored records are left out; least squares has no likelihood for them.
     solver : Solver
@@ -131,7 +131,7 @@ def fit_two_stage(problem: Problem, scales: Scales, method: TwoStage, pooled: Va
     )  # fmt: skip
     step = CovarianceStep(None, "not asked for", math.nan, ())
     if method.covariance is not None:
-        step = _moments(scales, complete, values, design, individuals.sigma_covariance)
+        step = _moments(scales, complete, values, int(good.sum()), design, individuals.sigma_covariance)
     search = Search(scales.free_values(values), point, True, cause, ())
     return TwoStageFit(objective, search, step, notes)
 
@@ -170,8 +170,7 @@ def second_stage(
             r = references[m]
             theta[r.theta] = r.restored(float(np.clip(c, *complete.shape[m, 2:])))
     etas = np.where(good[:, None], phi - complete.means(theta, ne), 0.0)
-    regressors = max((len(places) for places, _ in design.values()), default=0)
-    scatter = etas[good].T @ etas[good] / (good.sum() - regressors)
+    scatter = etas[good].T @ etas[good] / (good.sum() - _regressors(design))
     for first, size, _, fixed in scales.blocks[: len(problem.model.omega)]:
         block = slice(first, first + size)
         if not fixed:
@@ -180,10 +179,16 @@ def second_stage(
     return Values(theta, omega, before.sigma), etas, design
 
 
+def _regressors(design: dict[int, tuple[np.ndarray, np.ndarray]]) -> int:
+    """Degrees of freedom that the means took: the most of any random effect."""
+    return max((len(places) for places, _ in design.values()), default=0)
+
+
 def _moments(
     scales: Scales,
     complete: CompleteData,
     values: Values,
+    subjects: int,
     design: dict[int, tuple[np.ndarray, np.ndarray]],
     sigma_covariance: np.ndarray,
 ) -> CovarianceStep:
@@ -200,7 +205,7 @@ def _moments(
                     t, u = references[m], references[k]
                     slope = t.slope(values.theta[t.theta]) * u.slope(values.theta[u.theta])
                     matrix[t.theta, u.theta] = part[i, j] / slope
-    count = max((len(x) - len(places) for places, x in design.values()), default=1)
+    count = subjects - _regressors(design)
     for v, (i, j) in enumerate(scales.omega_index):
         for w, (k, m) in enumerate(scales.omega_index):
             matrix[nt + v, nt + w] = (omega[i, k] * omega[j, m] + omega[i, m] * omega[j, k]) / count

@@ -14,6 +14,7 @@ from pkpd.errors import FitError, InputError
 from pkpd.language import Model, Problem, Solver, bind
 from pkpd.language.records import OFF, ON
 from pkpd.language.scales import Scales, Values, parameter_values
+from pkpd.parallel import checked_seed
 from pkpd.simulation.design import records_at
 from pkpd.simulation.prediction import predictions
 from pkpd.simulation.trial import drawn_etas
@@ -70,10 +71,11 @@ def simulate_events(
     the endpoints share each subject's random effects, which are those that :func:`pkpd.simulate` draws; given these their times
     are independent of each other and of residual errors: of competing ones the earliest counts.
     """
-    problem = bind(model, data, solver)
+    seed, problem = checked_seed(seed), bind(model, data, solver)
     place = hazard_endpoint(model, endpoint)
     start = follow_up_start(problem)
-    if replicates < 1 or not np.isfinite(until) or not until > start.max(initial=-np.inf):
+    counted = isinstance(replicates, (int, np.integer)) and replicates >= 1
+    if not counted or not np.isfinite(until) or not until > start.max(initial=-np.inf):
         raise InputError(
             "E_ARGUMENT",
             f"until={until!r}, replicates={replicates!r}.",

@@ -17,7 +17,7 @@ from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError
 from pkpd.language import Model, Problem, Solver, bind
 from pkpd.language.scales import Scales, Values, parameter_values
-from pkpd.parallel import Progress, run
+from pkpd.parallel import Progress, checked_seed, run
 from pkpd.simulation.categories import checked_categories
 from pkpd.simulation.parquet import write_parquet
 from pkpd.simulation.prediction import predictions
@@ -146,13 +146,13 @@ def simulate(
     Raises
     ------
     InputError
-        ``E_SIMULATE`` for arguments that contradict each other, ``E_UNCERTAINTY`` for draws that are no parameters,
-        ``E_SIMULATE_LIKELIHOOD`` for endpoints with a likelihood of their own whose values are not known, and hazards.
+        ``E_SIMULATE`` for arguments that contradict each other, ``E_ARGUMENT`` for a seed that is none, ``E_UNCERTAINTY`` for
+        draws that are no parameters, ``E_SIMULATE_LIKELIHOOD`` for endpoints with a likelihood of their own whose values are not
+        known, and hazards.
     FitError
         ``E_PREDICTION`` if a subject cannot be computed, ``E_TASKS_FAILED`` if a worker was lost.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
-        raise InputError("E_SIMULATE", f"seed {seed!r} is not a whole number from 0 on.", "Give e.g. seed=1.")
+    seed = checked_seed(seed)
     count = _replicates(replicates, uncertainty)
     if isinstance(regimen_or_data, Dataset):
         if times is not None or n is not None or covariates is not None:
@@ -178,8 +178,8 @@ def simulate(
         about["categories"] = checked_categories(problem, categories)
     elif categories is not None:
         raise InputError("E_SIMULATE", "categories= have no effect without observations.", "Leave them out.")
-    values = _values(problem, parameters, uncertainty, count, int(seed))
-    trial = Trial(problem, values, int(seed), replicates is not None, residual_error, **about)
+    values = _values(problem, parameters, uncertainty, count, seed)
+    trial = Trial(problem, values, seed, replicates is not None, residual_error, **about)
     chunks = _computed(trial, executor)
     if path is not None:
         return write_parquet(chunks, path)

@@ -135,16 +135,35 @@ def test_where_r_is_no_maximum_of_likelihood_it_says_along_what():
     assert np.abs(step.downhill).max() == 1
 
 
-def test_condition_number_is_that_of_the_correlations(fits):
-    fit = fits["R"]
-    problem, scales = fit.problem, Scales(fit.problem)
-    values = scales.values(fit.parameter_estimates.to_numpy())
-    back = np.linalg.pinv(scales.jacobian(values))
-    c = back @ fit.covariance_matrix.to_numpy() @ back.T
-    sd = np.sqrt(np.diag(c))
-    spectrum = np.linalg.eigvalsh(c / np.outer(sd, sd))
-    assert problem.n_subjects == 12
-    assert fit.condition_number == pytest.approx(spectrum[-1] / spectrum[0], rel=1e-6)
+class _Carried:
+    """Natural parameters A = a and B = a + 3 b: their correlations are others than those of a and b."""
+
+    names, free = ("A", "B"), np.array([0, 1])
+
+    @staticmethod
+    def jacobian(values):
+        return np.array([[1.0, 0.0], [1.0, 3.0]])
+
+
+def test_condition_number_is_that_of_the_correlations_of_the_natural_parameters():
+    hessian, rows = np.array([[2.0, 0.4], [0.4, 1.0]]), [[1.0, 0.0], [-1.0, 0.5], [0.0, -0.5]]
+
+    def at(x, etas):
+        return _Quadratic(x, hessian * 2 / 3, rows)
+
+    step = covariance_step("R", at, np.zeros(2), at(np.zeros(2), None), _Carried)
+    own = np.linalg.inv(0.5 * hessian * 2)
+    var_b = own[0, 0] + 6 * own[0, 1] + 9 * own[1, 1]
+    r = (own[0, 0] + 3 * own[0, 1]) / np.sqrt(own[0, 0] * var_b)
+    # the eigenvalues of a correlation matrix of two are 1 + |r| and 1 - |r|
+    assert step.condition_number == pytest.approx((1 + abs(r)) / (1 - abs(r)), rel=1e-6)
+
+
+def test_without_gradients_there_is_no_covariance_and_no_traceback():
+    point = _Quadratic(np.zeros(2), np.eye(2), [[1.0, 0.0]])
+    point.gradients = None
+    step = covariance_step("R", None, np.zeros(2), point, _Carried)
+    assert step.matrix is None and "no gradient" in step.status
 
 
 def test_a_nearly_redundant_parameter_raises_the_condition_number():

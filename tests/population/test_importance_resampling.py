@@ -13,6 +13,7 @@ from scipy import integrate, stats
 import pkpd
 from pkpd.distributions import ParameterDistribution
 from pkpd.errors import FitError, InputError
+from pkpd.population.importance_resampling import _weights
 from pkpd.results import from_json, to_json
 from tests import naive
 from tests.population.intercept import dataset, intercept, measurements
@@ -111,12 +112,18 @@ def test_a_fit_that_is_not_at_its_minimum_is_seen(fit):
 
 def test_arguments_that_cannot_be_used_are_refused(fit):
     for bad in ({"samples": [10], "resamples": [11]}, {"samples": [10, 10], "resamples": [5]}, {"samples": []},
-                {"inflation": 0}, {"level": 2}):  # fmt: skip
+                {"inflation": 0}, {"level": 2}, {"seed": -1}, {"samples": [50, 50], "resamples": [3, 10]}):  # fmt: skip
         with pytest.raises(InputError, match="E_ARGUMENT"):
             pkpd.sir(fit, **bad)
     bare = pkpd.fit(intercept, fit.data, pkpd.FOCEI(covariance=None))
     with pytest.raises(FitError, match="E_NO_COVARIANCE"):
         pkpd.sir(bare)
+
+
+def test_vectors_none_of_which_can_be_evaluated_have_no_weight():
+    # they had NaN, which counted as weights
+    weights = _weights(np.ones((3, 1)), np.eye(1), np.full(3, np.inf), np.zeros(3))
+    np.testing.assert_array_equal(weights, 0)
 
 
 def test_draws_of_a_fit_stay_where_they_belong(fit):

@@ -70,6 +70,10 @@ OWN = {
     "likelihood": {"SAEM"},
     "samples": {"SAEM", "IMP"},
 }
+UNREADABLE = {
+    "max_iterations": 1.5, "tolerance": "small", "starts": True, "nodes": 2.5, "approximation": 1, "iterations": 300,
+    "chains": "3", "proposals": (1, 1, 1, 0.5), "annealing": "0.9", "likelihood": None, "samples": 100.5,
+}  # fmt: skip
 IMPOSSIBLE = {
     "max_iterations": -1, "tolerance": 0.0, "starts": 0, "nodes": 0, "approximation": "SAEM", "iterations": (0, 1), "chains": 0,
     "proposals": (0, 0, 0, 1), "annealing": 1.0, "likelihood": "guess", "samples": 1,
@@ -80,8 +84,9 @@ IMPOSSIBLE = {
 @pytest.mark.parametrize("name", ALL)
 def test_an_option_is_checked_or_unknown(name, option):
     if name in OWN[option]:
-        with pytest.raises(pkpd.InputError, match="E_METHOD"):
-            ALL[name](**{option: IMPOSSIBLE[option]})
+        for wrong in (IMPOSSIBLE[option], UNREADABLE[option]):
+            with pytest.raises(pkpd.InputError, match="E_METHOD"):
+                ALL[name](**{option: wrong})
     else:
         with pytest.raises(TypeError, match=f"'{option}'"):
             ALL[name](**{option: IMPOSSIBLE[option]})

@@ -119,3 +119,9 @@ def test_impossible_settings_are_refused():
             pkpd.MAP(priors=PRIORS, **wrong)
     with pytest.raises(pkpd.InputError, match="E_PRIOR"):
         LogNormal(-1, 1)
+
+
+def test_a_prior_on_what_is_fixed_is_refused():
+    for name, prior in (("MU", Normal(5, 1)), ("OMEGA(MU,MU)", InverseWishart(1.0, 5))):
+        with pytest.raises(pkpd.InputError, match=r"E_PRIOR.*is fixed"):
+            pkpd.evaluate(intercept.fix(name), balanced()[0], method=pkpd.MAP(priors={name: prior}))

@@ -77,7 +77,27 @@ def test_covariates_and_thetas_without_a_random_effect():
     se = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * rss[0] / 38)
     np.testing.assert_allclose(fit.standard_errors[["A", "WT_A"]], se, rtol=1e-6)
     assert "B by naive pooling" in fit.termination_cause
-    assert fit.standard_errors["B"] == 0
+    assert np.isnan(fit.standard_errors["B"]) and np.isnan(fit.parameters.loc["B", "upper"])
+
+
+def test_standard_errors_of_variances_where_no_theta_goes_with_an_eta(theophylline):
+    """Moments of a normal sample of 12 with a known mean: 2ω⁴/12; they had been those of one subject."""
+
+    @pkpd.model
+    def relative(m):
+        ka = m.parameter("KA", m.theta("KA", 1.5, lower=0) * (1 + m.eta("KA", variance=0.1)))
+        cl = m.parameter("CL", m.theta("CL", 2.8, lower=0) * (1 + m.eta("CL", variance=0.1)))
+        v = m.theta("V", 31.0, lower=0)
+        depot, central = m.compartment("depot"), m.compartment("central")
+        m.ode(depot, -ka * depot)
+        m.ode(central, ka * depot - cl / v * central)
+        m.observe("cp", central / v, additive=m.sigma("ADD", 0.7))
+
+    fit = pkpd.fit(relative, theophylline[1], pkpd.TwoStage())
+    variances = ["OMEGA(KA,KA)", "OMEGA(CL,CL)"]
+    np.testing.assert_allclose(
+        fit.standard_errors[variances], np.sqrt(2 / 12) * fit.parameter_estimates[variances], rtol=1e-9
+    )
 
 
 def test_a_proportional_error_and_correlated_random_effects():
