@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -42,7 +43,7 @@ class ParameterDistribution(Protocol):
 
 
 def _positive(owner: str, name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
+    if not (isinstance(value, Real) and math.isfinite(value) and value > 0):
         raise InputError(
             "E_DISTRIBUTION",
             f"{owner}: {name} is {value!r}; it must be a finite number above 0.",
@@ -72,7 +73,7 @@ class Normal:
     sd: float = 1.0
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.mean):
+        if not (isinstance(self.mean, Real) and math.isfinite(self.mean)):
             raise InputError("E_DISTRIBUTION", f"Normal: mean is {self.mean!r}.", "Give a finite mean.")
         _positive("Normal", "sd", self.sd)
 
@@ -204,7 +205,7 @@ class BlockCount:
     weight: float = 0.0
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.weight):
+        if not (isinstance(self.weight, Real) and math.isfinite(self.weight)):
             raise InputError("E_DISTRIBUTION", f"BlockCount: weight = {self.weight!r}.", "Give a number.")
 
     def logpdf(self, block_sizes: Any) -> float:

@@ -326,6 +326,6 @@ def from_json(text: str) -> Any:
     """
     try:
         raw = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (TypeError, json.JSONDecodeError) as error:
         raise InputError("E_JSON", f"not JSON: {error}.", "Give a file that pkpd wrote.") from error
     return _decode(raw)

@@ -118,6 +118,10 @@ class Store:
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, max_bytes: int = 2**31) -> None:
+        if not isinstance(folder, (str, os.PathLike)):
+            raise InputError(
+                "E_STORE_FOLDER", f"{folder!r} is no folder.", "Give its path, or a pkpd.store.Store."
+            )
         self.folder, self.max_bytes = Path(folder).expanduser(), max_bytes
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -189,8 +189,9 @@ def test_a_model_with_an_input_function_comes_back(kind):
     def absorbed(m):
         first, second = m.theta("FIRST", 2.5, lower=0), m.theta("SECOND", 1.5, lower=0)
         made = pkpd.transit(first, mtt=second) if kind == "transit" else getattr(pkpd, kind)(first, second)
-        central = m.compartment("central", input=made)
-        m.ode(central, -0.1 * central)
+        depot, central = m.compartment("depot", input=made), m.compartment("central")
+        m.ode(depot, -1.1 * depot)
+        m.ode(central, 1.1 * depot - 0.1 * central)
         m.observe("cp", central / 30, additive=m.sigma("ADD", 0.5))
 
     again = pkpd.Model.from_json(absorbed.to_json())

@@ -14,6 +14,7 @@ from pkpd.errors import FitError, InputError
 from pkpd.exposure.metrics import compute_metrics, parsed_metrics
 from pkpd.exposure.problem import ExposureProblem
 from pkpd.population import PopulationFit
+from pkpd.population.arguments import fitted, probability
 from pkpd.results import result
 from pkpd.simulation import Regimen
 
@@ -88,8 +89,7 @@ class HistologyExposure:
                 f"no-effect bounds {low:g} to {high:g} do not enclose 1.",
                 "Give 0 < lower < 1 < upper.",
             )
-        if not 0 < level < 1:
-            raise InputError("E_LEVEL", f"level {level!r} is not a probability.", "Give e.g. 0.90.")
+        level = probability("level", level, "E_LEVEL")
         r = self.levels.index(reference)
         log_ratio = self.log_mean - self.log_mean[r]
         variance = np.diag(self.covariance) + self.covariance[r, r] - 2 * self.covariance[:, r]
@@ -153,7 +153,7 @@ def histology_exposure(
         ``E_NO_COVARIANCE`` if the covariance step of the fit failed.
     """
     wanted = _metric(metric)
-    column = histology or fit.data.histology
+    column = histology or fitted(fit).data.histology
     if column is None or column not in fit.data.frame.columns:
         raise InputError(
             "E_HISTOLOGY",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -69,14 +70,16 @@ def interval_exposure(
             f"interval metrics {metrics!r}.",
             f"Known: {', '.join(INTERVAL_METRICS)}.",
         )
-    if not (np.isfinite(width) and width > 0) or not (np.isfinite(lag) and lag >= 0):
+    if not all(isinstance(x, Real) for x in (width, lag)) or not (0 < width < np.inf and 0 <= lag < np.inf):
         raise InputError(
             "E_INTERVAL", f"width {width!r}, lag {lag!r}.", "Give a positive width, and a lag of 0 or more."
         )
     exposure = ExposureProblem(fit, regimen, None, output)
+    if not isinstance(ends, (Mapping, pd.Series)):
+        raise InputError("E_INTERVAL_END", f"ends={ends!r} is no mapping.", "Give ID -> time.")
     given = dict(ends)
     foreign = [i for i in given if i not in set(exposure.problem.subjects.tolist())]
-    bad = [i for i, end in given.items() if not (np.isfinite(float(end)) and float(end) > 0)]
+    bad = [i for i, end in given.items() if not (isinstance(end, Real) and 0 < float(end) < np.inf)]
     if foreign or bad or not given:
         raise InputError(
             "E_INTERVAL_END",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pkpd.exposure.individual import conditional_covariance
 from pkpd.exposure.problem import ACTUAL, ExposureProblem
 from pkpd.language.scales import Values
 from pkpd.population import PopulationFit
+from pkpd.population.arguments import fitted, probability
 from pkpd.simulation import Regimen
 
 __all__ = ["METRICS", "compute_metrics", "exposure_metrics", "parsed_metrics"]
@@ -139,17 +141,16 @@ def exposure_metrics(
     FitError
         ``E_NO_STEADY_STATE`` if exposure keeps changing.
     """
-    actual = isinstance(regimen, str) and regimen == ACTUAL
-    if threshold is not None and not (np.isfinite(threshold) and threshold > 0):
+    fit, actual = fitted(fit), isinstance(regimen, str) and regimen == ACTUAL
+    if threshold is not None and not (isinstance(threshold, Real) and 0 < float(threshold) < np.inf):
         raise InputError("E_METRIC", f"threshold {threshold!r} is not positive.", "Give a concentration.")
-    if level is not None and not 0 < level < 1:
-        raise InputError("E_LEVEL", f"level {level!r} is not a probability.", "Give e.g. 0.90.")
+    level = None if level is None else probability("level", level, "E_LEVEL")
     wanted = parsed_metrics(metrics, actual=actual, threshold=threshold)
     if threshold is not None and not any(kind == "TABOVE" for kind, _ in wanted):
         raise InputError(
             "E_METRIC", "threshold= has no effect without TABOVE.", 'Ask for "TABOVE1", or leave it out.'
         )
-    several = output is not None and not isinstance(output, str)
+    several = isinstance(output, (list, tuple))
     tables = []
     for name in output if several and output is not None else [output]:
         exposure = ExposureProblem(fit, regimen, interval, name)  # type: ignore[arg-type]

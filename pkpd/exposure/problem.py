@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pkpd.language import Problem, bind
 from pkpd.language.records import RESET
 from pkpd.language.scales import Scales, Values
 from pkpd.population import PopulationFit
+from pkpd.population.arguments import fitted
 from pkpd.simulation import Regimen
 from pkpd.simulation.design import doses_for, records_at
 from pkpd.simulation.prediction import predictions
@@ -60,7 +62,8 @@ class ExposureProblem:
         output: str | None,
         data: Dataset | None = None,
     ) -> None:
-        if interval is not None and not (np.isfinite(interval) and interval > 0):
+        fit = fitted(fit)
+        if interval is not None and not (isinstance(interval, Real) and 0 < float(interval) < np.inf):
             raise InputError(
                 "E_INTERVAL", f"interval {interval!r} is not a positive time.", "Give the dosing interval."
             )

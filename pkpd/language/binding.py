@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pkpd.data import Dataset
-from pkpd.errors import ModelError
+from pkpd.errors import InputError, ModelError
 from pkpd.language.declarations import Eta, Theta
 from pkpd.language.dose_inputs import absorbed_width, with_dose_inputs
 from pkpd.language.frozen_model import Model
@@ -236,9 +236,20 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
 
     Raises
     ------
+    InputError
+        ``E_ARGUMENT`` for what is no model, data set or solver.
     ModelError
         Naming the column, level, compartment or endpoint that the data lack, or the subjects whose covariate is missing.
     """
+    for value, wanted, source in (
+        (model, Model, "pkpd.load_model(…)"),
+        (data, Dataset, "pkpd.read_dataset(…)"),
+        (solver or Solver(), Solver, "pkpd.Solver(…)"),
+    ):
+        if not isinstance(value, wanted):
+            raise InputError(
+                "E_ARGUMENT", f"expected a {wanted.__name__}, got {type(value).__name__}.", f"Use {source}."
+            )
     solver = solver or Solver()
     doses, dose_rows = read_doses(model, data)
     records, record_rows = read_records(model, data)

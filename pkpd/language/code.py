@@ -105,6 +105,8 @@ class Writer(StrPrinter):
     def _print_Pi(self, e: Any) -> str:
         return number_text(float(e))
 
+    _print_Exp1 = _print_Pi
+
     def _print_Pow(self, e: Any, rational: bool = False) -> str:
         base, power = e.as_base_exp()
         if power == -1:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -89,12 +90,12 @@ class Model:
             ``E_MODEL_NAME`` for a name that the model does not declare, ``E_MODEL_BOUNDS`` for a theta outside its bounds,
             ``E_MODEL_VALUE`` for a variance or standard deviation that is not positive.
         """
-        theta, omega, sigma = theta or {}, omega or {}, sigma or {}
+        theta, omega, sigma = (_numbers(given) for given in (theta, omega, sigma))
         self._known(theta, [t.name for t in self.thetas], "theta")
         self._known(omega, [e.name for e in self.etas] + [v.eta_name for v in self.iovs], "eta")
         self._known(sigma, [s.name for s in self.sigmas], "sigma")
         for t in self.thetas:
-            value = float(theta.get(t.name, t.initial))
+            value = theta.get(t.name, t.initial)
             if not (t.lower <= value <= t.upper if t.fixed else t.lower < value < t.upper):
                 raise ModelError(
                     "E_MODEL_BOUNDS",
@@ -124,8 +125,8 @@ class Model:
             blocks.append(replace(block, lower_triangle=rows))
         return replace(
             self,
-            thetas=tuple(replace(t, initial=float(theta.get(t.name, t.initial))) for t in self.thetas),
-            sigmas=tuple(replace(s, sd=float(sigma.get(s.name, s.sd))) for s in self.sigmas),
+            thetas=tuple(replace(t, initial=theta.get(t.name, t.initial)) for t in self.thetas),
+            sigmas=tuple(replace(s, sd=sigma.get(s.name, s.sd)) for s in self.sigmas),
             omega=tuple(blocks),
             iovs=tuple(v for block in self.iov_blocks for v in _rescaled(block, omega)),
         )
@@ -377,9 +378,17 @@ class Model:
                 )
 
 
+def _numbers(given: Mapping[str, float] | None) -> dict[str, float]:
+    values = {} if given is None else dict(given)
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(float(value)):
+            raise ModelError("E_MODEL_VALUE", f"{name} = {value!r} is not a finite number.", "Give a number.")
+    return {str(name): float(value) for name, value in values.items()}
+
+
 def _rescaled(block: tuple[Iov, ...], omega: Mapping[str, float]) -> tuple[Iov, ...]:
     """A block with other variances, at the same correlations."""
-    variances = [float(omega.get(v.eta_name, v.variance)) for v in block]
+    variances = [omega.get(v.eta_name, v.variance) for v in block]
     scale = [math.sqrt(new / v.variance) for new, v in zip(variances, block, strict=True)]
     return tuple(
         replace(

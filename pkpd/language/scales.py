@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pkpd.errors import InputError
 from pkpd.language.binding import Problem
 from pkpd.language.declarations import Theta
 
-__all__ = ["Scales", "Values", "parameter_values"]
+__all__ = ["Scales", "Values", "named_values", "parameter_values"]
 
 _SIGMA_SCALES = {"SD": "SD", "POWER": "exponent", "AR1": "rate", "CORR": "correlation"}
 
@@ -285,7 +286,7 @@ def parameter_values(scales: Scales, problem: Problem, parameters: Mapping[str, 
         f"OMEGA({b},{a})": f"OMEGA({a},{b})"
         for a, b in (n[6:-1].split(",", 1) for n in scales.names if n.startswith("OMEGA("))
     }
-    for given, value in ({} if parameters is None else dict(parameters)).items():
+    for given, value in named_values(parameters).items():
         name = given if given in scales.names else mirrored.get(given, given)
         if name not in scales.names:
             raise InputError(
@@ -309,6 +310,25 @@ def parameter_values(scales: Scales, problem: Problem, parameters: Mapping[str, 
                 "E_PARAMETER_VALUE", f"{name} = {natural[at]:g} is not positive.", "Give a positive value."
             )
     return scales.values(natural)
+
+
+def named_values(parameters: Any) -> dict[str, Any]:
+    """Parameters by name as a plain mapping; empty for None.
+
+    Raises
+    ------
+    InputError
+        ``E_PARAMETER_VALUE`` if they are given in another form.
+    """
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, (Mapping, pd.Series)):
+        raise InputError(
+            "E_PARAMETER_VALUE",
+            f"parameters are given by name, not as {type(parameters).__name__}.",
+            'Give {"CL": 3.0}, or other.parameter_estimates.',
+        )
+    return {str(name): value for name, value in parameters.items()}
 
 
 def _number(name: str, value: Any) -> float:

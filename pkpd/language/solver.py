@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from pkpd.errors import InputError
 from pkpd.results import result
@@ -39,9 +41,14 @@ class Solver:
                 f"solver kind {self.kind!r} is unknown.",
                 'Use "auto", "linear", "ode" or "stiff".',
             )
-        if not (0 < self.rtol < 1 and self.atol > 0 and self.max_steps > 0):
+        numbers = (
+            isinstance(self.rtol, Real)
+            and isinstance(self.atol, Real)
+            and isinstance(self.max_steps, Integral)
+        )
+        if not numbers or not (0 < self.rtol < 1 and 0 < self.atol < math.inf and self.max_steps > 0):
             raise InputError(
                 "E_SOLVER",
-                "tolerances and step limit must be positive, rtol below 1.",
+                "tolerances and step limit must be positive numbers, rtol below 1, max_steps whole.",
                 "Check rtol, atol, max_steps.",
             )

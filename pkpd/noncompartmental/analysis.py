@@ -158,6 +158,10 @@ def nca(
     do not fall. A profile after any other first dose begins at 0, one at steady state at the smallest concentration of its
     dosing interval, unless one was taken at the time of the dose. λz: :func:`pkpd.noncompartmental.terminal.terminal_slope`.
     """
+    if not isinstance(data, Dataset):
+        raise InputError(
+            "E_ARGUMENT", f"expected a Dataset, got {type(data).__name__}.", "Use pkpd.read_dataset(…)."
+        )
     settings = _settings(
         trapezoids, blq, with_peak, intervals, tau, steady_state, most_extrapolated, least_r2_adjusted
     )
@@ -253,7 +257,7 @@ def _settings(
 def _route(profile: Profile, route: str | Mapping[Any, str]) -> str:
     if profile.duration > 0:
         return "infusion"
-    given = route if isinstance(route, str) else route.get(profile.compartment)
+    given = route.get(profile.compartment) if isinstance(route, Mapping) else route
     if given not in _ROUTES or given == "infusion":
         raise InputError(
             "E_NCA_ROUTE",

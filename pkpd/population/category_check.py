@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError
-from pkpd.population.estimation_scale import whole
+from pkpd.population.arguments import fitted, probability, whole
 from pkpd.population.predictive_check import bin_edges
 from pkpd.population.resampling import named_strata
 from pkpd.population.result import PopulationFit
@@ -111,11 +111,9 @@ def category_vpc(
         ``E_ARGUMENT``; ``E_STRATIFY``; ``E_CATEGORY_ENDPOINT``; ``E_SIMULATE_LIKELIHOOD`` if the probabilities of a record do
         not add up to 1, or ``categories`` lack an observed value.
     """
-    n = whole("n", n, 2)
-    if not 0 < level < 1 or x not in ("TIME", "TAD"):
-        raise InputError(
-            "E_ARGUMENT", f"level={level!r}, x={x!r}.", 'Give a level between 0 and 1, and "TIME" or "TAD".'
-        )
+    fit, n, level = fitted(fit), whole("n", n, 2), probability("level", level)
+    if x not in ("TIME", "TAD"):
+        raise InputError("E_ARGUMENT", f"x={x!r} is unknown.", 'Use "TIME" or "TAD".')
     place = _endpoint(fit, endpoint)
     support = np.unique(np.asarray(list(categories), dtype=float))
     given = tuple(support if k == place else None for k in range(len(fit.problem.model.observations)))

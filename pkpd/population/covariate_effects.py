@@ -6,8 +6,10 @@ p-values (Gastonguay MR. AAPS J 2004;6(S1):W4354).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from pkpd.errors import InputError
 from pkpd.language import bind
 from pkpd.language.columns import label_column, number_column
 from pkpd.language.scales import Scales, parameter_values
-from pkpd.population.estimation_scale import whole
+from pkpd.population.arguments import fitted, probability, whole
 from pkpd.population.result import PopulationFit
 from pkpd.results import result
 from pkpd.simulation.prediction import individual_parameters
@@ -96,13 +98,10 @@ def covariate_effects(
     FitError
         ``E_NO_COVARIANCE`` without any uncertainty.
     """
-    n = whole("n", n, 2)
-    if not 0 < level < 1 or not 0 < quantiles[0] < quantiles[1] < 1:
-        raise InputError(
-            "E_ARGUMENT",
-            f"level={level!r}, quantiles={quantiles!r}.",
-            "Give ascending numbers between 0 and 1.",
-        )
+    fit, n, level = fitted(fit), whole("n", n, 2), probability("level", level)
+    low, high = (probability("quantiles", q) for q in quantiles)
+    if not low < high:
+        raise InputError("E_ARGUMENT", f"quantiles={quantiles!r}.", "Give ascending numbers between 0 and 1.")
     scenarios, changes, base = _scenarios(fit, quantiles, dict(reference or {}))
     problem = bind(fit.model, carriers(scenarios), fit.problem.solver)
     scales = Scales(problem)
@@ -164,6 +163,9 @@ def _scenarios(
             f"reference={unknown[0]!r} is no numeric covariate of the model.",
             f"It has {', '.join(numeric) or 'none'}; factors keep the reference level of the model.",
         )
+    wrong = [k for k, v in given.items() if not isinstance(v, Real) or not math.isfinite(float(v))]
+    if wrong:
+        raise InputError("E_ARGUMENT", f"reference {wrong[0]} = {given[wrong[0]]!r}.", "Give a number.")
     base: dict[str, Any] = {}
     changes: list[tuple[str, Any, int]] = []
     for name in numeric:

@@ -58,6 +58,8 @@ def candidate_relations(
     InputError
         ``E_RELATION`` for a parameter, column, level or centre that cannot be used.
     """
+    if not isinstance(relations, Mapping):
+        raise _refused(f"relations={relations!r} is no mapping", 'Give e.g. {"CL": ["TUMOR", "WT"]}.')
     known = [p.name for p in model.parameters]
     table = data.subject_table()
     there = {(e.parameter, e.factor) for e in model.effects}
@@ -136,12 +138,10 @@ def with_relation(model: Model, relation: Relation) -> Model:
 
 def shared_estimates(estimates: Mapping[str, float] | pd.Series, model: Model) -> dict[str, float]:
     """Those of some estimates that another model has parameters for."""
-    thetas = {t.name for t in model.thetas}
+    own = {t.name for t in model.thetas} | {s.label for s in model.sigmas}
     effects = tuple(f"{e.parameter}({e.factor}=" for e in model.effects)
     return {
-        str(k): float(v)
-        for k, v in estimates.items()
-        if k in thetas or str(k).startswith(("OMEGA(", "SD(", *effects))
+        str(k): float(v) for k, v in estimates.items() if k in own or str(k).startswith(("OMEGA(", *effects))
     }
 
 

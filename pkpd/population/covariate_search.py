@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 
 from pkpd.data import Dataset
-from pkpd.errors import FitError, InputError
+from pkpd.errors import FitError
 from pkpd.language import Model
 from pkpd.parallel import run
+from pkpd.population.arguments import fitted, probability
 from pkpd.population.covariate_models import Relation, candidate_relations, shared_estimates, with_relation
 from pkpd.population.fit import fit as refit
 from pkpd.population.methods import require_gradient
@@ -104,9 +105,7 @@ def stepwise(
     InputError
         ``E_RELATION``; ``E_ARGUMENT`` for levels that are no probabilities; ``E_METHOD_NOISY`` if the method draws numbers.
     """
-    for name, value in (("forward", forward), ("backward", backward)):
-        if not 0 < value < 1:
-            raise InputError("E_ARGUMENT", f"{name}={value!r}.", "Give a probability, e.g. 0.05.")
+    fit, forward, backward = fitted(fit), probability("forward", forward), probability("backward", backward)
     require_gradient(fit.method, "a stepwise search")
     candidates = candidate_relations(fit.model, fit.data, relations, centres or {})
     search = _Search(fit, executor, open_store(store))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pkpd.errors import FitError, InputError
+from pkpd.errors import FitError
 from pkpd.language.scales import Scales, Values
 from pkpd.parallel import stream
 
 if TYPE_CHECKING:
     from pkpd.population.result import PopulationFit
 
-__all__ = ["EstimationScale", "whole"]
+__all__ = ["EstimationScale"]
 
 _PURPOSE = 0x4553  # keeps these random numbers apart from those of other tasks with the same seed
 
@@ -62,6 +62,8 @@ class EstimationScale:
 
     def draw(self, n: int, seed: int) -> pd.DataFrame:
         """Draw natural parameter vectors, (n, parameters)."""
+        from pkpd.population.arguments import whole
+
         draws = normal(self.x, self.covariance, stream(seed, _PURPOSE), whole("n", n))
         return natural_table(self.scales, self.values, draws)
 
@@ -86,16 +88,3 @@ def natural_table(scales: Scales, base: Values, draws: np.ndarray) -> pd.DataFra
     return pd.DataFrame(
         np.array(rows).reshape(len(rows), len(scales.names)), columns=scales.names, index=index
     )
-
-
-def whole(name: str, value: int, least: int = 1) -> int:
-    """Check a count.
-
-    Raises
-    ------
-    InputError
-        ``E_ARGUMENT`` if it is not a whole number of at least ``least``.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise InputError("E_ARGUMENT", f"{name}={value!r}.", f"Give a whole number, {least} or more.")
-    return int(value)

@@ -17,7 +17,7 @@ from pkpd.errors import FitError, InputError
 from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
 from pkpd.parallel import checked_seed, run
-from pkpd.population.estimation_scale import whole
+from pkpd.population.arguments import fitted, probability, whole
 from pkpd.population.resampling import named_strata
 from pkpd.population.result import PopulationFit
 from pkpd.results import result
@@ -121,10 +121,8 @@ def event_vpc(
     that would have lived longer gets none after its own last record, so that a hazard that depends on exposure is simulated
     too high or too low there. Of recurrent events the first counts.
     """
-    n, seed = whole("n", n, 2), checked_seed(seed)
-    if not 0 < level < 1:
-        raise InputError("E_ARGUMENT", f"level={level!r}.", "Give a number between 0 and 1.")
-    problem = fit.problem
+    n, seed, level = whole("n", n, 2), checked_seed(seed), probability("level", level)
+    problem = fitted(fit).problem
     place = hazard_endpoint(problem.model, endpoint)
     o = problem.model.observations[place]
     if o.last is None:

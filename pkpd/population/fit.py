@@ -14,7 +14,7 @@ import pandas as pd
 from pkpd.data import Dataset
 from pkpd.errors import FitError, FitInterrupted, InputError, PkpdWarning
 from pkpd.language import Model, Problem, bind
-from pkpd.language.scales import Scales, Values, parameter_values
+from pkpd.language.scales import Scales, Values, named_values, parameter_values
 from pkpd.parallel import Progress, checked_seed
 from pkpd.population.checkpoint import Checkpoint
 from pkpd.population.covariance import CovarianceStep
@@ -210,21 +210,13 @@ def _present(
     if start is None:
         return None
     absent = tuple(f"{e.parameter}({e.factor}=" for e in model.effects)
-    return {str(k): v for k, v in start.items() if k in scales.names or not str(k).startswith(absent)}
+    return {k: v for k, v in named_values(start).items() if k in scales.names or not k.startswith(absent)}
 
 
 def _bound(model: Model, data: Dataset, method: Any) -> tuple[Any, Problem]:
     method = method or FOCEI()
     if not isinstance(method, (GradientMethod, SAEM, IMP, TwoStage)) or type(method) is GradientMethod:
         raise InputError("E_METHOD", f"method {method!r} is not an estimation method.", "Use pkpd.FOCEI(…).")
-    for value, kind, source in (
-        (model, Model, "pkpd.load_model(…)"),
-        (data, Dataset, "pkpd.read_dataset(…)"),
-    ):
-        if not isinstance(value, kind):
-            raise InputError(
-                "E_ARGUMENT", f"expected a {kind.__name__}, got {type(value).__name__}.", f"Use {source}."
-            )
     problem = bind(model, data, method.solver)
     if not problem.records.used.any():
         raise FitError(

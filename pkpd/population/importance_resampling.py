@@ -21,7 +21,8 @@ from pkpd.errors import FitError, InputError
 from pkpd.language import Model, bind
 from pkpd.language.scales import Scales, parameter_values
 from pkpd.parallel import run, stream
-from pkpd.population.estimation_scale import EstimationScale, natural_table, normal, whole
+from pkpd.population.arguments import fitted, probability, whole
+from pkpd.population.estimation_scale import EstimationScale, natural_table, normal
 from pkpd.population.methods import require_gradient
 from pkpd.population.objective import Objective
 from pkpd.population.resampling import percentile_table, warn_failures
@@ -137,18 +138,17 @@ def sir(
     exp(-ΔOFV/2)·det(∂natural/∂x) over the proposal's density (2016, equation 1). From the second iteration on, the proposal's
     covariance is that of the last resamples, about the estimates.
     """
+    fit, level = fitted(fit), probability("level", level)
     require_gradient(fit.method, "SIR")
     sizes = _sizes(samples, resamples)
     if not (isinstance(inflation, (int, float)) and math.isfinite(inflation) and inflation > 0):
         raise InputError("E_ARGUMENT", f"inflation={inflation!r}.", "Give a positive number.")
-    if not 0 < level < 1:
-        raise InputError("E_ARGUMENT", f"level={level!r}.", "Give a coverage between 0 and 1, e.g. 0.95.")
     centre = EstimationScale.of(fit)
     covariance = centre.covariance * inflation
     if any(kept <= len(centre.x) for _, kept in sizes[:-1]):
         raise InputError(
             "E_ARGUMENT",
-            f"resamples={tuple(resamples)!r}: the next proposal takes its covariance from them, for which {len(centre.x)} free "
+            f"resamples={resamples!r}: the next proposal takes its covariance from them, for which {len(centre.x)} free "
             "parameters need more vectors than that.",
             f"Keep {10 * len(centre.x)} or more.",
         )
@@ -225,12 +225,14 @@ def sir(
 
 
 def _sizes(samples: Sequence[int], resamples: Sequence[int]) -> list[tuple[int, int]]:
-    many = [whole("samples", m, 2) for m in samples]
-    few = [whole("resamples", m, 2) for m in resamples]
+    many, few = (
+        [whole(name, m, 2) for m in (given if np.iterable(given) else [given])]
+        for name, given in (("samples", samples), ("resamples", resamples))
+    )
     if not many or len(many) != len(few) or any(m > n for n, m in zip(many, few, strict=True)):
         raise InputError(
             "E_ARGUMENT",
-            f"samples={tuple(samples)!r} and resamples={tuple(resamples)!r} do not fit together.",
+            f"samples={samples!r} and resamples={resamples!r} do not fit together.",
             "Give as many of each, and never keep more than are proposed.",
         )
     return list(zip(many, few, strict=True))

@@ -21,6 +21,7 @@ from pkpd.errors import FitError, InputError
 from pkpd.language import Model, bind
 from pkpd.language.scales import Scales, parameter_values
 from pkpd.parallel import run
+from pkpd.population.arguments import fitted, probability
 from pkpd.population.methods import require_gradient
 from pkpd.population.objective import Objective, Point
 from pkpd.population.quasi_newton import minimise
@@ -103,8 +104,7 @@ def profile(
     """
     from scipy.special import chdtri
 
-    if not 0 < level < 1:
-        raise InputError("E_ARGUMENT", f"level={level!r}.", "Give a coverage between 0 and 1, e.g. 0.95.")
+    fit, level = fitted(fit), probability("level", level)
     require_gradient(fit.method, "a profile")
     scales = Scales(fit.problem)
     names = _profiled(scales, parameters)
@@ -162,7 +162,7 @@ def _profiled(scales: Scales, parameters: Sequence[str] | str | None) -> list[st
     ]
     if parameters is None:
         return coordinates
-    wanted = [parameters] if isinstance(parameters, str) else list(parameters)
+    wanted = list(parameters) if np.iterable(parameters) and not isinstance(parameters, str) else [parameters]
     free = [scales.names[k] for k in scales.free]
     for name in wanted:
         if name not in free:

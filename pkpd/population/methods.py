@@ -233,8 +233,8 @@ class MAP(GradientMethod):
                 f"approximation={self.approximation!r} is unknown.",
                 "Use FOCEI, FOCE, FO or Laplace.",
             )
-        if not self.priors:
-            raise InputError("E_METHOD", "MAP has no priors.", "Give priors={…}, or use FOCEI().")
+        if not self.priors or not isinstance(self.priors, Mapping):
+            raise InputError("E_METHOD", "MAP has no priors by name.", "Give priors={…}, or use FOCEI().")
 
 
 @result

@@ -11,7 +11,8 @@ import pandas as pd
 from pkpd.errors import InputError
 from pkpd.language.scales import Values
 from pkpd.parallel import checked_seed
-from pkpd.population.estimation_scale import estimates, whole
+from pkpd.population.arguments import fitted, whole
+from pkpd.population.estimation_scale import estimates
 from pkpd.population.importance import Weighted, moved, unreliable, weighted_draws
 from pkpd.population.methods import mode_method
 from pkpd.population.objective import Objective
@@ -155,11 +156,7 @@ def conditional_draws(fit: PopulationFit, n: int = 100, *, seed: int = 0) -> pd.
 
 def _start(fit: PopulationFit) -> tuple[Objective, Values, np.ndarray, np.ndarray]:
     """Objective, estimates, and where the posteriors are, about: modes and inverse curvatures."""
-    if not isinstance(fit, PopulationFit):
-        raise InputError(
-            "E_ARGUMENT", f"expected a PopulationFit, got {type(fit).__name__}.", "Use pkpd.fit(…)."
-        )
-    if fit.problem.n_eta == 0:
+    if fitted(fit).problem.n_eta == 0:
         raise InputError(
             "E_ARGUMENT",
             f"model {fit.model.name} has no random effects to draw.",

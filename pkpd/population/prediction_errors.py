@@ -15,7 +15,7 @@ import pandas as pd
 
 from pkpd.errors import FitError
 from pkpd.parallel import stream
-from pkpd.population.estimation_scale import whole
+from pkpd.population.arguments import whole
 from pkpd.population.result import PopulationFit
 from pkpd.population.simulated_records import SimulatedRecords, simulated_records
 from pkpd.results import result

@@ -12,12 +12,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 
 from pkpd.errors import InputError, PkpdWarning
-from pkpd.population.estimation_scale import whole
+from pkpd.population.arguments import fitted, probability, whole
 from pkpd.population.resampling import named_strata
 from pkpd.population.result import PopulationFit
 from pkpd.population.simulated_records import SimulatedRecords, simulated_records
@@ -145,8 +146,14 @@ def vpc(
         ``E_ARGUMENT``; ``E_STRATIFY``; ``E_VPC_EMPTY`` if the endpoint has no measured value (for likelihoods there are
         :func:`pkpd.category_vpc` and :func:`pkpd.event_vpc`); ``E_SIMULATED_ENDPOINT``; ``E_RIGHT_CENSORED``.
     """
-    n = whole("n", n, 2)
-    levels = _checked(x, quantiles, level)
+    fit, n, level = fitted(fit), whole("n", n, 2), probability("level", level)
+    levels = _checked(x, quantiles)
+    if not isinstance(lower_bound, Real) or (lower_bound != 0 and not prediction_corrected):
+        raise InputError(
+            "E_ARGUMENT",
+            f"lower_bound={lower_bound!r} is not a number, or has no effect without prediction_corrected=True.",
+            "Leave it out, or give both.",
+        )
     records = simulated_records(fit, n, seed, executor)
     number = {o.name: k for k, o in enumerate(fit.model.observations, 1)}.get(str(endpoint), endpoint)
     records = records.where(records.table["DVID"].to_numpy() == number)
@@ -206,12 +213,10 @@ def vpc(
     )
 
 
-def _checked(x: str, quantiles: Sequence[float], level: float) -> list[float]:
-    wanted = [float(q) for q in quantiles]
-    if not wanted or not all(0 < q < 1 for q in wanted) or not 0 < level < 1:
-        raise InputError(
-            "E_ARGUMENT", f"quantiles={quantiles!r}, level={level!r}.", "Give numbers between 0 and 1."
-        )
+def _checked(x: str, quantiles: Sequence[float]) -> list[float]:
+    if isinstance(quantiles, str) or not np.iterable(quantiles) or not len(quantiles):
+        raise InputError("E_ARGUMENT", f"quantiles={quantiles!r}.", "Give a list of numbers between 0 and 1.")
+    wanted = [probability("quantiles", q) for q in quantiles]
     if x not in ("TIME", "TAD"):
         raise InputError("E_ARGUMENT", f"x={x!r} is unknown.", 'Use "TIME" or "TAD".')
     return sorted(wanted)
@@ -221,7 +226,10 @@ def bin_edges(at: np.ndarray, bins: str | Sequence[float]) -> tuple[np.ndarray, 
     """Edges of the bins, (bins + 1,), and the rule in words; a bin holds its lower edge."""
     distinct = np.unique(at)
     if not isinstance(bins, str):
-        edges = np.asarray(bins, dtype=float)
+        try:
+            edges = np.asarray(bins, dtype=float)
+        except (TypeError, ValueError):
+            edges = np.zeros(0)
         if edges.ndim != 1 or len(edges) < 2 or not np.all(np.diff(edges) > 0):
             raise InputError("E_ARGUMENT", f"bins={bins!r} are not edges.", "Give ascending numbers.")
         if distinct[0] < edges[0] or distinct[-1] > edges[-1]:

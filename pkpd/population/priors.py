@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class LogNormal:
 
     def __post_init__(self) -> None:
         for name, value in (("median", self.median), ("sd", self.sd)):
-            if not (math.isfinite(value) and value > 0):
+            if not (isinstance(value, Real) and math.isfinite(value) and value > 0):
                 raise InputError(
                     "E_PRIOR", f"LogNormal: {name} = {value!r} is not positive.", "Give a positive number."
                 )
@@ -63,9 +64,15 @@ class InverseWishart:
 
     def matrix(self) -> np.ndarray:
         """M as a full matrix, (p, p)."""
-        rows = (
-            [[self.estimate]] if isinstance(self.estimate, (int, float)) else [list(r) for r in self.estimate]
-        )
+        try:
+            rows = [[self.estimate]] if isinstance(self.estimate, Real) else [[*r] for r in self.estimate]
+            rows = [[float(v) for v in r] for r in rows]
+        except (TypeError, ValueError):
+            raise InputError(
+                "E_PRIOR",
+                f"InverseWishart: the estimate {self.estimate!r} holds no numbers.",
+                "Give numbers.",
+            ) from None
         p = len(rows)
         if [len(r) for r in rows] != list(range(1, p + 1)):
             raise InputError(
@@ -73,12 +80,12 @@ class InverseWishart:
                 "InverseWishart: the estimate is no lower triangle.",
                 "For two etas write [[0.1], [0.01, 0.1]].",
             )
-        out = np.array([[float(rows[max(i, j)][min(i, j)]) for j in range(p)] for i in range(p)])
+        out = np.array([[rows[max(i, j)][min(i, j)] for j in range(p)] for i in range(p)])
         if not (np.all(np.isfinite(out)) and np.all(np.linalg.eigvalsh(out) > 0)):
             raise InputError(
                 "E_PRIOR", "InverseWishart: the estimate is not positive definite.", "Check variances."
             )
-        if not (math.isfinite(self.df) and self.df >= p):
+        if not (isinstance(self.df, Real) and math.isfinite(self.df) and self.df >= p):
             raise InputError(
                 "E_PRIOR",
                 f"InverseWishart: df = {self.df!r} is below {p}.",

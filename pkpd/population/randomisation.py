@@ -21,8 +21,8 @@ from pkpd.errors import FitError, InputError
 from pkpd.language import Model
 from pkpd.language.columns import label_column
 from pkpd.parallel import checked_seed, run, stream
+from pkpd.population.arguments import fitted, whole
 from pkpd.population.covariate_models import shared_estimates
-from pkpd.population.estimation_scale import whole
 from pkpd.population.fit import fit as refit
 from pkpd.population.methods import require_gradient
 from pkpd.population.resampling import bare, subject_strata, warn_failures
@@ -128,6 +128,7 @@ def randomisation_test(
     """
     from scipy.special import chdtrc
 
+    fit = fitted(fit)
     require_gradient(fit.method, "a randomisation test")
     n, seed = whole("n", n), checked_seed(seed)
     data, method = fit.data, bare(fit.method)

@@ -17,7 +17,7 @@ from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError, PkpdWarning
 from pkpd.language import Model
 from pkpd.parallel import Failure, checked_seed, run, stream
-from pkpd.population.estimation_scale import whole
+from pkpd.population.arguments import fitted, probability, whole
 from pkpd.population.fit import fit as refit
 from pkpd.population.result import PopulationFit
 from pkpd.results import estimates_table, result
@@ -152,8 +152,8 @@ def bootstrap(
     -----
     Efron B, Tibshirani RJ. An Introduction to the Bootstrap. 1993, section 13.3 (percentile interval).
     """
-    n, seed, level = whole("n", n, 2), checked_seed(seed), _coverage(level)
-    data = fit.data
+    n, seed, level = whole("n", n, 2), checked_seed(seed), probability("level", level)
+    data = fitted(fit).data
     column = data.histology if stratify == "histology" and stratify not in data.frame.columns else stratify
     strata = subject_strata(data, column)
     task = functools.partial(
@@ -276,9 +276,3 @@ def bare(method: Any) -> Any:
     """The method without its covariance step and further starts, which replicates do not need."""
     needless = {"covariance": None, "starts": 1}
     return replace(method, **{k: v for k, v in needless.items() if hasattr(method, k)})
-
-
-def _coverage(level: float) -> float:
-    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
-        raise InputError("E_ARGUMENT", f"level={level!r}.", "Give a coverage between 0 and 1, e.g. 0.95.")
-    return float(level)

@@ -14,6 +14,7 @@ import pandas as pd
 from pkpd.errors import FitError, InputError
 from pkpd.language.scales import Scales
 from pkpd.parallel import checked_seed, run
+from pkpd.population.arguments import fitted
 from pkpd.simulation.trial import Task, Trial, simulate_task
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def simulated_records(
     FitError
         ``E_SIMULATION`` if a replicate could not be computed.
     """
-    seed, problem = checked_seed(seed), fit.problem
+    seed, problem = checked_seed(seed), fitted(fit).problem
     able = [not o.likelihood for o in problem.model.observations]
     for k, support in enumerate(categories):
         able[k] = able[k] or support is not None

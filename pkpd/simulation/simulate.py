@@ -16,7 +16,7 @@ import pandas as pd
 from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError
 from pkpd.language import Model, Problem, Solver, bind
-from pkpd.language.scales import Scales, Values, parameter_values
+from pkpd.language.scales import Scales, Values, named_values, parameter_values
 from pkpd.parallel import Progress, checked_seed, run
 from pkpd.simulation.categories import checked_categories
 from pkpd.simulation.parquet import write_parquet
@@ -58,6 +58,10 @@ def predict(
     problem = bind(model, data, solver)
     values = parameter_values(Scales(problem), problem, parameters)
     at = np.zeros((problem.n_subjects, problem.n_eta))
+    if etas is not None and not isinstance(etas, pd.DataFrame):
+        raise InputError(
+            "E_ETAS", f"etas are {type(etas).__name__}, not a DataFrame.", "Give one column per eta, by ID."
+        )
     if etas is not None:
         names = [e.name for e in problem.etas]
         missing = [n for n in names if n not in etas.columns]
@@ -165,11 +169,20 @@ def simulate(
         about: dict[str, Any] = {}
     else:
         arms = _arms(regimen_or_data)
-        if times is None or not len(times):
+        try:
+            grid = np.sort(np.atleast_1d(np.asarray([] if times is None else times, dtype=float)).ravel())
+        except (TypeError, ValueError):
+            grid = np.array([np.nan])
+        if not len(grid):
             raise InputError("E_SIMULATE", "no sampling times were given.", "Give times=[…].")
-        grid = np.sort(np.asarray(times, dtype=float))
         if not np.all(np.isfinite(grid)) or grid[0] < 0:
             raise InputError("E_SIMULATE", "sampling times must be numbers, not negative.", "Check times=.")
+        if covariates is not None and not isinstance(covariates, pd.DataFrame):
+            raise InputError(
+                "E_SIMULATE",
+                f"covariates are {type(covariates).__name__}, not a DataFrame.",
+                "Give a table with one row per subject.",
+            )
         size = subject_count(n, covariates)
         # levels of factors are those of the whole table, whoever is drawn from it
         problem = bind(model, carriers(covariates), solver)
@@ -239,7 +252,7 @@ def _values(
             f"draw({count}, seed) did not return a DataFrame of {count} rows.",
             "One row per draw, one column per parameter.",
         )
-    base = {} if parameters is None else dict(parameters)
+    base = named_values(parameters)
     twice = [name for name in draws.columns if name in base]
     if twice:
         raise InputError(
