@@ -46,7 +46,8 @@ def interval_exposure(
         ``AUC`` and ``CAVG`` within the interval, ``CUMAUC`` from time 0 to its end, ``CTROUGH`` the concentration at its end
         (before a dose there).
     regimen : Regimen, mapping of ID to Regimen, or ``"actual"``
-        The doses of the data by default; a planned regimen is taken as it is written, nothing is repeated.
+        The doses of the data by default; a planned regimen is taken as it is written, nothing is repeated, and effects of the
+        occasion are zero.
     lag : float
         Exposure precedes its effect by this: an interval gets what happened so much earlier.
     output : str, optional

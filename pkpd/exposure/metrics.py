@@ -117,8 +117,9 @@ def exposure_metrics(
         the number of the dosing interval (``AUC1``, ``CMAX3``) or ``SS`` (steady state); ``CUMAUC3`` is the area over the first
         three intervals.
     regimen : Regimen, mapping of ID to Regimen, or ``"actual"``
-        Planned doses: those of the first interval are repeated, whatever their number. ``"actual"``: the doses of the data
-        as they were given; intervals are then counted from the first one.
+        Planned doses: those of the first interval are repeated, whatever their number, and effects of the occasion are zero.
+        ``"actual"``: the doses of the data as they were given, under the effects of their occasions; intervals are then
+        counted from the first one.
     interval : float
         Length of the dosing interval (cycle), in the time unit of the data.
     output : str or sequence of str, optional

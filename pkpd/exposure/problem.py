@@ -88,6 +88,8 @@ class ExposureProblem:
         if self.actual:
             self.origin = self._first_doses()
         self._given: dict[int, Problem] = {}
+        # the occasions of the data are none of a planned regimen: it gets the subject's mean over occasions
+        self._between_occasions = np.arange(self.problem.n_eta) >= len(self.problem.model.etas)
 
     def _planned(self, regimen: Any) -> list[Regimen]:
         if not isinstance(regimen, Mapping):
@@ -155,6 +157,8 @@ class ExposureProblem:
         problem = self.dosed(intervals)
         grid = np.broadcast_to(times, (problem.n_subjects, np.shape(times)[-1]))
         problem = problem.with_records(problem.doses, records_at(grid, endpoints))
+        if not self.actual:
+            etas = np.where(self._between_occasions, 0.0, etas)
         f, _, status = predictions(problem, values, etas)
         if status.any():
             bad = problem.subjects[np.flatnonzero(status)[:8]]

@@ -117,7 +117,7 @@ def vpc(
     stratify : str or None
         Column whose groups are compared each by itself; the data's histology by default, where they have one.
     x : {"TIME", "TAD"}
-        Time, or time after the last dose.
+        Time, or time after the last dose; records before a first dose have none, and are left out.
     bins : {"auto", "unique", "quantiles"} or sequence of float
         ``"unique"``: one bin per distinct time; ``"quantiles"``: 2 to 10 bins of about equal numbers of records, about 10 or
         more; ``"auto"``: the first where there are at most 10 distinct times in the stratum, else the second; or the edges

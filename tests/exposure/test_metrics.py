@@ -340,6 +340,35 @@ def test_actual_doses():
             assert found[name][i] == pytest.approx(value, rel=1e-8), (i, name)
 
 
+def test_a_planned_regimen_has_none_of_the_occasions_of_the_data():
+    """Dose over the subject's own clearance; the steady state had been that of the last occasion on record."""
+
+    @pkpd.model
+    def occasions(m):
+        cl = m.parameter("CL", 2.0 * exp(m.eta("CL", variance=0.2) + m.iov("CL", variance=0.1)))
+        v = m.theta("V", 20.0, lower=0)
+        central = m.compartment("central")
+        m.ode(central, -cl / v * central)
+        m.observe("cp", central / v, proportional=m.sigma("PROP", 0.2))
+
+    rows = []
+    for i, pulls in enumerate(((0.6, 1.5), (1.6, 0.7)), 1):
+        for k, pull in enumerate(pulls):
+            rows.append((i, 240.0 * k, 1, 100.0, np.nan, k + 1))
+            rows += [(i, 240.0 * k + t, 0, 0.0, y * pull, k + 1) for t, y in ((3.0, 3.5), (9.0, 1.9))]
+    data = pkpd.read_dataset(pd.DataFrame(rows, columns=["ID", "TIME", "EVID", "AMT", "DV", "OCC"]))
+    fit = at_the_start(occasions, data)
+    etas = fit.individual_estimates
+    planned = pkpd.exposure_metrics(fit, ["AUC1", "AUCSS"], regimen=pkpd.dose(100), interval=240, level=0.9)
+    for name in ("AUC1", "AUCSS"):
+        np.testing.assert_allclose(planned[name], 100 / (2 * np.exp(etas["CL"])), rtol=1e-6)
+    actual = pkpd.exposure_metrics(fit, ["AUC1", "AUC31"], regimen="actual", interval=8)
+    for k, name in ((1, "AUC1"), (2, "AUC31")):
+        cl = 2 * np.exp(etas["CL"] + etas[f"IOV(CL)[{k}]"])
+        # of the first dose next to nothing is left at the second one
+        np.testing.assert_allclose(actual[name], 100 / cl * (1 - np.exp(-cl / 20 * 8)), rtol=1e-4)
+
+
 def test_actual_doses_that_areas_cannot_follow():
     frame = few_samples().frame[["ID", "TIME", "EVID", "AMT", "DV"]]
     steady = frame.assign(SS=np.where(frame.EVID == 1, 1, 0), II=np.where(frame.EVID == 1, 12.0, 0.0))

@@ -280,3 +280,14 @@ NLMIXR2 = """warfarin <- function() {
   })
 }
 """
+
+
+def test_constants_are_written_as_numbers():
+    """SymPy's E and pi are no names of the other programs."""
+
+    @pkpd.model
+    def constant(m):
+        m.observe("y", m.theta("A", 1.0) * pkpd.exp(1), additive=m.sigma("ADD", 1.0))
+
+    assert "2.718281828459045" in constant.to_nonmem(["ID", "TIME", "DV"])
+    assert "2.718281828459045" in constant.to_nlmixr2()

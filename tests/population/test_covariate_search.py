@@ -12,7 +12,7 @@ from scipy import stats
 
 import pkpd
 from pkpd.errors import InputError
-from pkpd.population.covariate_models import Relation
+from pkpd.population.covariate_models import Relation, shared_estimates
 from pkpd.results import from_json, to_json
 from tests.population.intercept import intercept
 
@@ -197,3 +197,18 @@ def test_randomisation_refuses_what_it_cannot_shuffle(data, searched, base):
         searched.fit, "WT", 3, reduced=intercept.with_effect("BASE", "TUMOR", reference="lung")
     )
     assert one.df == 1 and one.p_value == 0.25
+
+
+def test_a_larger_model_starts_at_all_that_was_estimated():
+    """Correlations, powers and rates of the residual errors too, not SDs alone."""
+
+    @pkpd.model
+    def pair(m):
+        level = m.theta("A", 1.0)
+        power, decay = m.exponent("POW", 0.8), m.decay("RATE", 0.3)
+        m.observe("first", level, proportional=m.sigma("S1", 0.2), power=power)
+        m.observe("second", level, additive=m.sigma("S2", 0.2), ar1=decay)
+
+    estimates = {"A": 2.0, "SD(S1)": 0.3, "POWER(POW)": 0.9, "SD(S2)": 0.1, "AR1(RATE)": 0.2, "B": 1.0}
+    kept = shared_estimates(estimates, pair)
+    assert kept == {k: v for k, v in estimates.items() if k != "B"}
