@@ -113,8 +113,9 @@ def nca(
     """Non-compartmental analysis.
 
     Each dose begins a profile that ends at the next one. Clearance, volumes and areas to infinity come from the first
-    dose (CLFO, VZFO, AUCIFO …); from a dose at steady state (SS in the data, or ``steady_state``) come those of the dosing
-    interval (AUCTAU, CLFTAU …); later doses on the way there give what needs neither.
+    dose, and from the first one after a reset, as in the second period of a crossover trial (CLFO, VZFO, AUCIFO …); from a
+    dose at steady state (SS in the data, or ``steady_state``) come those of the dosing interval (AUCTAU, CLFTAU …); later
+    doses on the way there give what needs neither.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class Profile:
     compartment : Any
     steady : bool
     first : bool
-        Whether no dose went before.
+        Whether no dose went before, or a reset (EVID 3 or 4) came after those that did.
     tau : float
         Time to the next dose, or the interval that the dose record states; NaN if unknown.
     time, conc : (n,) arrays
@@ -87,6 +87,7 @@ def profiles_of(data: Dataset, endpoint: int | str) -> list[Profile]:
             (float(t), int(s - data.offsets[i]) if s >= 0 else -1, int(r - data.offsets[i]))
             for t, s, r in zip(dosed_at[mine], stands[mine], dosed[mine], strict=True)
         )
+        resets = np.flatnonzero(np.isin(own["EVID"], (3, 4)))
         seen = np.flatnonzero((own["EVID"] == 0) & (own["MDV"] == 0) & (own["DVID"] == endpoint))
         for number, (time, at, r) in enumerate(doses, 1):
             after = [d for d in doses if d[0] > time]
@@ -121,7 +122,7 @@ def profiles_of(data: Dataset, endpoint: int | str) -> list[Profile]:
                     duration=float(own["AMT"][r]) / rate if rate > 0 else 0.0,
                     compartment=compartments[rows[r]],
                     steady=bool(own["SS"][r] > 0),
-                    first=number == 1,
+                    first=number == 1 or bool(np.any((resets > doses[number - 2][2]) & (resets <= r))),
                     tau=tau if tau > 0 else math.nan,
                     time=own["TIME"][taken].astype(float) - time,
                     conc=np.where(below, np.nan, dv),

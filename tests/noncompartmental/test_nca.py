@@ -127,6 +127,21 @@ def test_the_end_of_an_interval_is_found_whatever_the_time_of_the_dose():
         assert of(found, name).value[1] == pytest.approx((1 - np.exp(-2.4)) * 100, rel=1e-12)
 
 
+def test_each_period_of_a_crossover_has_a_first_dose():
+    """Two periods parted by a reset, each with a clearance of its own; the second one had had none."""
+    rows = []
+    for start, cl in ((0.0, 5.0), (168.0, 8.0)):
+        rows += [(1, start, 4 if start else 1, 100, np.nan), (1, start + 24, 1, 100, np.nan)]
+        for t in (1, 2, 4, 8, 12, 24, 25, 26, 28, 32, 36, 48):
+            y = 5 * np.exp(-cl / 20 * t) + 5 * np.exp(-cl / 20 * (t - 24)) * (t > 24)
+            rows.append((1, start + t, 0, 0, y))
+    frame = pd.DataFrame(rows, columns=["ID", "TIME", "EVID", "AMT", "DV"])
+    found = pkpd.nca(read(frame.sort_values(["TIME", "EVID"], kind="stable")), route="bolus")
+    clearance = found.table[found.table["parameter"] == "CLO"].set_index("dose_number")["value"]
+    assert list(clearance.index) == [1, 3]
+    np.testing.assert_allclose(clearance, [5.0, 8.0], rtol=1e-9)
+
+
 def test_what_follows_the_dosing_interval_is_not_of_it():
     seen = [(1, 4.0), (4, 6.0), (8, 3.0), (12, 9.0), (16, 2.0), (20, 1.0), (24, 0.5)]
     rows = [(1, 0, 1, 100, 8, 1, np.nan), *((1, t, 0, 0, 0, 0, c) for t, c in seen)]
