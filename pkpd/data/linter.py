@@ -74,7 +74,8 @@ def _labels(column: np.ndarray) -> np.ndarray:
     labels = texts[codes]
     if not pd.isna(labels).any():
         numbers = [_whole(u) for u in uniques]
-        if None not in numbers:
+        # "01" and "1" in one table are two subjects
+        if None not in numbers and len(set(numbers)) == len(numbers):
             return np.array(numbers, dtype=np.int64)[codes]
     return labels
 

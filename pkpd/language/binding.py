@@ -221,7 +221,7 @@ _DERIVED: dict[tuple[Any, ...], tuple[Structure, str]] = {}
 _MOST_DERIVED = 64
 
 
-def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
+def bind(model: Model, data: Dataset, solver: Solver | None = None, *, partial: bool = False) -> Problem:
     """Resolve a model against a data set.
 
     Parameters
@@ -229,6 +229,8 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     model : Model
     data : Dataset
     solver : Solver, optional
+    partial : bool
+        Whether levels of factors may be absent, the reference too: for predictions at given parameters, as of one tumour type.
 
     Returns
     -------
@@ -254,7 +256,7 @@ def bind(model: Model, data: Dataset, solver: Solver | None = None) -> Problem:
     doses, dose_rows = read_doses(model, data)
     records, record_rows = read_records(model, data)
     _check_units(model, data, doses)
-    resolved = resolve(model, data)
+    resolved = resolve(model, data, partial=partial)
     inputs = with_dose_inputs(
         read_inputs(resolved.inputs, data, record_rows, dose_rows), doses, absorbing_compartments(model)
     )

@@ -124,8 +124,15 @@ def _label(value: object) -> str:
     return str(int(value)) if whole else str(value)  # type: ignore[call-overload]
 
 
-def levels(factor: Factor, labels: np.ndarray) -> list[str]:
-    """Non-reference levels: those declared, else those in the data in order of appearance.
+def levels(factor: Factor, labels: np.ndarray, *, partial: bool = False) -> list[str]:
+    """Non-reference levels in the data in order of appearance.
+
+    Parameters
+    ----------
+    factor : Factor
+    labels : (R,) array
+    partial : bool
+        Whether levels may be absent, the reference too: nothing is estimated from these data.
 
     Raises
     ------
@@ -133,7 +140,7 @@ def levels(factor: Factor, labels: np.ndarray) -> list[str]:
         ``E_MODEL_REFERENCE`` if nobody has the reference level, ``E_MODEL_LEVEL`` if declared and present levels differ.
     """
     present = list(dict.fromkeys(labels.tolist()))
-    if factor.reference not in present:
+    if factor.reference not in present and not partial:
         raise ModelError(
             "E_MODEL_REFERENCE",
             f"factor {factor.name}: the reference level {factor.reference!r} has no subject.",
@@ -148,7 +155,7 @@ def levels(factor: Factor, labels: np.ndarray) -> list[str]:
                 f"Declared: {', '.join(factor.levels)}.",
             )
         absent = [x for x in factor.levels if x not in present]
-        if absent:
+        if absent and not partial:
             raise ModelError(
                 "E_MODEL_LEVEL",
                 f"factor {factor.name}: no subject has level {absent[0]!r}.",

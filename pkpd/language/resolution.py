@@ -39,7 +39,7 @@ class Resolved:
     levels: tuple[tuple[str, str], ...] = ()
 
 
-def resolve(model: Model, data: Dataset) -> Resolved:
+def resolve(model: Model, data: Dataset, *, partial: bool = False) -> Resolved:
     """Split what the model reads into columns that are constant within the subject and time-varying inputs."""
     parameters = {p.symbol: p.expression for p in model.parameters}
     out = Resolved(list(model.thetas), list(model.etas), parameters, [], [], [], [], [])
@@ -58,7 +58,7 @@ def resolve(model: Model, data: Dataset) -> Resolved:
     indicators = {}
     for factor in model.factors:
         column = label_column(factor.name, data)
-        for level in levels(factor, column.values):
+        for level in levels(factor, column.values, partial=partial):
             indicators[factor.name, level] = (column.values == level).astype(float), column.varies, factor
     for effect in model.effects:
         total: Any = sympy.Integer(0)

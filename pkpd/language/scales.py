@@ -278,15 +278,29 @@ def _slope(value: float, lower: float, upper: float) -> float:
     return 1.0
 
 
-def parameter_values(scales: Scales, problem: Problem, parameters: Mapping[str, float] | None) -> Values:
-    """Population parameters from the model's initial values, overridden by name."""
+def parameter_values(
+    scales: Scales, problem: Problem, parameters: Mapping[str, float] | None, *, partial: bool = False
+) -> Values:
+    """Population parameters from the model's initial values, overridden by name.
+
+    With ``partial``, effects of factor levels that the data do not have are left aside, where those of all levels that they
+    have are given.
+    """
     natural = scales.natural(scales.initial(problem))
     # a covariance may be named either way round
     mirrored = {
         f"OMEGA({b},{a})": f"OMEGA({a},{b})"
         for a, b in (n[6:-1].split(",", 1) for n in scales.names if n.startswith("OMEGA("))
     }
-    for given, value in named_values(parameters).items():
+    named = named_values(parameters)
+    absent: tuple[str, ...] = ()
+    if partial:
+        effects = [(f"{e.parameter}({e.factor}=") for e in problem.model.effects]
+        lacking = [n for n in scales.names if n.startswith(tuple(effects)) and n not in named]
+        absent = tuple(e for e in effects if not any(n.startswith(e) for n in lacking))
+    for given, value in named.items():
+        if given not in scales.names and absent and given.startswith(absent):
+            continue
         name = given if given in scales.names else mirrored.get(given, given)
         if name not in scales.names:
             raise InputError(

@@ -73,7 +73,7 @@ def simulate_events(
     the endpoints share each subject's random effects, which are those that :func:`pkpd.simulate` draws; given these their times
     are independent of each other and of residual errors: of competing ones the earliest counts.
     """
-    seed, problem = checked_seed(seed), bind(model, data, solver)
+    seed, problem = checked_seed(seed), bind(model, data, solver, partial=True)
     place = hazard_endpoint(model, endpoint)
     start = follow_up_start(problem)
     counted = isinstance(replicates, (int, np.integer)) and replicates >= 1
@@ -83,7 +83,7 @@ def simulate_events(
             f"until={until!r}, replicates={replicates!r}.",
             "Give a time after every subject's first record, and a positive number of replicates.",
         )
-    values = parameter_values(Scales(problem), problem, parameters)
+    values = parameter_values(Scales(problem), problem, parameters, partial=True)
     end = np.full(problem.n_subjects, float(until))
     tables = []
     for k in range(replicates):

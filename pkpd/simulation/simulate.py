@@ -45,7 +45,8 @@ def predict(
     model : Model
     data : Dataset
     parameters : mapping, optional
-        Population parameters by name; the model's initial values where not given.
+        Population parameters by name; the model's initial values where not given. Effects of levels that no subject has are
+        left aside.
     etas : DataFrame, optional
         Etas by ID; zero (the typical subject) by default.
     solver : Solver, optional
@@ -55,8 +56,8 @@ def predict(
     DataFrame
         ID, TIME, DVID, PRED.
     """
-    problem = bind(model, data, solver)
-    values = parameter_values(Scales(problem), problem, parameters)
+    problem = bind(model, data, solver, partial=True)
+    values = parameter_values(Scales(problem), problem, parameters, partial=True)
     at = np.zeros((problem.n_subjects, problem.n_eta))
     if etas is not None and not isinstance(etas, pd.DataFrame):
         raise InputError(
@@ -122,7 +123,8 @@ def simulate(
         Random numbers are keyed by seed, purpose, replicate and subject (counter-based, Salmon et al., SC11 2011): a
         subject's draws do not depend on how many others there are, nor on where and in which order they are computed.
     parameters : mapping, optional
-        Population parameters by name; the model's initial values where not given.
+        Population parameters by name; the model's initial values where not given. Effects of levels that no subject has are
+        left aside: the estimates of a fit serve for one tumour type as well.
     uncertainty : optional
         What offers ``draw(n, seed)``, a DataFrame with one row per draw and columns named as parameters: each replicate takes
         its own set; parameters that are not among the columns stay as they are.
@@ -165,7 +167,7 @@ def simulate(
                 "times, n and covariates belong to a regimen; a data set brings its own.",
                 "Leave them out; for several copies of the data set give replicates=.",
             )
-        problem = bind(model, regimen_or_data, solver)
+        problem = bind(model, regimen_or_data, solver, partial=True)
         about: dict[str, Any] = {}
     else:
         arms = _arms(regimen_or_data)
@@ -185,7 +187,7 @@ def simulate(
             )
         size = subject_count(n, covariates)
         # levels of factors are those of the whole table, whoever is drawn from it
-        problem = bind(model, carriers(covariates), solver)
+        problem = bind(model, carriers(covariates), solver, partial=True)
         about = {"covariates": covariates, "arms": arms, "n": size, "grid": grid}
     if residual_error:
         about["categories"] = checked_categories(problem, categories)
@@ -238,7 +240,7 @@ def _values(
     """Population parameters of each replicate."""
     scales = Scales(problem)
     if uncertainty is None:
-        return (parameter_values(scales, problem, parameters),) * count
+        return (parameter_values(scales, problem, parameters, partial=True),) * count
     if not callable(getattr(uncertainty, "draw", None)):
         raise InputError(
             "E_UNCERTAINTY",
@@ -261,7 +263,7 @@ def _values(
             "Leave one of them out.",
         )
     rows = [{str(name): value for name, value in row.items()} for row in draws.to_dict(orient="records")]
-    return tuple(parameter_values(scales, problem, base | row) for row in rows)
+    return tuple(parameter_values(scales, problem, base | row, partial=True) for row in rows)
 
 
 def _computed(trial: Trial, executor: Any) -> Iterator[pd.DataFrame]:

@@ -182,3 +182,10 @@ def test_select_takes_labels_as_they_are_written() -> None:
     for other in ([2.5], ["abc"], ["2", "abc"], [None]):
         with pytest.raises(pkpd.InputError, match="E_UNKNOWN_ID"):
             theophylline.select(other)
+
+
+def test_labels_that_differ_in_text_are_two_subjects() -> None:
+    frame = pd.DataFrame({"ID": ["01", "01", "1", "1"], "TIME": [0, 1, 2, 3], "EVID": 0, "DV": 1.0})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pkpd.PkpdWarning)
+        assert pkpd.read_dataset(frame).subjects.tolist() == ["01", "1"]

@@ -283,3 +283,31 @@ def test_missing_covariates_are_named():
         pkpd.simulate(infused, REGIMEN, times=TIMES)
     with pytest.raises(pkpd.InputError, match=r"E_COVARIATE_MISSING.*WT"):
         pkpd.simulate(infused, REGIMEN, times=TIMES, covariates=pd.DataFrame({"WT": [70.0, np.nan]}))
+
+
+def test_one_tumour_type_is_simulated_with_the_estimates_of_all():
+    """Neither the reference nor the other levels need be among the subjects; a label that has no effect is refused."""
+
+    @pkpd.model
+    def tumours(m):
+        cl = m.theta("CL", 5.0, lower=0) * exp(m.factor("TUMOR", reference="breast").effect("CL"))
+        cl = m.parameter("CL", cl)
+        central = m.compartment("central")
+        m.ode(central, -cl / 50 * central)
+        m.observe("cp", central / 50, proportional=m.sigma("PROP", 0.1))
+
+    estimates = {"CL": 4.0, "CL(TUMOR=lung)": 0.3, "CL(TUMOR=liver)": -0.2}
+    for label, effect in (("lung", 0.3), ("breast", 0.0), ("liver", -0.2)):
+        one = pd.DataFrame({"TUMOR": [label]})
+        found = pkpd.simulate(tumours, pkpd.dose(100), times=[3.0], covariates=one, parameters=estimates)
+        expected = 2 * np.exp(-4 * np.exp(effect) / 50 * 3)
+        np.testing.assert_allclose(found.IPRED, expected, rtol=1e-12)
+        data = pkpd.read_dataset(
+            pd.DataFrame({"ID": 1, "TIME": [0.0, 3.0], "EVID": [1, 0], "AMT": [100.0, 0.0], "DV": [np.nan, 1.0], "TUMOR": label})
+        )  # fmt: skip
+        np.testing.assert_allclose(pkpd.predict(tumours, data, estimates).PRED, expected, rtol=1e-12)
+    for wrong in ({"TUMOR": ["lugn"]}, {"TUMOR": ["lung", "skin"]}):
+        with pytest.raises(pkpd.InputError, match="E_PARAMETER_NAME"):
+            pkpd.simulate(
+                tumours, pkpd.dose(100), times=[3.0], covariates=pd.DataFrame(wrong), parameters=estimates
+            )
