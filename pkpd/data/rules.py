@@ -227,11 +227,11 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "E_NO_DOSES": (
         "the subject has observations but no dose.",
-        'Add its doses; if none was given (placebo), say allow=["E_NO_DOSES"].',
+        'Add its doses; if none was given (placebo), read_dataset takes allow=["E_NO_DOSES"].',
     ),
     "E_NO_OBSERVATIONS": (
         "the subject has doses but no observation.",
-        'Leave the subject out, add a prediction point (EVID 0, MDV 1), or say allow=["E_NO_OBSERVATIONS"].',
+        'Leave the subject out, add a prediction point (EVID 0, MDV 1), or give read_dataset allow=["E_NO_OBSERVATIONS"].',
     ),
     "W_NO_DOSES": ("no subject has a dose.", "Add dose records (EVID 1, AMT) if a drug was given."),
     "W_NO_OBSERVATIONS": (

@@ -111,7 +111,7 @@ def _exclude(v: Verdict, e: Evidence, m: Margins) -> Statement:
         "exclude",
         "{histology}: leave it out, or develop it separately. {responders} of {n} patients responded at "
         "{dose}; the probability that the response rate lies below the {p0} that would make the drug worth "
-        "giving{source} is {probability}. Low exposure does not explain it: {exposure}.",
+        "giving{source} is {probability}. {low_exposure}: {exposure}.",
         histology=v.histology,
         responders=f"{own.responders:g}",
         n=f"{own.n:g}",
@@ -119,7 +119,19 @@ def _exclude(v: Verdict, e: Evidence, m: Margins) -> Statement:
         p0=percent(m.p0_of(e.histology)),
         source=say("in_brackets", " ({text})", text=source) if source else "",
         probability=percent(v.p_response_below_p0),
+        low_exposure=_low_exposure(v, m),
         exposure=_exposure(v),
+    )
+
+
+def _low_exposure(v: Verdict, m: Margins) -> Statement:
+    if v.p_exposure_below <= 1 - m.threshold_conclude:
+        return say("exposure_not_low", "Low exposure does not explain it")
+    return say(
+        "exposure_perhaps_low",
+        "That exposure is too low is neither shown nor ruled out (probability below {low}: {probability})",
+        low=f"{m.bounds[0]:g}",
+        probability=percent(v.p_exposure_below),
     )
 
 

@@ -25,8 +25,10 @@ STATEMENTS: dict[str, str] = {
     "too_few": "{histology}：数据不足以得出结论（{counts}；至少需要 {minimum} 例）。这并不是排除。",
     "exclude": (
         "{histology}：应加以排除，或单独开发。在 {dose} 下 {n} 例患者中 {responders} 例应答；应答率低于值得用药的 {p0}"
-        "{source}的概率为 {probability}。这不能由暴露量偏低解释：{exposure}。"
+        "{source}的概率为 {probability}。{low_exposure}：{exposure}。"
     ),
+    "exposure_not_low": "这不能由暴露量偏低解释",
+    "exposure_perhaps_low": "暴露量是否偏低既未得到证实，也不能排除（低于 {low} 的概率：{probability}）",
     "exposure_match": (
         "{histology}：以 {dose} 取代 {reference_dose}，使暴露量与 {reference} 匹配；在相同剂量下{exposure}，"
         "超出 {low}～{high} 的概率为 {probability}。"

@@ -269,7 +269,7 @@ def _candidates(models: Mapping[str, Sequence[float] | None], doses: np.ndarray)
                 "E_MODEL_PARAMETERS",
                 f"candidate {name!r} needs {len(SHAPES[shape])} positive parameters"
                 f" ({', '.join(SHAPES[shape]) or 'none'}), not {list(values)}.",
-                "Give a guess in the unit of dose.",
+                "Give one guess, ED50 and δ in the unit of dose; a second guess of a shape is named 'emax 2'.",
             )
         out[str(name)] = standard_shape(shape, doses, values[None, :], doses.max())[0]
     return out

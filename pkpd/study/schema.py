@@ -162,10 +162,10 @@ def pair(check_low: Check, check_high: Check, *, increasing: bool = False) -> Ch
     def check(value: Any) -> tuple:
         if not isinstance(value, list) or len(value) != 2:
             raise ValueError("must be a list of two values [first, second]")
-        first, second = _each(check_low, value[0], "first value"), _each(check_high, value[1], "second value")
-        if increasing and not first < second:
+        # of a pair in the wrong order neither value lies where it should, which is not what is wrong with it
+        if increasing and all(isinstance(v, (int, float)) for v in value) and not value[0] < value[1]:
             raise ValueError("must have its first value below its second")
-        return first, second
+        return _each(check_low, value[0], "first value"), _each(check_high, value[1], "second value")
 
     return check
 

@@ -80,6 +80,17 @@ def test_row_1_uses_the_highest_tolerated_dose_where_declared():
     assert v.rule == "1"
 
 
+def test_an_exclusion_does_not_say_that_exposure_is_enough_where_that_is_open():
+    enough = decide(evidence(responders=8), MARGINS).sentence
+    assert "Low exposure does not explain it" in enough
+    undecided = decide(evidence(responders=8, ratio=0.79), MARGINS)
+    assert undecided.verdict == "exclude" and 0.1 < undecided.p_exposure_below < 0.9
+    assert "does not explain" not in undecided.sentence
+    assert f"neither shown nor ruled out (probability below 0.8: {undecided.p_exposure_below:.0%}" in (
+        undecided.sentence.replace(" %", "%")
+    )
+
+
 def test_low_response_under_low_exposure_is_not_excluded():
     assert outcome(responders=2, ratio=0.7, effect=-0.4) == ("adjust dose", "2a", 1.5)
 
