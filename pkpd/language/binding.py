@@ -16,6 +16,7 @@ from pkpd.language.dose_inputs import absorbed_width, with_dose_inputs
 from pkpd.language.frozen_model import Model
 from pkpd.language.handover import quick
 from pkpd.language.inputs import Inputs, read_inputs
+from pkpd.language.known import known_values
 from pkpd.language.places import Places, find_places
 from pkpd.language.records import OFF, Doses, Records, read_doses, read_records
 from pkpd.language.resolution import (
@@ -175,6 +176,10 @@ class Problem:
         from pkpd._jit import Subjects
 
         d, r, w = self.doses, self.records, self.inputs
+        if self.structure.known:
+            w = w.with_constants(
+                known_values(self.structure, self.symbols, self.covariates), d.offsets, r.offsets
+            )
         # what enters through an input function must not be given again
         absorbed = np.isin(d.compartment, [i for i, _ in absorbing_compartments(self.model)])
         return Subjects(

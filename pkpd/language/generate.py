@@ -178,7 +178,8 @@ def model_source(
     names |= {s: f"cov[{i}]" for i, s in enumerate(covariates)}
     inner = {s: f"x[{i}]" for i, s in enumerate(structure.states)}
     inner |= {s: f"p[{i}]" for i, s in enumerate(structure.slot_symbols)}
-    inner |= {s: f"p[{len(structure.slots) + j}]" for j, s in enumerate(structure.inputs)}
+    behind = [*structure.inputs, *structure.known_symbols]
+    inner |= {s: f"p[{len(structure.slots) + j}]" for j, s in enumerate(behind)}
     inner[structure.time] = "t"
     lines = ["import math", ""]
     lines += _parameters(

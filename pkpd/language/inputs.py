@@ -77,6 +77,31 @@ class Inputs:
             first=np.ascontiguousarray(self.first[:, width:]),
         )
 
+    def with_constants(
+        self, values: np.ndarray, dose_offsets: np.ndarray, record_offsets: np.ndarray
+    ) -> Inputs:
+        """Put numbers (N, M) of the subjects, which do not vary, behind the inputs."""
+        base, n = self, len(values)
+        if not self.names:
+            # a subject needs a piece to hold them
+            one, none = np.arange(n + 1), np.zeros((n, 0))
+            base = replace(self, offsets=one, time=np.zeros(n), value=none, slope=none)
+
+        def beside(table: np.ndarray, counts: np.ndarray, factor: float = 1.0) -> np.ndarray:
+            return np.ascontiguousarray(np.hstack([table, factor * np.repeat(values, counts, axis=0)]))
+
+        pieces = np.diff(base.offsets)
+        return replace(
+            base,
+            names=(*base.names, *(f"known {k}" for k in range(values.shape[1]))),
+            interpolations=(*base.interpolations, *["constant"] * values.shape[1]),
+            value=beside(base.value, pieces),
+            slope=beside(base.slope, pieces, 0.0),
+            at_records=beside(base.at_records, np.diff(record_offsets)),
+            at_doses=beside(base.at_doses, np.diff(dose_offsets)),
+            first=beside(base.first, np.ones(n, dtype=np.int64)),
+        )
+
     def at(self, offsets: np.ndarray, time: np.ndarray) -> np.ndarray:
         """Inputs (M, W) as a record at each time (M,) would have them; those of subject i are ``offsets[i]:offsets[i+1]``."""
         out = np.zeros((len(time), len(self.names)))

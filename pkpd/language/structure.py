@@ -4,6 +4,9 @@ A *slot* is a maximal subexpression free of states, time and time-varying inputs
 derivatives with respect to slots; the chain rule to thetas and etas happens outside. For a linear system each coefficient of K
 is a sum of numbers times slots, so K is linear in the slots and needs no generated code; where it depends on inputs that are
 constant in pieces, K and its derivatives in each piece are those that the generated code of the right-hand sides gives.
+
+What the stepper reads and the data alone determine (clearances of an earlier analysis, given as columns) is no slot but a
+*known* number of the subject: nobody asks for derivatives to it, and their number grows as the square of that of the slots.
 """
 
 from __future__ import annotations
@@ -88,6 +91,8 @@ class Structure:
     switches : tuple of float
         Times at which a branch of the right-hand sides switches; -1 - s is the time in slot s. Data begin at 0: what switches
         before is no news.
+    known, known_symbols : tuples
+        Expressions of covariates that ``rates`` and ``outputs`` read besides the slots, and the symbols that they have there.
     """
 
     linear: bool
@@ -103,6 +108,8 @@ class Structure:
     time: Any
     affine: np.ndarray
     switches: tuple[float, ...] = ()
+    known: tuple[Any, ...] = ()
+    known_symbols: tuple[Any, ...] = ()
 
 
 def branched(e: Any) -> Any:
@@ -296,12 +303,18 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
             there = column < n and (row == 2 or e is None or not e.free_symbols & inputs)
             if e is not None and (there or (column >= n and row != 2)):
                 event_slots[row, column] = slots.index(e.xreplace(at))
-    symbols = tuple(slots.found.values())
+    known: dict[Any, Any] = {}
+    if rows is None:
+        known = _known(model, slots.found, rates, set(event_slots.ravel().tolist()))
+        kept = [e not in known for e in slots.found]
+        place = np.r_[np.where(kept, np.cumsum(kept) - 1, -1), -1]
+        event_slots = place[event_slots]
+    symbols = tuple(symbol for e, symbol in slots.found.items() if e not in known)
     if rows is None or inputs:
         table = _second_derivatives(rates, [*states, *symbols])
     return Structure(
         linear=rows is not None,
-        slots=tuple(slots.found),
+        slots=tuple(e for e in slots.found if e not in known),
         slot_symbols=symbols,
         inputs=tuple(varying.inputs),
         rates=rates,
@@ -313,7 +326,26 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
         time=model.time,
         affine=np.array([_affine(o, states, symbols) for o in outputs], dtype=np.int64),
         switches=_switches(model, rates, list(symbols), varying),
+        known=tuple(known.values()),
+        known_symbols=tuple(slots.found[e] for e in known),
     )
+
+
+def _known(
+    model: Model, slots: Mapping[Any, Any], rates: tuple[Any, ...], of_events: set[int]
+) -> dict[Any, Any]:
+    """Slots that the data alone determine, written out in covariates; those of events and of switches in time stay slots."""
+    covariates = {c.symbol for c in model.covariates}
+    written: dict[Any, Any] = {}
+    for p in model.parameters:
+        written[p.symbol] = p.expression.xreplace(written)
+    conditions = {s for r in rates for c in r.atoms(sympy.core.relational.Relational) for s in c.free_symbols}
+    out = {}
+    for i, (e, symbol) in enumerate(slots.items()):
+        inner = e.xreplace(written)
+        if inner.free_symbols <= covariates and i not in of_events and symbol not in conditions:
+            out[e] = inner
+    return out
 
 
 def _events(c: Compartment, definitions: Mapping[Any, Any]) -> list[Any]:
