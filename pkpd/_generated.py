@@ -34,11 +34,12 @@ _GENERATED: dict[str, dict[str, Any]] = {}
 class Generated(types.WrapperAddressProtocol):
     """A function that kernels take as an argument of its signature's type, and that Python can call with arrays."""
 
-    def __init__(self, library: Any, symbol: str, signature: Any) -> None:
+    def __init__(self, library: Any, symbol: str, signature: Any, source: str, name: str) -> None:
         self._library = library  # which owns the code
         self._address = library.get_pointer_to_function(symbol)
         self._signature = signature
         self._numba_type_ = types.FunctionType(signature)
+        self._origin = source, name
 
     def __wrapper_address__(self) -> int:
         """Where it is, as numba's protocol of first-class functions asks."""
@@ -47,6 +48,10 @@ class Generated(types.WrapperAddressProtocol):
     def signature(self) -> Any:
         """As numba's protocol of first-class functions asks."""
         return self._signature
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process compiles the text, or loads what came of it."""
+        return _generated, self._origin
 
     def __call__(self, *arguments: Any) -> None:
         """Call it: numbers, and C-contiguous arrays of doubles."""
@@ -92,11 +97,15 @@ def compile_generated(source: str) -> dict[str, Generated]:
         with global_compiler_lock:
             library = _library(codegen, source, f"pkpd_{key}", _jit.cache_folder())
             _GENERATED[key] = {
-                name: Generated(library, f"pkpd_{key}_{name}", signature)
+                name: Generated(library, f"pkpd_{key}_{name}", signature, source, name)
                 for name, signature in _SIGNATURES.items()
                 if f"def {name}(" in source
             }
     return _GENERATED[key]
+
+
+def _generated(source: str, name: str) -> Generated:
+    return compile_generated(source)[name]
 
 
 def _library(codegen: Any, source: str, name: str, folder: Path | None) -> Any:

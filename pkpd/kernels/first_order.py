@@ -22,7 +22,7 @@ import numpy as np
 from pkpd._jit import A1, A2, A3, I1, MODEL, OBSERVED, SUBJECTS, f8, i8, kernel, prange, void
 from pkpd.kernels.correlation import add_derivatives, correlation_of
 from pkpd.kernels.dense import cholesky, cholesky_solve
-from pkpd.kernels.inner import find_mode
+from pkpd.kernels.inner import EXACT, NEAR, ROUGH, find_mode
 from pkpd.kernels.inverse import invert_factored
 from pkpd.kernels.likelihood import MEASURED, MEASURED_POSITIVE, UNUSED, contribution, to_error_scale
 from pkpd.kernels.penalised import add_record, penalised
@@ -111,27 +111,30 @@ def _conditional_derivatives(
 
 
 @kernel(
-    void(i8, i8, i8, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, OBSERVED, A1, A3, A2, A2, A3, I1, I1),
+    void(i8, i8, i8, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, OBSERVED, A1, A3, A3, A2, A2, A3, I1, I1),
     parallel=True,
 )
 def evaluate_first_order(
     gradient_wanted, optimise, method, etas, theta, omega, omega_inv, log_det_omega, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-    ofv, h_all, g_theta, g_sigma, g_precision, status, iterations,
+    ofv, h_all, curvature, g_theta, g_sigma, g_precision, status, iterations,
 ):  # fmt: skip
     """Objective of every subject.
 
     Parameters
     ----------
     gradient_wanted, optimise : int
-        Whether the gradient is computed; whether the mode is searched from ``etas`` (else ``etas`` are taken as they are; FO
-        always solves for them).
+        Whether the gradient is computed; whether the mode is searched from ``etas``, 2 roughly (else ``etas`` are taken as they
+        are; FO always solves for them).
     method : int
         FO, FOCE or FOCEI of this module.
     etas : (N, E) array
         In: where the search starts (zero if that fails). Out: the empirical Bayes estimates.
     theta (T,), omega (E, E), omega_inv (E, E), log_det_omega, sigma (S,)
         Population parameters.
+    curvature (N, E, E)
+        In: Φ_ηη of similar parameters, with which searches begin; zero where none is known. Out: Φ_ηη where the gradient is
+        computed and this is positive definite, else zero.
     ofv (N,), h_all (N, E, E), g_theta (N, T), g_sigma (N, S), g_precision (N, E, E), status (N,), iterations (N,)
         Filled: each subject writes its own row, so that nothing depends on the number of threads. The gradients are to thetas,
         sigmas and Ω⁻¹ (as a symmetric matrix).
@@ -153,6 +156,7 @@ def evaluate_first_order(
         typical, typical_z = np.zeros(records), np.zeros((records, nz))
         m, mz = np.zeros(records), np.zeros((records, nz))
         phi, iteration = np.inf, 0
+        near = ROUGH if optimise == 2 else (NEAR if gradient_wanted else EXACT)
         code, links = correlation_of(i, subjects, observed, sigma)
         if code == OK and method != FOCEI:
             wanted = 1 + gradient_wanted if method == FO else 1
@@ -175,9 +179,10 @@ def evaluate_first_order(
             code, phi, iteration = find_mode(
                 i, method - FOCE, optimise, typical, links, eta, theta, omega_inv, sigma,
                 solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-                p, dp, d2p, f, f_p, f_pp, fz, fez, h,
+                p, dp, d2p, f, f_p, f_pp, fz, fez, h, curvature[i], near,
             )  # fmt: skip
         iterations[i] = iteration
+        curvature[i, :, :] = 0.0
         for k in range(ne):
             etas[i, k] = eta[k]
         if code == OK and not cholesky(h, lower):
@@ -216,11 +221,18 @@ def evaluate_first_order(
             if method != FO:
                 # with what is left of Φ_η at the mode that was found, the gradient errs by the square of its error only
                 for a in range(ne):
-                    column[a] = det_z[a] + phi_z[a]
                     for b in range(ne):
-                        column[a] += 2.0 * omega_inv[a, b] * eta[b]
+                        phi_z[a] += 2.0 * omega_inv[a, b] * eta[b]
+                    column[a] = det_z[a] + phi_z[a]
                 if cholesky(phi_ez[:, :ne].copy(), lower):
                     cholesky_solve(lower, column, w)
+                    curvature[i, :, :] = phi_ez[:, :ne]
+                    if optimise != 0:
+                        # the mode itself is a step of -Φ_ηη⁻¹Φ_η away, and the objective there
+                        cholesky_solve(lower, phi_z[:ne], column)
+                        for a in range(ne):
+                            etas[i, a] -= column[a]
+                            ofv[i] -= (w[a] - 0.5 * column[a]) * phi_z[a]
                 else:
                     # a saddle between two modes, where a search ends that starts half-way: Φ_ηη is taken as 2H until a later
                     # search finds one of them

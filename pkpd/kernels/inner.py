@@ -14,8 +14,9 @@ from pkpd.kernels.prediction import predict_subject
 from pkpd.kernels.status import HESSIAN_NOT_POSITIVE, INNER_NOT_CONVERGED, NOT_FINITE, OK
 
 _MOST_ITERATIONS = 200
-# The step that remains at the mode is below 1e-8 posterior SDs: so is the error that it leaves in the gradient.
-_TOLERANCE = 1e-16
+# What is left to gain where searches end, the square of the step that remains in posterior SDs. NEAR: Newton's last step is made
+# with derivatives that the gradient needs in any case. ROUGH tells one mode from another.
+EXACT, NEAR, ROUGH = 1e-16, 1e-12, 1e-6
 # Fisher scoring (Hessian 2H) is quick far from the mode and slow near it when residuals are large: then BFGS takes over.
 _SCORING_STEPS = 4
 _MOST_EDGES = 20  # steps along edges, see _along_edge
@@ -83,7 +84,7 @@ def _along_edge(lower, g, g_beyond, step):
 def find_mode(
     i, interaction, optimise, typical, links, eta, theta, omega_inv, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-    p, dp, d2p, f, f_p, f_pp, fz, fez, h,
+    p, dp, d2p, f, f_p, f_pp, fz, fez, h, curvature, tolerance,
 ):  # fmt: skip
     """Search the mode of subject ``i``.
 
@@ -101,6 +102,10 @@ def find_mode(
         Work arrays of :func:`pkpd.kernels.prediction.predict_subject`, order 1.
     h : (E, E) array
         Filled: H of first order at the mode (see :func:`pkpd.kernels.penalised.penalised`).
+    curvature : (E, E) array
+        Φ_ηη of similar parameters, positive definite, with which BFGS begins at once; zero where none is known.
+    tolerance : float
+        EXACT, NEAR or ROUGH.
 
     Returns
     -------
@@ -124,6 +129,7 @@ def find_mode(
     iteration, accepted, length, decrease = 0, 0, 1.0, np.inf
     scored = True  # whether b is 2H, not an update
     edges = 0
+    informed = ne > 0 and curvature[0, 0] > 0.0
     while iteration < _MOST_ITERATIONS:
         iteration += 1
         trial_status = predict_subject(
@@ -157,8 +163,11 @@ def find_mode(
         if not accept and trial_status == OK and length == 1.0 and decrease < 1e-9 * (1.0 + abs(phi)):
             accept = True
         if accept:
-            scored = accepted < _SCORING_STEPS or edges > 0  # BFGS is for smooth functions
-            if not scored:
+            # BFGS is for smooth functions
+            scored = (accepted < _SCORING_STEPS and not informed) or edges > 0
+            if not scored and accepted == 0:
+                b[:, :] = curvature
+            elif not scored:
                 scored = not _bfgs(b, trial, eta, g_new, g, bs)
             phi = phi_trial
             eta[:] = trial
@@ -196,7 +205,7 @@ def find_mode(
                     trial[k] = eta[k] + step[k]
                 continue
             # BFGS may have learned from such steps: then its Hessian says nothing, and scoring goes on
-            scored = True
+            scored, informed = True, False
         if scored:
             for k in range(ne):
                 for m in range(ne):
@@ -210,8 +219,8 @@ def find_mode(
         decrease = 0.0
         for k in range(ne):
             decrease -= g[k] * step[k]
-        if not decrease > _TOLERANCE:
-            code = OK if decrease >= -_TOLERANCE else NOT_FINITE
+        if not decrease > tolerance:
+            code = OK if decrease >= -tolerance else NOT_FINITE
             break
         length, uphill = 1.0, False
         for k in range(ne):

@@ -24,7 +24,7 @@ from pkpd._jit import A1, A2, A3, I1, MODEL, OBSERVED, SUBJECTS, f8, i8, kernel,
 from pkpd.kernels.complete import records_minus2ll
 from pkpd.kernels.correlation import correlation_of
 from pkpd.kernels.dense import cholesky, cholesky_solve
-from pkpd.kernels.inner import find_mode
+from pkpd.kernels.inner import EXACT, ROUGH, find_mode
 from pkpd.kernels.inverse import invert_positive
 from pkpd.kernels.likelihood import to_error_scale
 from pkpd.kernels.penalised import first_derivatives, mixed_derivatives
@@ -90,13 +90,13 @@ def _node(
 
 
 @kernel(
-    void(i8, i8, A2, A1, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, OBSERVED, A1, A3, A2, A2, A3, I1, I1),
+    void(i8, i8, A2, A1, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, OBSERVED, A1, A3, A3, A2, A2, A3, I1, I1),
     parallel=True,
 )
 def evaluate_laplace(
     gradient_wanted, optimise, nodes, log_weights, etas, theta, omega, omega_inv, log_det_omega, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-    ofv, h_all, g_theta, g_sigma, g_precision, status, iterations,
+    ofv, h_all, curvature, g_theta, g_sigma, g_precision, status, iterations,
 ):  # fmt: skip
     """Objective of every subject.
 
@@ -126,9 +126,10 @@ def evaluate_laplace(
             code, phi, iteration = find_mode(
                 i, 1, optimise, f, links, eta, theta, omega_inv, sigma,
                 solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-                p, dp, d2p, f, f_p, f_pp, fz, fez, h,
+                p, dp, d2p, f, f_p, f_pp, fz, fez, h, curvature[i], ROUGH if optimise == 2 else EXACT,
             )  # fmt: skip
         iterations[i] = iteration
+        curvature[i, :, :] = 0.0
         for k in range(ne):
             etas[i, k] = eta[k]
         if code == OK:
@@ -151,6 +152,7 @@ def evaluate_laplace(
             ofv[i] = np.inf
             continue
         h_all[i, :, :] = h
+        curvature[i, :, :] = phi_ez[:, :ne]
         base = log_det_omega
         for k in range(ne):
             base -= 2.0 * math.log(factor[k, k])

@@ -44,7 +44,7 @@ class CovarianceStep:
 
 def covariance_step(
     kind: str | None,
-    evaluate: Callable[[np.ndarray, np.ndarray | None], Point],
+    evaluate: Callable[[np.ndarray, Point | np.ndarray | None], Point],
     x: np.ndarray,
     point: Point,
     scales: Scales,
@@ -55,7 +55,7 @@ def covariance_step(
     ----------
     kind : {"sandwich", "R", "S", None}
     evaluate : callable
-        (x, etas) -> Point with gradients.
+        (x, what the modes start from) -> Point with gradients.
     x : (free,) array
         The optimum on the unconstrained scale.
     point : Point
@@ -157,7 +157,10 @@ def _carried(
 
 
 def _half_hessian(
-    evaluate: Callable[[np.ndarray, np.ndarray | None], Point], x: np.ndarray, point: Point, s: np.ndarray
+    evaluate: Callable[[np.ndarray, Point | np.ndarray | None], Point],
+    x: np.ndarray,
+    point: Point,
+    s: np.ndarray,
 ) -> np.ndarray | None:
     # a fraction of the standard error: small against curvature changes, large against the 1e-8 noise of the gradient
     size = np.sqrt(np.diag(s))
@@ -167,7 +170,7 @@ def _half_hessian(
         forward, backward = x.copy(), x.copy()
         forward[i] += h
         backward[i] -= h
-        a, b = evaluate(forward, point.etas), evaluate(backward, point.etas)
+        a, b = evaluate(forward, point), evaluate(backward, point)
         if a.gradients is None or b.gradients is None:
             return None
         r[i] = 0.5 * (a.gradient - b.gradient) / (2 * h)

@@ -213,7 +213,7 @@ def _limit(
     def rise(distance: float) -> float:
         nonlocal others, etas
 
-        def at(y: np.ndarray, modes: np.ndarray | None) -> Point:
+        def at(y: np.ndarray, modes: Point | np.ndarray | None) -> Point:
             full = np.insert(y, column, x[column] + sign * distance)
             point = objective.at(scales.from_free(full, base), modes)
             if point.gradients is None:

@@ -21,6 +21,7 @@ from pkpd.results import result
 __all__ = ["Evaluation", "Objective", "Point"]
 
 _AWAY = 1.5  # SDs of the population from zero, where other modes are looked for
+_ROUGHLY = 2  # how modes are searched that are only to be compared: see evaluate_first_order
 _IMMATERIAL = 1e-4  # of -2 log posterior: the same mode, found by other steps
 _Kernel = tuple[Any, tuple[Any, ...]]
 
@@ -45,6 +46,8 @@ class Point:
     status : (N,) int array
     prior : float
         -2 log density of the priors; ``prior_gradient`` (free,) its gradient, None without priors.
+    curvature : (N, E, E) array or None
+        Second derivatives of -2 log posterior to the etas, with which searches for modes nearby begin; zero where not known.
     """
 
     values: Values
@@ -56,6 +59,7 @@ class Point:
     status: np.ndarray
     prior: float = 0.0
     prior_gradient: np.ndarray | None = None
+    curvature: np.ndarray | None = None
 
     @property
     def ofv(self) -> float:
@@ -121,29 +125,36 @@ class Objective:
         )
 
     def at(
-        self, values: Values, etas: np.ndarray | None = None, *, gradient: bool = True, optimise: bool = True
+        self,
+        values: Values,
+        begin: Point | np.ndarray | None = None,
+        *,
+        gradient: bool = True,
+        optimise: bool = True,
     ) -> Point:
         """Evaluate at population parameters.
 
         Parameters
         ----------
         values : Values
-        etas : (N, E) array, optional
-            Where the search for the modes starts; with ``optimise=False`` the etas themselves. By default the search starts
-            from the lowest modes that are known to :meth:`lowest_modes`.
+        begin : Point or (N, E) array, optional
+            Where the search for the modes starts: at another point's, or at these; with ``optimise=False`` the etas themselves.
+            By default the search starts from the lowest modes that are known to :meth:`lowest_modes`.
         gradient, optimise : bool
             Whether to compute the gradient; whether to search the modes.
         """
-        if etas is None:
-            etas = self.lowest_modes(values) if optimise else self._zeros
-        return self._evaluated(values, etas, gradient, optimise, self._kernel)
+        if begin is None:
+            begin = self.lowest_modes(values) if optimise else self._zeros
+        return self._evaluated(values, begin, gradient, optimise, self._kernel)
 
     def _evaluated(
-        self, values: Values, etas: np.ndarray, gradient: bool, optimise: bool, kernel: _Kernel
+        self, values: Values, begin: Point | np.ndarray, gradient: bool, optimise: int, kernel: _Kernel
     ) -> Point:
         problem = self.problem
         n, ne, nt, ns = problem.n_subjects, problem.n_eta, len(values.theta), len(values.sigma)
+        etas, curvature = (begin.etas, begin.curvature) if isinstance(begin, Point) else (begin, None)
         modes = np.array(etas, dtype=float, order="C")
+        curvature = np.zeros((n, ne, ne)) if curvature is None else curvature.copy()
         failed = Point(
             values, modes, np.full(n, math.inf), None, None, np.zeros((n, ne, ne)), np.ones(n, dtype=np.int64)
         )
@@ -164,7 +175,7 @@ class Objective:
         evaluate(
             int(gradient), int(optimise), *settings,
             modes, values.theta, values.omega, omega_inv, log_det, values.sigma, *self._given,
-            ofv, h, g_theta, g_sigma, g_precision, status, iterations,
+            ofv, h, curvature, g_theta, g_sigma, g_precision, status, iterations,
         )  # fmt: skip
         ofv[status != 0] = math.inf
         prior, of_prior = (0.0, None) if self.priors is None else self.priors.at(values)
@@ -174,7 +185,7 @@ class Objective:
         rows = self.scales.free_gradient(values, g_theta, g_omega, g_sigma)
         natural = self.scales.natural_gradient(g_theta.sum(0), g_omega.sum(0), g_sigma.sum(0))
         if of_prior is None:
-            return Point(values, modes, ofv, rows, natural, h, status)
+            return Point(values, modes, ofv, rows, natural, h, status, curvature=curvature)
         return Point(
             values,
             modes,
@@ -185,6 +196,7 @@ class Objective:
             status,
             prior,
             of_prior @ self.scales.jacobian(values),
+            curvature,
         )
 
     @cached_property
@@ -237,10 +249,10 @@ class Objective:
         """
         if self.problem.n_eta == 0 or self.method.kind == "FO":
             return self._zeros
-        first = self._evaluated(values, self._zeros, False, True, self._mode_kernel)
+        first = self._evaluated(values, self._zeros, False, _ROUGHLY, self._mode_kernel)
         lowest, modes = _depth(first), first.etas
         for begin in self._promising(values, first) if etas is None else (etas,):
-            found = self._evaluated(values, begin, False, True, self._mode_kernel)
+            found = self._evaluated(values, begin, False, _ROUGHLY, self._mode_kernel)
             lower = _depth(found) < lowest
             lowest, modes = (
                 np.where(lower, _depth(found), lowest),
@@ -260,7 +272,7 @@ class Objective:
         depth, chosen = _depth(first), [self._zeros.copy(), self._zeros.copy()]
         lowest = np.full((2, len(depth)), math.inf)
         for begin in around:
-            there = self._evaluated(values, begin, False, False, self._mode_kernel)
+            there = self._evaluated(values, begin, False, 0, self._mode_kernel)
             step = begin - first.etas
             with np.errstate(invalid="ignore", divide="ignore"):
                 parabola = np.einsum("ia,iab,ib->i", step, first.precision, step)
@@ -274,7 +286,7 @@ class Objective:
         """Modes (N, E) where some subjects have lower ones than those of ``point``; None where none has."""
         values = point.values
         kept, found = (
-            self._evaluated(values, etas, False, True, self._mode_kernel)
+            self._evaluated(values, etas, False, _ROUGHLY, self._mode_kernel)
             for etas in (point.etas, self.lowest_modes(values))
         )
         lower = _depth(found) < _depth(kept) - _IMMATERIAL

@@ -73,7 +73,7 @@ def _jump(point: Point, trial: Point, step: np.ndarray) -> tuple[float, np.ndarr
 
 
 def minimise(
-    evaluate: Callable[[np.ndarray, np.ndarray | None], Point],
+    evaluate: Callable[[np.ndarray, Point | np.ndarray | None], Point],
     x: np.ndarray,
     *,
     etas: np.ndarray | None,
@@ -89,7 +89,7 @@ def minimise(
     Parameters
     ----------
     evaluate : callable
-        (x, etas to start the modes from) -> Point with gradients.
+        (x, what the modes start from) -> Point with gradients.
     x : (free,) array
     etas : (N, E) array or None
     max_iterations : int
@@ -142,7 +142,7 @@ def minimise(
         slope = float(g @ step)
         length, accepted, jump = 1.0, None, None
         for _ in range(_HALVINGS):
-            trial = evaluate(x + length * step, point.etas)
+            trial = evaluate(x + length * step, point)
             if math.isfinite(trial.ofv) and trial.ofv <= point.ofv + 1e-4 * length * slope + 1e-12 * abs(
                 point.ofv
             ):
@@ -162,7 +162,7 @@ def minimise(
             else:
                 length *= 0.25
         if jump is not None and on_jump is not None and on_jump():
-            point = evaluate(x, point.etas)
+            point = evaluate(x, point)
             b, fresh = _outer_product(point), True
             continue
         if jump is not None:

@@ -17,7 +17,17 @@ from pkpd.store import Store, remembered
 __all__ = ["RecordedObjective"]
 
 _SECONDS = 5.0  # between entries: what a killed process loses at most
-_FIELDS = ("etas", "individual", "gradients", "natural", "precision", "status", "prior", "prior_gradient")
+_FIELDS = (
+    "etas",
+    "individual",
+    "gradients",
+    "natural",
+    "precision",
+    "status",
+    "prior",
+    "prior_gradient",
+    "curvature",
+)
 
 
 class RecordedObjective(Objective):
@@ -61,15 +71,20 @@ class RecordedObjective(Objective):
                 self._known[mark.tobytes()] = {**found, "prior": float(found["prior"])}
 
     def at(
-        self, values: Values, etas: np.ndarray | None = None, *, gradient: bool = True, optimise: bool = True
+        self,
+        values: Values,
+        begin: Point | np.ndarray | None = None,
+        *,
+        gradient: bool = True,
+        optimise: bool = True,
     ) -> Point:
         """See :meth:`Objective.at`; an evaluation of the same arguments is read from the store."""
-        mark = _mark(values, etas, gradient, optimise) if self._store is not None else b""
+        mark = _mark(values, begin, gradient, optimise) if self._store is not None else b""
         stored = self._known.get(mark)
         if stored is not None:
             point = Point(values, **stored)
         else:
-            point = super().at(values, etas, gradient=gradient, optimise=optimise)
+            point = super().at(values, begin, gradient=gradient, optimise=optimise)
             self.computed += 1
             if self._store is not None:
                 self._fresh[mark] = point
@@ -95,8 +110,9 @@ class RecordedObjective(Objective):
         self._written = time.monotonic()
 
 
-def _mark(values: Values, etas: np.ndarray | None, gradient: bool, optimise: bool) -> bytes:
-    digest = hashlib.sha256(bytes([gradient, optimise, etas is None]))
-    for array in (values.theta, values.omega, values.sigma, *(() if etas is None else (etas,))):
+def _mark(values: Values, begin: Point | np.ndarray | None, gradient: bool, optimise: bool) -> bytes:
+    start = (begin.etas, begin.curvature) if isinstance(begin, Point) else (begin, None)
+    digest = hashlib.sha256(bytes([gradient, optimise, *(a is None for a in start)]))
+    for array in (values.theta, values.omega, values.sigma, *(a for a in start if a is not None)):
         digest.update(np.ascontiguousarray(array, dtype=float).tobytes())
     return digest.digest()

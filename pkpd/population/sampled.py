@@ -174,12 +174,12 @@ def _covariance(
     if method.covariance is None or not len(x):
         return covariance_step(None if len(x) else "R", _unused, x, mode, scales)
 
-    def at(y: np.ndarray, etas: np.ndarray | None) -> Point:
+    def at(y: np.ndarray, etas: Point | np.ndarray | None) -> Point:
         return objective.at(scales.from_free(y, values), etas)
 
     step = covariance_step("R", at, x, at(x, mode.etas), scales)
     return replace(step, status=status) if status and step.status == "R⁻¹" else step
 
 
-def _unused(x: np.ndarray, etas: np.ndarray | None) -> Point:
+def _unused(x: np.ndarray, etas: Point | np.ndarray | None) -> Point:
     raise AssertionError("no covariance was asked for")

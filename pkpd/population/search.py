@@ -92,11 +92,11 @@ class _Landscape:
     def __init__(self, objective: Objective, begin: Values) -> None:
         self.objective, self.begin, self.lowest = objective, begin, False
 
-    def __call__(self, x: np.ndarray, etas: np.ndarray | None, *, gradient: bool = True) -> Point:
+    def __call__(self, x: np.ndarray, begin: Point | np.ndarray | None, *, gradient: bool = True) -> Point:
         values = self.objective.scales.from_free(x, self.begin)
         if self.lowest:
-            return self.objective.at_lowest_modes(values, etas)
-        return self.objective.at(values, etas, gradient=gradient)
+            return self.objective.at_lowest_modes(values, begin.etas if isinstance(begin, Point) else begin)
+        return self.objective.at(values, begin, gradient=gradient)
 
     def on_jump(self) -> bool:
         changed, self.lowest = not self.lowest, True
@@ -157,7 +157,7 @@ def _past_saddle(
     if downhill is None or not search.converged:
         return None
     trials = [
-        (length, at(search.x + length * downhill, search.point.etas))
+        (length, at(search.x + length * downhill, search.point))
         for length in (-4, -2, -1, -0.5, 0.5, 1, 2, 4)
     ]
     length, point = min(trials, key=lambda t: t[1].ofv)

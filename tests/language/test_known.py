@@ -56,7 +56,6 @@ def test_closed_form_agrees(frame, varies):
 
 def test_new_records_have_the_numbers_of_their_subject(frame):
     """Simulation gives a bound problem other doses and times."""
-    data = pkpd.read_dataset(frame.assign(SS=0, II=0.0))
     regimen = pkpd.dose(100.0, every=12.0, until=36.0, compartment="depot")
     a, b = (
         pkpd.simulate(

@@ -60,7 +60,8 @@ def test_the_lower_mode_is_taken_of_those_found():
     # far starts: some subjects may end in another, higher mode, and none may end lower than the lowest found
     thorough = objective.at_lowest_modes(values, np.full_like(plain.etas, 3.0))
     depth = [p.individual - np.linalg.slogdet(p.precision)[1] for p in (plain, thorough)]
-    assert np.all(depth[1] <= depth[0] + 1e-9)
+    # H is that of a millionth of an SD before the mode, from where the objective made its last step
+    assert np.all(depth[1] <= depth[0] + 1e-6)
     assert thorough.gradients is not None
 
 
