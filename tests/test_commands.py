@@ -354,10 +354,23 @@ def test_lists_as_json(capsys):
         assert known in json.loads(capsys.readouterr().out)
 
 
+def test_models_and_datasets_tell_of_one(capsys):
+    assert run("models", "pantumor") == 0
+    said = capsys.readouterr().out
+    assert (
+        "Balakirouchenane" in said
+        and "columns of the data: WT (kg), TUMOR (groups, compared with lung)" in said
+    )
+    assert run("datasets", "quinidine") == 0
+    assert "HEART       Congestive heart failure: No/Mild, Moderate, Severe" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         (("fit", "no_model", "theophylline"), "E_MODEL_UNKNOWN"),
+        (("models", "no_model"), "E_MODEL_UNKNOWN"),
+        (("datasets", "no_data"), "E_UNKNOWN_DATASET"),
         (("fit", "theophylline", "nowhere.csv"), "E_FILE_NOT_FOUND"),
         (("fit", "theophylline", "theophylline", "--method", "FOCEI(covarianc=1)"), "E_WORDS"),
         (("fit", "theophylline", "theophylline", "--method", "__import__('os')"), "E_WORDS"),

@@ -16,11 +16,15 @@ __all__ = ["register"]
 def register(verbs: Any) -> None:
     """Add the verbs of this family."""
     for name, run, what in (
-        ("models", _models, "list the shipped models"),
-        ("datasets", _datasets, "list the shipped data sets"),
+        ("models", _models, "list the shipped models, or tell of one"),
+        ("datasets", _datasets, "list the shipped data sets, or tell of one"),
         ("doctor", _doctor, "versions, threads, and where compiled code is kept"),
     ):
         verb = verbs.add_parser(name, help=what)
+        if run is not _doctor:
+            verb.add_argument(
+                "name", metavar="NAME", nargs="?", help="tell of this one: what is in it, and its source"
+            )
         json_option(verb)
         verb.set_defaults(run=run)
 
@@ -28,6 +32,8 @@ def register(verbs: Any) -> None:
 def _models(options: argparse.Namespace) -> int:
     from pkpd.shipped import models_folder
 
+    if options.name is not None:
+        return _model(options)
     found = {}
     for path in sorted(p for p in models_folder().glob("*.py") if not p.stem.startswith("_")):
         functions = [
@@ -39,9 +45,43 @@ def _models(options: argparse.Namespace) -> int:
     return _listed(found, options)
 
 
+def _model(options: argparse.Namespace) -> int:
+    from pkpd.language import load_model
+
+    model = load_model(options.name)
+    columns = [f"{c.name} ({c.unit})" if c.unit else c.name for c in model.covariates]
+    columns += [f"{f.name} (groups, compared with {f.reference})" for f in model.factors]
+    table = model.to_frame()
+    text = [
+        model.name,
+        model.doc,
+        table.to_string(),
+        "columns of the data: " + (", ".join(columns) or "none"),
+    ]
+    value = {"name": model.name, "description": model.doc, "parameters": table, "columns": columns}
+    return answer(options, "\n\n".join(text), value)
+
+
+def _dataset(options: argparse.Namespace) -> int:
+    from pkpd.shipped import dataset_path
+
+    provenance = dataset_path(options.name).with_name("provenance.toml")
+    known = tomllib.loads(provenance.read_text(encoding="utf-8"))
+    columns = {
+        name: column["description"] + (f" ({column['unit']})" if "unit" in column else "")
+        for name, column in known["columns"].items()
+    }
+    width = max(map(len, columns))
+    size = ", ".join(f"{known[n]} {n}" for n in ("subjects", "observations", "doses") if n in known)
+    lines = [known["title"], size, *known["sources"], "", *(f"{n:<{width}}  {t}" for n, t in columns.items())]
+    return answer(options, "\n".join(lines), known)
+
+
 def _datasets(options: argparse.Namespace) -> int:
     from pkpd.shipped import dataset_names, datasets_folder
 
+    if options.name is not None:
+        return _dataset(options)
     found = {}
     for name in dataset_names():
         provenance = datasets_folder() / name / "provenance.toml"

@@ -261,7 +261,7 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "E_HISTOLOGY_VARIES": (
         "the histology changes to {value}, from {before}, within the subject.",
-        "Give each subject one histology.",
+        "Give each subject one histology, that of its first record, say.",
     ),
     "W_HISTOLOGY_FILLED": (
         "{count} record(s) without a label take that of their subject.",
