@@ -10,6 +10,7 @@ __all__ = ["SHAPES", "profile_grid", "standard_shape"]
 SHAPES: dict[str, tuple[str, ...]] = {
     "linear": (),
     "loglinear": (),
+    "quadratic": ("curvature",),
     "emax": ("ed50",),
     "sigmoid_emax": ("ed50", "hill"),
     "exponential": ("delta",),
@@ -26,7 +27,7 @@ def standard_shape(model: str, doses: np.ndarray, parameters: np.ndarray, larges
         A key of :data:`SHAPES`.
     doses : ndarray, shape (k,)
     parameters : ndarray, shape (g, q)
-        One row per parameter set; ED50 and δ in the unit of dose.
+        One row per parameter set; ED50 and δ in the unit of dose, the curvature c of d + c d² in its inverse.
     largest : float
         Largest dose studied: the log-linear shape is ln(dose + largest/100).
 
@@ -40,6 +41,8 @@ def standard_shape(model: str, doses: np.ndarray, parameters: np.ndarray, larges
     if model == "loglinear":
         return np.repeat(np.log(d + 0.01 * largest), len(parameters), axis=0)
     first = parameters[:, [0]]
+    if model == "quadratic":
+        return d + first * d**2
     if model == "emax":
         return d / (first + d)
     if model == "exponential":
@@ -61,6 +64,10 @@ def profile_grid(model: str, largest: float) -> np.ndarray:
     """
     if not SHAPES[model]:
         return np.zeros((1, 0))
+    if model == "quadratic":
+        # either way, from nearly straight to nearly d² alone
+        curvature = np.geomspace(0.01, 100, 400) / largest
+        return np.concatenate([-curvature[::-1], curvature])[:, None]
     ed50 = largest * np.geomspace(0.001, 1.5, 400)
     if model == "emax":
         return ed50[:, None]

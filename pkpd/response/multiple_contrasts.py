@@ -127,8 +127,8 @@ def mcp_mod(
         Columns: continuous or 0/1 response; dose, 0 for placebo.
     models : mapping
         Candidates, name to parameters of the shape: ``{"linear": None, "emax": [20], "sigmoid_emax": [50, 3],
-        "exponential": [60], "logistic": [50, 10], "loglinear": None}``. A name may carry a suffix after a space
-        (``"emax 2"``) so that one shape can be there twice.
+        "exponential": [60], "logistic": [50, 10], "loglinear": None, "quadratic": [-0.005]}``.
+        A name may carry a suffix after a space (``"emax 2"``) so that one shape can be there twice.
     family : {"normal", "binomial"}
         Means with a pooled variance, or log-odds of (events + ½)/(others + ½) (finite for groups of zero events).
     alpha : float
@@ -264,10 +264,13 @@ def _candidates(models: Mapping[str, Sequence[float] | None], doses: np.ndarray)
                 "E_MODEL_UNKNOWN", f"there is no shape {shape!r}.", f"Choose among {', '.join(SHAPES)}."
             )
         values = np.atleast_1d(np.asarray([] if parameters is None else parameters, dtype=float))
-        if len(values) != len(SHAPES[shape]) or not np.all(values > 0):
+        # a curvature has a sign: that of a response that falls again is negative
+        fine = np.isfinite(values) & ((values != 0) if shape == "quadratic" else (values > 0))
+        if len(values) != len(SHAPES[shape]) or not fine.all():
+            sign = "" if shape == "quadratic" else "positive "
             raise InputError(
                 "E_MODEL_PARAMETERS",
-                f"candidate {name!r} needs {len(SHAPES[shape])} positive parameters"
+                f"candidate {name!r} needs {len(SHAPES[shape])} {sign}parameters"
                 f" ({', '.join(SHAPES[shape]) or 'none'}), not {list(values)}.",
                 "Give one guess, ED50 and δ in the unit of dose; a second guess of a shape is named 'emax 2'.",
             )
@@ -318,6 +321,12 @@ def _finest(model: str, doses: np.ndarray, estimate: np.ndarray, covariance: np.
     grid = profile_grid(model, doses.max())
     if not grid.shape[1]:
         return grid
+    if model == "quadratic":
+        # linear in d and d²; of d² alone the curvature has no end
+        inverse = np.linalg.inv(covariance)
+        design = np.column_stack([np.ones_like(doses), doses, doses**2])
+        _, slope, square = np.linalg.solve(design.T @ inverse @ design, design.T @ inverse @ estimate)
+        return np.array([[square / slope if abs(slope) > 1e-9 * abs(square) else 1e9]])
     start = np.log(_profile(model, doses, estimate[None, :], covariance, grid)[2][0])
     bounds = list(zip(np.log(grid.min(axis=0)), np.log(grid.max(axis=0)), strict=True))
 

@@ -27,6 +27,8 @@ __all__ = ["influence_tables", "pooled_response", "refit_verdicts", "with_findin
 PRIOR_SCALES = (0.5, 2.0)
 # of patients, and of the pooled response: from here on one histology dominates
 LARGE_SHARE, LARGE_SHIFT = 0.40, 0.05
+# stages, as people see them
+PRIOR, LEAVING = "sensitivity to the prior", "leaving out one histology at a time"
 
 
 def refit_verdicts(
@@ -53,12 +55,23 @@ def refit_verdicts(
     """
     base = {h: decide(e, margins) for h, e in evidence.items()}
 
+    said: list[str] = []
+
+    def tell(stage: str, detail: str) -> None:
+        said.append(stage)
+        say(stage, detail)
+
     def work() -> pd.DataFrame:
-        return _repeated(plan, model, data, fit, frame, fits, exposure, margins, shrinkage, base, say)
+        return _repeated(plan, model, data, fit, frame, fits, exposure, margins, shrinkage, base, tell)
 
     planned = (plan.data, plan.model, plan.dosing, plan.exposure, plan.entries, plan.sensitivity, plan.seed)
     found = (frame, exposure.ratios, exposure.reference_exposure, shrinkage)
-    return finished("repeated analyses", work, *planned, margins, model, data, fit, *found)
+    table = finished("repeated analyses", work, *planned, margins, model, data, fit, *found)
+    for stage, asked in ((PRIOR, plan.sensitivity.prior), (LEAVING, plan.sensitivity.leave_one_out)):
+        if asked and stage not in said:
+            # nothing is left to do of it: who shows the time left must know
+            say(stage, "")
+    return table
 
 
 def _repeated(
@@ -96,14 +109,14 @@ def _repeated(
 
     if plan.sensitivity.prior:
         for scale in PRIOR_SCALES:
-            say("sensitivity to the prior", f"{scale:g} times its scale")
+            say(PRIOR, f"{scale:g} times its scale")
             refits = _response_fits(plan, frame, exposure, fits, scale)
             found = gathered(frame, refits, exposure.ratios, jeffreys=0.5 * scale)
             note("prior", f"{scale:g}", found, base)
     others = [h for h in base if len(base) > 1]
     if plan.sensitivity.leave_one_out:
         for left in others:
-            say("leaving out one histology at a time", left)
+            say(LEAVING, left)
             kept = frame[frame["histology"] != left].reset_index(drop=True)
             try:
                 ratios = _ratios_without(plan, model, data, fit, exposure, left, kept["ID"])

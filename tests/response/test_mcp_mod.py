@@ -103,6 +103,23 @@ def test_shapes_and_weights_are_those_of_dosefinding():
         "DOSE",
         models={"emax": [0.2], "linear": None, "sigmoid_emax": [0.4, 4]},
     )
+    umbrella = mcp_mod(
+        pd.DataFrame({"DOSE": doses, "Y": y}),
+        "Y",
+        "DOSE",
+        models={"linear": None, "emax": [0.2], "quadratic": [-0.85]},
+    )
+    np.testing.assert_allclose(
+        umbrella.tests["statistic"], [3.6477270047, 3.8852750241, 3.1130937327], rtol=1e-9
+    )
+    # pmvt with abseps = 1e-8 and five million points: within 3e-6
+    np.testing.assert_allclose(umbrella.tests["p_value"], [0.0024289, 0.0015108, 0.0070518], rtol=5e-3)
+    bent = umbrella.fits.set_index("model").loc["quadratic"]
+    e0, slope, square = 0.21179347444, 4.54587323753, -2.51876586478
+    np.testing.assert_allclose(bent[["e0", "e1"]].astype(float), [e0, slope], rtol=1e-8)
+    assert bent["curvature"] == pytest.approx(square / slope, rel=1e-8)
+    assert bent["aic"] == pytest.approx(58.743066702, abs=1e-8)
+    assert np.all(np.isfinite(umbrella.curve([0.1, 0.8]).drop(columns="dose", errors="ignore")))
     fits = found.fits.set_index("model")
     emax, aic = [0.03626230436, 2.76590569144, 0.26232244367], [57.97502125, 58.2346864, 59.91040172]
     np.testing.assert_allclose(fits.loc["emax", ["e0", "e1", "ed50"]].astype(float), emax, rtol=1e-4)
@@ -172,9 +189,10 @@ def test_direction_and_suffixes():
     ("options", "message"),
     [
         ({"models": {}}, "E_MODEL_UNKNOWN"),
-        ({"models": {"quadratic": [1]}}, "E_MODEL_UNKNOWN.*quadratic"),
+        ({"models": {"betaMod": [1, 1]}}, "E_MODEL_UNKNOWN.*betaMod"),
         ({"models": {"emax": None}}, "E_MODEL_PARAMETERS.*ed50"),
         ({"models": {"emax": [-1]}}, "E_MODEL_PARAMETERS"),
+        ({"models": {"quadratic": [0]}}, "E_MODEL_PARAMETERS.*curvature"),
         ({"family": "poisson"}, "E_OPTION"),
         ({"alpha": 0}, "E_OPTION"),
         ({"family": "binomial"}, "E_ENDPOINT_NOT_BINARY"),
