@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pkpd.data import Dataset
+from pkpd.data.units import parse_unit
 from pkpd.errors import InputError, ModelError
 from pkpd.language.declarations import Eta, Theta
 from pkpd.language.dose_inputs import absorbed_width, with_dose_inputs
@@ -331,11 +333,30 @@ def _check_units(model: Model, data: Dataset, doses: Doses) -> None:
     wanted_by = f"model {model.name}"
     for c in model.covariates:
         data.require_unit(c.name, c.unit, wanted_by)
+    # these are written in the units of their neighbours
+    for column, of in (("II", "TIME"), ("LLOQ", "DV"), ("LIMIT", "DV")):
+        data.require_unit(column, data.units.get(of, ""), f"column {of}")
+    times = _time_units(model)
+    if len(times) == 1:  # of several it is not known which is that of the records
+        data.require_unit("TIME", times.pop(), wanted_by)
     for i in np.unique(doses.compartment):
         data.require_unit("AMT", model.compartments[i].unit, wanted_by)
     # one column cannot declare the units of several endpoints
     if len({o.unit for o in model.observations}) == 1:
         data.require_unit("DV", model.observations[0].unit, wanted_by)
+
+
+def _time_units(model: Model) -> set[str]:
+    """Units of time in the units of thetas and individual parameters: the h of L/h, not the min of beats/min."""
+    units = [*(t.unit for t in model.thetas), *(p.unit for p in model.parameters)]
+    parts = {
+        part.rstrip("^+-0123456789")
+        for unit in units
+        if parse_unit(unit) is not None
+        for part in re.split(r"[/*·\s]+", unit)
+    }
+    parsed = {part: parse_unit(part) for part in parts if part}
+    return {part for part, known in parsed.items() if known is not None and known.powers == (("s", 1),)}
 
 
 def _check_steady(model: Model, structure: Structure, doses: Doses) -> None:

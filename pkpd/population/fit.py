@@ -168,7 +168,10 @@ def _by_two_stages(
         naive = NaivePooled(covariance=None, blq=method.blq, solver=method.solver)
         pooled = fit(problem.model, data, naive, seed=seed, start=thetas, progress=progress, store=store)
     both = start | dict(pooled.parameter_estimates)
-    ended = fit_two_stage(problem, scales, method, parameter_values(scales, problem, both))
+    ended = fit_two_stage(
+        problem, scales, method, parameter_values(scales, problem, both),
+        "" if pooled.minimization_successful else pooled.termination_cause,
+    )  # fmt: skip
     return outcome(ended.objective, seed, ended.search, ended.step, data, method=method, notes=ended.notes)
 
 

@@ -75,7 +75,9 @@ class TwoStageFit:
     notes: tuple[str, ...]
 
 
-def fit_two_stage(problem: Problem, scales: Scales, method: TwoStage, pooled: Values) -> TwoStageFit:
+def fit_two_stage(
+    problem: Problem, scales: Scales, method: TwoStage, pooled: Values, unsettled: str = ""
+) -> TwoStageFit:
     """Both stages.
 
     Parameters
@@ -85,6 +87,8 @@ def fit_two_stage(problem: Problem, scales: Scales, method: TwoStage, pooled: Va
     method : TwoStage
     pooled : Values
         Of a naive pooled fit.
+    unsettled : str
+        Why that did not converge; empty where it did.
 
     Raises
     ------
@@ -132,7 +136,10 @@ def fit_two_stage(problem: Problem, scales: Scales, method: TwoStage, pooled: Va
     step = CovarianceStep(None, "not asked for", math.nan, ())
     if method.covariance is not None:
         step = _moments(scales, complete, values, int(good.sum()), design, individuals.sigma_covariance)
-    search = Search(scales.free_values(values), point, True, cause, ())
+    converged = not (others and unsettled)
+    if not converged:
+        cause = f"the naive pooled fit of {others} did not converge: {unsettled}"
+    search = Search(scales.free_values(values), point, converged, cause, ())
     return TwoStageFit(objective, search, step, notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 import pkpd
@@ -70,3 +71,44 @@ def test_a_data_set_refuses_another_unit() -> None:
         data.require_unit("DV", "ng/mL", "model a")
     with pytest.raises(pkpd.InputError, match="E_UNIT_KIND: column TIME is in h, model a takes mg"):
         data.require_unit("TIME", "mg", "model a")
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        (
+            {"TIME": "day"},
+            r"column TIME is in day, model theophylline takes h: numbers are off by a factor 24",
+        ),
+        ({"TIME": "h", "II": "day"}, r"column II is in day, column TIME takes h"),
+        ({"DV": "mg/L", "LLOQ": "ng/mL"}, r"column LLOQ is in ng/mL, column DV takes mg/L.*0\.001"),
+    ],
+)
+def test_a_model_refuses_another_unit_of_time(units: dict, message: str) -> None:
+    """The unit of time of a model is that in the units of its parameters; hours read as days are as silent as ng/mL."""
+    frame = pkpd.load_dataset("theophylline").frame[["ID", "TIME", "EVID", "AMT", "DV", "CMT"]]
+    data = pkpd.read_dataset(frame.assign(II=0, LLOQ=0.001), units=units)
+    with pytest.raises(pkpd.InputError, match=rf"E_UNIT_MISMATCH: {message}"):
+        pkpd.predict(pkpd.load_model("theophylline"), data)
+
+
+def test_a_unit_that_is_not_known_says_nothing_of_the_records() -> None:
+    @pkpd.model
+    def heart(m):
+        m.observe("y", m.theta("RATE", 70.0, unit="beats/min"), additive=m.sigma("S", 5.0))
+
+    frame = pd.DataFrame({"ID": 1, "TIME": [0.0, 1.0], "EVID": 0, "DV": 70.0})
+    assert len(pkpd.predict(heart, pkpd.read_dataset(frame, units={"TIME": "h"}))) == 2
+
+
+def test_a_model_of_several_units_of_time_says_nothing_of_the_records() -> None:
+    @pkpd.model
+    def mixed(m):
+        m.observe(
+            "y",
+            m.theta("A", 1.0, unit="mL/min") + m.theta("B", 1.0, unit="1/h^1") * m.time,
+            additive=m.sigma("S", 1.0),
+        )
+
+    frame = pd.DataFrame({"ID": 1, "TIME": [0.0, 1.0], "EVID": 0, "DV": 1.0})
+    assert len(pkpd.predict(mixed, pkpd.read_dataset(frame, units={"TIME": "day"}))) == 2

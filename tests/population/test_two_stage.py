@@ -9,6 +9,9 @@ from scipy.optimize import curve_fit, minimize
 
 import pkpd
 from pkpd import exp, log
+from pkpd.language import bind
+from pkpd.language.scales import Scales
+from pkpd.population.two_stage import fit_two_stage
 from tests import naive
 from tests.population import mixed
 from tests.population.test_fit import newborns
@@ -260,3 +263,11 @@ def test_nothing_to_start_from_is_said(theophylline):
     broken = model.replace(theta={"V": 1e-200})
     with pytest.raises(pkpd.FitError, match="E_STARTING_VALUES"):
         pkpd.starting_values(broken.fix("V"), pkpd.read_dataset(frame))
+
+
+def test_a_theta_of_a_pooled_fit_that_did_not_converge_is_said():
+    problem = bind(mixed.line, mixed.data())
+    scales = Scales(problem)
+    ended = fit_two_stage(problem, scales, pkpd.TwoStage(), scales.initial(problem), "stopped")
+    assert not ended.search.converged
+    assert ended.search.cause == "the naive pooled fit of B did not converge: stopped"
