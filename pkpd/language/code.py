@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sympy
@@ -12,6 +12,7 @@ from sympy.printing.str import StrPrinter
 from pkpd.errors import ModelError
 from pkpd.language.declarations import Effect, Factor
 from pkpd.language.frozen_model import Model
+from pkpd.language.scales import named_values
 from pkpd.language.structure import branched
 
 __all__ = ["Names", "Writer", "coded_levels", "number_text", "resolved_effects"]
@@ -59,14 +60,28 @@ def coded_levels(factor: Factor, program: str) -> tuple[str, ...]:
     return tuple(x for x in factor.levels if x != factor.reference)
 
 
-def resolved_effects(model: Model, program: str) -> list[tuple[Effect, str, Any]]:
-    """Each effect once per level: (effect, level, symbol of its theta); levels in the order of declaration."""
-    out = []
+def resolved_effects(
+    model: Model, program: str, values: Mapping[str, float] | None
+) -> list[tuple[Effect, str, Any, float]]:
+    """Each effect once per level: (effect, level, symbol of its theta, value); levels in the order of declaration.
+
+    Raises
+    ------
+    ModelError
+        ``E_EXPORT`` for a value of a level that the factor does not declare, or levels that are known only from data.
+    """
+    out, given = [], named_values(values)
     factors = {f.name: f for f in model.factors}
     for effect in model.effects:
         for level in coded_levels(factors[effect.factor], program):
             name = f"{effect.parameter}({effect.factor}={level})"
-            out.append((effect, level, sympy.Dummy(name, real=True)))
+            out.append((effect, level, sympy.Dummy(name, real=True), float(given.pop(name, 0.0))))
+    prefixes = tuple(f"{e.parameter}({e.factor}=" for e in model.effects)
+    unknown = [name for name in given if prefixes and name.startswith(prefixes)]
+    if unknown:
+        raise ModelError(
+            "E_EXPORT", f"{unknown[0]} is no effect of {model.name}.", "Give those of the declared levels."
+        )
     return out
 
 

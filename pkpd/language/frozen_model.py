@@ -254,7 +254,7 @@ class Model:
 
     def to_nonmem(
         self,
-        columns: Sequence[str],
+        columns: Sequence[str] | str,
         *,
         data: str = "data.csv",
         occasions: Sequence[int] = (),

@@ -70,9 +70,9 @@ def nlmixr2_text(model: Model, *, effects: Mapping[str, float] | None = None) ->
         names[t.symbol] = given.give(f"tv_{t.name}")
         ini.append(f"    {names[t.symbol]} <- {_initial(t)}" + (f"  # {t.label}" if t.label else ""))
     terms: dict[Any, list[str]] = {e.symbol: [] for e in model.effects}
-    for effect, level, symbol in resolved_effects(model, "nlmixr2"):
+    for effect, level, _, value in resolved_effects(model, "nlmixr2", effects):
         name = given.give(f"{effect.parameter}_{effect.factor}_{level}")
-        ini.append(f"    {name} <- {number_text((effects or {}).get(symbol.name, 0))}")
+        ini.append(f"    {name} <- {number_text(value)}")
         terms[effect.symbol].append(f'{name} * ({columns[effect.factor]} == "{level}")')
     etas = {e.name: given.give(f"eta_{e.name}") for e in model.etas}
     names |= {e.symbol: etas[e.name] for e in model.etas}

@@ -77,7 +77,7 @@ class _Writer(Writer):
 
 def nonmem_text(
     model: Model,
-    columns: Sequence[str],
+    columns: Sequence[str] | str,
     *,
     data: str = "data.csv",
     occasions: Sequence[int] = (),
@@ -88,7 +88,7 @@ def nonmem_text(
     Parameters
     ----------
     model : Model
-    columns : sequence of str
+    columns : sequence of str, or str
         Columns of the data file in order, as $INPUT names them; ``DROP`` for one to leave out.
     data : str
         Name of the data file.
@@ -107,6 +107,7 @@ def nonmem_text(
     ModelError
         ``E_EXPORT`` for what NONMEM has no counterpart for, by name, or a column that is missing.
     """
+    columns = columns.split() if isinstance(columns, str) else list(columns)
     _check(model, columns, occasions)
     given = Names([*_TAKEN, *columns], 20, upper=True)
     names: dict[Any, str] = {c.symbol: c.name for c in model.covariates}
@@ -123,8 +124,8 @@ def nonmem_text(
     for e in model.effects:
         names[e.symbol] = given.give(f"EFF_{e.parameter}_{e.factor}")
         pk.append(f"{names[e.symbol]} = 0")
-    for effect, level, symbol in resolved_effects(model, "NONMEM"):
-        records.append(f"{number_text((effects or {}).get(symbol.name, 0))}  ; {symbol.name}")
+    for effect, level, symbol, value in resolved_effects(model, "NONMEM", effects):
+        records.append(f"{number_text(value)}  ; {symbol.name}")
         pk.append(
             f"IF ({effect.factor}.EQ.{codes[effect.factor][level]}) {names[effect.symbol]} = THETA({len(records)})"
         )
@@ -245,6 +246,10 @@ def _check(model: Model, columns: Sequence[str], occasions: Sequence[int]) -> No
     if missing:
         raise refuse(
             f"$INPUT has no column {missing[0]}", f"The model reads {', '.join(dict.fromkeys(needed))}."
+        )
+    if occasions and not model.iovs:
+        raise refuse(
+            "it has no effects of the occasion that occasions= could number", "Leave occasions= out."
         )
     if model.iovs and not occasions:
         raise refuse("it has effects of the occasion", "Give occasions=[1, 2, …], the values of the column.")

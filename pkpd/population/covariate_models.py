@@ -78,6 +78,11 @@ def candidate_relations(
             if (parameter, column) in there:
                 raise _refused(f"{parameter} has an effect of {column} already", "Leave it out.")
             out.append(_relation(parameter, column, data, centres.get(column)))
+    unused = [c for c in centres if c not in {r.covariate for r in out}]
+    if out and unused:
+        raise _refused(
+            f"centres has {unused[0]!r}, which no relation tries", "Leave it out, or correct the name."
+        )
     if not out:
         raise _refused("no relation was given", 'Give e.g. {"CL": ["TUMOR", "WT"]}.')
     return out

@@ -220,6 +220,20 @@ def test_what_has_no_counterpart_is_refused_by_name(everything):
         everything.to_nonmem([*COLUMNS, "WT", "OCC"], occasions=[1])
     with pytest.raises(ModelError, match=r"E_EXPORT.*occasion"):
         everything.to_nonmem([*COLUMNS, "WT", "OCC", "STATE"])
+    with pytest.raises(ModelError, match=r"E_EXPORT.*no effects of the occasion"):
+        pkpd.load_model("theophylline").to_nonmem(COLUMNS, occasions=[1])
+    effect = everything.effects[0]
+    for write in (
+        everything.to_nlmixr2,
+        lambda **given: everything.to_nonmem([*COLUMNS, "WT", "OCC", "STATE"], occasions=[1], **given),
+    ):
+        with pytest.raises(ModelError, match=r"E_EXPORT.*=nowhere\) is no effect"):
+            write(effects={"CL": 3.0, f"{effect.parameter}({effect.factor}=nowhere)": 0.3})
+
+
+def test_columns_of_a_control_stream_may_be_written_as_they_stand_there():
+    model = pkpd.load_model("theophylline")
+    assert model.to_nonmem("ID TIME  DV AMT") == model.to_nonmem(["ID", "TIME", "DV", "AMT"])
 
 
 NONMEM = """$PROBLEM warfarin

@@ -100,6 +100,7 @@ def test_the_final_fit_is_that_of_the_model_by_hand(searched, data):
 
 def test_what_cannot_be_tried_is_refused(base):
     for relations, centres in [
+        ({"BASE": ["WT"]}, {"WGT": 70}),
         ({"CL": ["WT"]}, {}),
         ({"BASE": ["AGE"]}, {}),
         ({"BASE": ["SEX"]}, {}),  # 0 has no power
