@@ -381,8 +381,8 @@ class Model:
 def _numbers(given: Mapping[str, float] | None) -> dict[str, float]:
     values = {} if given is None else dict(given)
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(float(value)):
-            raise ModelError("E_MODEL_VALUE", f"{name} = {value!r} is not a finite number.", "Give a number.")
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise ModelError("E_MODEL_VALUE", f"{name} = {value!r} is not a number.", "Give a number.")
     return {str(name): float(value) for name, value in values.items()}
 
 

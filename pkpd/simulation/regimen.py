@@ -74,7 +74,8 @@ class Regimen:
                     "the regimen begins at steady state; there is no first interval to repeat.",
                     "Leave steady_state out.",
                 )
-            first = np.array([t for t in d.times if t < interval])
+            # 3 times 8.1 is 24.299999999999997: the first dose of the second interval
+            first = np.array([t for t in d.times if t < interval * (1 - 1e-12)])
             cycle = np.array(d.times)
             expected = (
                 first[None, :] + interval * np.arange(math.ceil(len(cycle) / max(len(first), 1)))[:, None]

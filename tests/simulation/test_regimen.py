@@ -43,6 +43,9 @@ def test_the_first_interval_repeats():
     assert times(longer) == [tuple(12.0 * np.arange(8)), (6.0, 30.0, 54.0, 78.0)]
     assert times(twice.repeated(24, 1)) == [(0.0, 12.0), (6.0,)]
     assert times(pkpd.dose(5).repeated(21, 3)) == [(0.0, 21.0, 42.0)]
+    # 3 * 8.1 is a little less than 24.3
+    often = times(pkpd.dose(5, every=8.1, until=48.6).repeated(24.3, 2))[0]
+    np.testing.assert_allclose(often, 8.1 * np.arange(6), rtol=1e-14)
 
 
 @pytest.mark.parametrize(
