@@ -17,7 +17,7 @@ from pkpd.data.units import conversion_factor
 from pkpd.errors import InputError
 from pkpd.results import result
 
-__all__ = ["RECORD_COLUMNS", "Dataset", "text_or_number"]
+__all__ = ["RECORD_COLUMNS", "Dataset", "nearest_of", "text_or_number"]
 
 # Columns that every data set has, in this order; covariates and histology follow.
 RECORD_COLUMNS = (
@@ -99,7 +99,7 @@ class Dataset:
         given = np.where(np.isin(evid, (1, 4)), frame["ADDL"].to_numpy() + 1, 0)
         row = np.repeat(np.arange(len(frame)), given)
         step = np.arange(len(row)) - np.repeat(np.cumsum(given) - given, given)
-        at = time[row] + step * frame["II"].to_numpy(float)[row]
+        at = self.on_records(row, time[row] + step * frame["II"].to_numpy(float)[row])
         # the first reset after the record, if it is of the same subject
         resets = np.append(np.flatnonzero(np.isin(evid, (3, 4))), len(frame))
         reset = resets[np.searchsorted(resets, row, side="right")]
@@ -107,6 +107,18 @@ class Dataset:
         until = np.append(time, np.inf)[np.where(reset < ends, reset, len(frame))]
         kept = (step == 0) | (at < until)
         return row[kept], at[kept]
+
+    def on_records(self, row: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Times of doses that belong to records ``row``, those that a record's time equals but for rounding being that time.
+
+        2.24 + 24 is more than 26.24: whether a sample at 26.24 sees that dose would else be a matter of the last bit.
+        """
+        own, out = self.frame["TIME"].to_numpy(float), np.array(time, dtype=float)
+        subject = np.searchsorted(self.offsets, row, side="right") - 1
+        for i in np.unique(subject[out != own[row]]):
+            mine = subject == i
+            out[mine] = nearest_of(out[mine], own[self.offsets[i] : self.offsets[i + 1]])
+        return out
 
     def subject_table(self) -> pd.DataFrame:
         """First value of each covariate, and the histology, per subject.
@@ -379,6 +391,16 @@ class Dataset:
             sizes = self.summary()["subjects"]
             text += f"\n  {self.histology}: " + ", ".join(f"{label} {size}" for label, size in sizes.items())
         return text
+
+
+def nearest_of(times: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Times (M,), those that one of the known (K,) ascending ones equals but for rounding being that one."""
+    if not len(known):
+        return times
+    after = np.searchsorted(known, times).clip(max=len(known) - 1)
+    before = (after - 1).clip(min=0)
+    near = np.where(np.abs(known[after] - times) < np.abs(known[before] - times), known[after], known[before])
+    return np.where(np.abs(near - times) <= 1e-13 * np.abs(times), near, times)
 
 
 def _as_written(label: Any) -> str:

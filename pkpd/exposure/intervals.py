@@ -97,7 +97,7 @@ def interval_exposure(
     most = max(len(e) for e in edges)
     times = np.array([np.pad(e, (0, most - len(e)), mode="edge") for e in edges])
     values, etas = exposure.values(), fit.individual_estimates.to_numpy()
-    earlier = np.maximum(times - lag, 0.0)  # before time 0 nothing was given
+    earlier = exposure.on_doses(np.maximum(times - lag, 0.0))  # before time 0 nothing was given
     both = np.repeat(earlier, 2, axis=1)
     outputs = exposure.at(1, both, np.tile([exposure.area, exposure.output], most), values, etas)
     area, conc = outputs[:, 0::2], outputs[:, 1::2]

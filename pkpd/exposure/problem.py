@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.data import Dataset
+from pkpd.data.dataset import nearest_of
 from pkpd.errors import FitError, InputError
 from pkpd.language import Problem, bind
 from pkpd.language.records import RESET
@@ -171,7 +172,19 @@ class ExposureProblem:
 
     def _window(self, interval: int) -> np.ndarray:
         """Start (N,) of dosing interval number ``interval`` (from 0)."""
-        return self.origin + interval * self.interval
+        start = self.origin + interval * self.interval
+        return self.on_doses(start[:, None])[:, 0] if self.actual else start
+
+    def on_doses(self, times: np.ndarray) -> np.ndarray:
+        """Times (N, M), those that a dose's time equals but for rounding being that time: 2.24 + 24 is more than 26.24.
+
+        A concentration before the dose would else be the one after it.
+        """
+        doses, out = self.dosed(1).doses, np.array(times, dtype=float)
+        for i in range(len(out)):
+            given = np.sort(doses.time[doses.offsets[i] : doses.offsets[i + 1]])
+            out[i] = nearest_of(out[i], given)
+        return out
 
     def area_over(self, first: int, last: int, values: Values, etas: np.ndarray) -> np.ndarray:
         """AUC (N,) over the dosing intervals from number ``first`` to ``last`` (from 0, included)."""

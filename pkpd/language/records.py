@@ -110,7 +110,9 @@ def read_doses(model: Model, data: Dataset) -> tuple[Doses, np.ndarray]:
     # a compartment is turned off after what the record itself observes, hence with the next record
     at = at + (np.isin(kind, (OFF, ON)) & (evid[rows] == 0))
     doses = Doses(
-        time=np.concatenate([time[turned], time[resets], time[source] + step * interval])[order],
+        time=np.concatenate(
+            [time[turned], time[resets], data.on_records(source, time[source] + step * interval)]
+        )[order],
         compartment=np.concatenate([which, none, compartment])[order].astype(np.int64),
         amount=np.concatenate([zero, none, frame["AMT"].to_numpy(float)[source]])[order],
         rate=np.concatenate([zero, none, rate])[order],

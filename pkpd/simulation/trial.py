@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
+from pkpd.data.dataset import nearest_of
 from pkpd.language import Problem
 from pkpd.language.scales import Values
 from pkpd.simulation.categories import draw_categories
@@ -152,4 +153,7 @@ def _subjects(trial: Trial, task: Task) -> tuple[Problem, np.ndarray]:
     endpoints = np.arange(len(problem.model.observations))
     times = np.repeat(trial.grid, len(endpoints))
     records = records_at(np.broadcast_to(times, (count, len(times))), np.tile(endpoints, len(trial.grid)))
-    return problem.with_records(doses_for(problem, table, [trial.arms[task.arm][1]] * count), records), rows
+    doses = doses_for(problem, table, [trial.arms[task.arm][1]] * count)
+    # three times 8.1 is less than 24.3: a sample there is to be taken before that dose all the same
+    doses = replace(doses, time=nearest_of(doses.time, trial.grid))
+    return problem.with_records(doses, records), rows

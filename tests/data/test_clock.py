@@ -102,3 +102,23 @@ def test_a_reset_cancels_the_additional_doses_before_it() -> None:
     # doses of subject 1 at 0 and 24, of subject 2 at 0, 24 and 48
     np.testing.assert_array_equal(data.time_after_dose(), [0, 20, 6, 26, 0, 2])
     assert data.n_doses == 5 and data.summary().loc["all", "doses"] == 5
+
+
+def test_an_additional_dose_falls_on_the_record_that_it_means() -> None:
+    """2.24 + 24 is more than 26.24: whether a sample saw the dose had been a matter of the last bit."""
+
+    @pkpd.model
+    def central(m):
+        amount = m.compartment("central")
+        m.ode(amount, -0.1 * amount)
+        m.observe("y", amount, additive=m.sigma("ADD", 1.0))
+
+    found = []
+    for start in (2.0, 2.24, 2.25, 2.49):
+        rows = [(1, start, 1, 9, 24, 2, np.nan), (1, float(f"{start + 24:.2f}"), 0, 0, 0, 0, 1.0)]
+        data = pkpd.read_dataset(
+            pd.DataFrame(rows, columns=["ID", "TIME", "EVID", "AMT", "II", "ADDL", "DV"])
+        )
+        assert data.time_after_dose().tolist() == [0, 0]
+        found.append(pkpd.predict(central, data)["PRED"].item())
+    np.testing.assert_allclose(found, 9 * (1 + np.exp(-2.4)), rtol=1e-12)

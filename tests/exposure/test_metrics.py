@@ -340,6 +340,20 @@ def test_actual_doses():
             assert found[name][i] == pytest.approx(value, rel=1e-8), (i, name)
 
 
+def test_a_trough_lies_before_its_dose_whatever_the_last_bit():
+    """2.24 + 24 is more than 26.24: of one dose time in twenty the trough had been the peak after the next dose."""
+    rows = [(1, t, 1, 100.0, np.nan) for t in (2.24, 26.24, 50.24)] + [(1, 5.24, 0, 0.0, 3.5)]
+    data = pkpd.read_dataset(
+        pd.DataFrame(sorted(rows, key=lambda r: r[1]), columns=["ID", "TIME", "EVID", "AMT", "DV"])
+    )
+    fit = at_the_start(bolus, data)
+    gone = np.exp(-fit.individual_parameters.CL / fit.individual_parameters.V * 24)
+    start = 100 / fit.individual_parameters.V
+    found = pkpd.exposure_metrics(fit, ["CTROUGH1", "CTROUGH2"], regimen="actual", interval=24)
+    np.testing.assert_allclose(found["CTROUGH1"], start * gone, rtol=1e-10)
+    np.testing.assert_allclose(found["CTROUGH2"], start * (gone + gone**2), rtol=1e-10)
+
+
 def test_a_planned_regimen_has_none_of_the_occasions_of_the_data():
     """Dose over the subject's own clearance; the steady state had been that of the last occasion on record."""
 

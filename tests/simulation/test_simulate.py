@@ -311,3 +311,20 @@ def test_one_tumour_type_is_simulated_with_the_estimates_of_all():
             pkpd.simulate(
                 tumours, pkpd.dose(100), times=[3.0], covariates=pd.DataFrame(wrong), parameters=estimates
             )
+
+
+def test_a_sample_at_the_time_of_a_dose_is_taken_before_it_whatever_the_last_bit():
+    """8.1 three times is 24.299999999999997, before a sample at 24.3."""
+
+    @pkpd.model
+    def central(m):
+        amount = m.compartment("central")
+        m.ode(amount, -0.1 * amount)
+        m.observe("y", amount, additive=m.sigma("ADD", 1.0))
+
+    for every in (8.0, 8.1, 0.1):
+        found = pkpd.simulate(
+            central, pkpd.dose(1, every=every, until=3.5 * every), times=[float(f"{3 * every:.1f}")]
+        )
+        expected = sum(np.exp(-0.1 * k * every) for k in (1, 2, 3))
+        np.testing.assert_allclose(found.IPRED, expected, rtol=1e-12)
