@@ -63,7 +63,7 @@ def test_every_option_of_fit_reaches_the_fit(monkeypatch, tmp_path):
         seen.update(settings, model=model, data=data)
         raise InputError("E_SEEN", "seen.", "")
 
-    monkeypatch.setattr(pkpd.population, "fit", fit)
+    monkeypatch.setattr("pkpd.population.fit", fit)
     monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
     words = ("--method", "SAEM", "--seed", 5, "--start", "CL=4", "V=30", "--store", tmp_path, "--threads", 2)
     data = ("quinidine", "--histology", "RACE", "--units", "DV=mg/L")
