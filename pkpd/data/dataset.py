@@ -109,14 +109,14 @@ class Dataset:
         return row[kept], at[kept]
 
     def on_records(self, row: np.ndarray, time: np.ndarray) -> np.ndarray:
-        """Times of doses that belong to records ``row``, those that a record's time equals but for rounding being that time.
+        """Times of doses of the records ``row`` (ascending), those that a record's time equals but for rounding being that time.
 
         2.24 + 24 is more than 26.24: whether a sample at 26.24 sees that dose would else be a matter of the last bit.
         """
         own, out = self.frame["TIME"].to_numpy(float), np.array(time, dtype=float)
-        subject = np.searchsorted(self.offsets, row, side="right") - 1
-        for i in np.unique(subject[out != own[row]]):
-            mine = subject == i
+        first = np.searchsorted(row, self.offsets)
+        for i in np.unique(np.searchsorted(self.offsets, row[out != own[row]], side="right") - 1):
+            mine = slice(first[i], first[i + 1])
             out[mine] = nearest_of(out[mine], own[self.offsets[i] : self.offsets[i + 1]])
         return out
 
