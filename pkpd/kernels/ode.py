@@ -32,11 +32,14 @@ from pkpd.kernels.events import (
     sorted_events,
 )
 from pkpd.kernels.ode_advance import advance
-from pkpd.kernels.ode_step import CHANGE, SWITCH, make_work, state_size
+from pkpd.kernels.ode_step import CHANGE, RETRIED, SWITCH, make_work, state_size
 from pkpd.kernels.radau import make_stages
 from pkpd.kernels.samples import Samples, record
 from pkpd.kernels.status import EVENT_TIME_NEGATIVE, INFUSION_NOT_POSITIVE, NOT_FINITE, OK
 from pkpd.kernels.variation import make_flow, rate_of_change, set_inputs, variations
+
+# a status where it is asked for (settings[3] of 2): solved, by the implicit method after the explicit one had failed
+SOLVED_AT_LAST = -1
 
 
 @kernel(allocates=False)
@@ -329,4 +332,4 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
         if status != OK:
             return status
         t = stop
-    return OK
+    return SOLVED_AT_LAST if settings[3] == 2.0 and work.pace[RETRIED] > 0.0 else OK

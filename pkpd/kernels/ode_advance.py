@@ -34,9 +34,12 @@ def advance(
 
     Notes
     -----
-    Where the explicit method fails the implicit one goes on, once with a count of steps of its own; only its failure is reported.
+    Where the explicit method fails the implicit one goes on: to ``stop``, or for good and with a count of steps of its own where
+    the steps ran out. Only the implicit method's failure is one.
     """
-    pace, change = work.pace, system.settings[3] == 0.0
+    pace = work.pace
+    # who ran out of explicit steps once would again after the next dose
+    change = system.settings[3] != 1.0 and pace[RETRIED] < 2.0
     status = CHANGE_STEPPER
     while status == CHANGE_STEPPER:
         if pace[MODE] == EXPLICIT and change:
@@ -44,12 +47,13 @@ def advance(
                 order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples,
                 done, wanted, work,
             )  # fmt: skip
-            if status == OK or (status == TOO_MANY_STEPS and pace[RETRIED] > 0.0):
+            if status == OK:
                 break
             pace[MODE] = IMPLICIT
             if status == TOO_MANY_STEPS:
-                pace[STEPS], pace[RETRIED] = 0.0, 1.0
+                pace[STEPS], pace[RETRIED] = 0.0, 2.0
             if status != CHANGE_STEPPER:
+                pace[RETRIED] = max(pace[RETRIED], 1.0)
                 change, status = False, CHANGE_STEPPER
         else:
             status, done, t = implicit(

@@ -31,8 +31,8 @@ from pkpd.kernels.samples import record
 from pkpd.kernels.status import NOT_FINITE, OK, STEP_TOO_SMALL, TOO_MANY_STEPS
 from pkpd.kernels.variation import rate_of_change, variations
 
-# places in ``pace``: which stepper, steps taken so far, whether their count was begun anew, and per kind of beginning the first
-# step that suited last time
+# places in ``pace``: which stepper, steps taken so far, whether the explicit method failed (2: it ran out of steps), and per kind
+# of beginning the first step that suited last time
 MODE, STEPS, RETRIED, FIRST = 0, 1, 2, 3
 EXPLICIT, IMPLICIT = 0.0, 1.0
 # what began a segment besides the kinds of event
@@ -167,12 +167,18 @@ def _steps(
     if h <= 0.0:
         h = first_step(n, slots, piece, t, edge, stop - t, y, k, point, p, flow, rates, rtol, atol)
     fresh, rejected, stiff, calm = True, False, 0, 0
+    last_step, last_error = 1.0, 0.0
     while t < stop:
         pace[STEPS] += 1.0
         if pace[STEPS] > most:
             return TOO_MANY_STEPS, done, t
         ends = t + 1.0000001 * h >= stop
         step = stop - t if ends else h
+        # an estimate may vanish by chance: it counts for no less than what the last one says of a step of this length
+        least = (step / last_step) ** 2
+        least *= least
+        least *= least
+        least = max(least * least * last_error, 1e-20)
         if narrow:
             error = _narrow_step(n, step, t, edge, p, rates, work.line, k, rtol, atol)
         else:
@@ -230,7 +236,8 @@ def _steps(
         for i in range(size):
             y[i] = new[i]
             k[0, i] = k[LAST, i]
-        h = step * min(1.0 if rejected else 6.0, _SAFETY / shrink(max(error, 1e-20)))
+        last_step, last_error = step, error
+        h = step * min(1.0 if rejected else 6.0, _SAFETY / shrink(max(error, least)))
         if fresh:
             pace[FIRST + kind] = h
         fresh, rejected = False, False
