@@ -20,6 +20,7 @@ from pkpd.population.arguments import fitted
 from pkpd.simulation import Regimen
 from pkpd.simulation.design import doses_for, records_at
 from pkpd.simulation.prediction import predictions
+from pkpd.simulation.retries import warn_of_retries
 
 __all__ = ["ACTUAL", "ExposureProblem"]
 
@@ -161,13 +162,14 @@ class ExposureProblem:
         if not self.actual:
             etas = np.where(self._between_occasions, 0.0, etas)
         f, _, status = predictions(problem, values, etas)
-        if status.any():
-            bad = problem.subjects[np.flatnonzero(status)[:8]]
+        if np.any(status > 0):
+            bad = problem.subjects[np.flatnonzero(status > 0)[:8]]
             raise FitError(
                 "E_PREDICTION",
                 f"no exposure for ID {', '.join(map(str, bad))}.",
                 "Check the parameters of those subjects.",
             )
+        warn_of_retries(problem.subjects, status)
         return f.reshape(grid.shape)
 
     def _window(self, interval: int) -> np.ndarray:

@@ -153,7 +153,10 @@ class Problem:
 
     @property
     def settings(self) -> np.ndarray:
-        """What the stepper reads: rtol, atol, most steps, 1 for implicit steps only, then the times at which the rates switch."""
+        """What the stepper reads: rtol, atol, most steps, which steppers, then the times at which the rates switch.
+
+        Which steppers: 1 for implicit steps only, 0 for both; 2 is 0 with a status that tells of a second attempt.
+        """
         solver = self.solver
         implicit = float(solver.kind == "stiff")
         return np.array(

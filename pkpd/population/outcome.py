@@ -22,7 +22,8 @@ from pkpd.population.residuals import residuals, shrinkage
 from pkpd.population.result import PopulationFit
 from pkpd.population.sampled import SampledFit
 from pkpd.results import estimates_table
-from pkpd.simulation.prediction import individual_parameters
+from pkpd.simulation.prediction import individual_parameters, predictions
+from pkpd.simulation.retries import retries
 
 __all__ = ["outcome"]
 
@@ -85,6 +86,7 @@ def outcome(
         *notes,
         *_notes(scales, values, eta_shrinkage),
         *_small_groups(problem, step),
+        *_retried(problem, values, modes),
     ]
     if not search.converged:
         told.insert(0, f"W_NOT_CONVERGED: {search.cause}.")
@@ -122,6 +124,14 @@ def outcome(
         conditional_means=None if sampled is None else sampled.means,
         conditional_sds=None if sampled is None else sampled.sds,
     )
+
+
+def _retried(problem: Problem, values: Values, modes: np.ndarray) -> list[str]:
+    """Whose equations the explicit method could not solve at the estimates."""
+    if problem.structure.linear:
+        return []
+    text = retries(problem.subjects, predictions(problem, values, modes)[2])
+    return [] if text is None else [text]
 
 
 def _posterior(precision: np.ndarray, ids: pd.Index, etas: list[str]) -> pd.DataFrame:

@@ -146,7 +146,7 @@ class _Score:
     def __call__(self, natural: np.ndarray) -> tuple[float, np.ndarray] | None:
         values = self.scales.values(natural)
         f, _, status = predictions(self.problem, values, np.zeros((self.problem.n_subjects, 0)))
-        if np.any(status != 0) or not np.all(np.isfinite(f)):
+        if np.any(status > 0) or not np.all(np.isfinite(f)):
             return None
         base = float(f[self.direct].sum())
         if not self.gaussian.any():

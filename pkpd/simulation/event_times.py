@@ -17,6 +17,7 @@ from pkpd.language.scales import Scales, Values, parameter_values
 from pkpd.parallel import checked_seed
 from pkpd.simulation.design import records_at
 from pkpd.simulation.prediction import predictions
+from pkpd.simulation.retries import warn_of_retries
 from pkpd.simulation.trial import drawn_etas
 
 __all__ = ["event_times", "follow_up_start", "hazard_endpoint", "simulate_events"]
@@ -185,13 +186,14 @@ def _cumulative(
         inputs[:, at.inputs.names.index(f"LAST({o.name})")] = 1.0
     at = replace(at, inputs=replace(at.inputs, at_records=inputs))
     f, _, status = predictions(at, values, etas)
-    bad = np.flatnonzero(status)
+    bad = np.flatnonzero(status > 0)
     if len(bad):
         raise FitError(
             "E_PREDICTION",
             f"no cumulative hazard for ID {problem.subjects[bad[0]]} ({len(bad)} subject(s)): {MESSAGES[int(status[bad[0]])]}.",
             "Check parameters and doses.",
         )
+    warn_of_retries(problem.subjects, status)
     return 0.5 * f.reshape(times.shape)[:, 1:]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pkpd.language import Problem
 from pkpd.language.scales import Values
+from pkpd.simulation.retries import LOOSER, looser
 
 __all__ = ["individual_parameters", "predictions", "residual_correlation", "residual_sd", "with_error"]
 
@@ -27,17 +28,39 @@ def predictions(
     Returns
     -------
     f (O,), f_eta (O, E) or with order 0 (0, E), status (N,)
+        A positive status is a failure; with order 0 a negative one says that the equations were solved at a second attempt
+        (:func:`pkpd.simulation.retries.retries`).
     """
+    from pkpd.kernels.status import STEP_TOO_SMALL, TOO_MANY_STEPS
+
+    f, f_eta, status = _predicted(problem, values, etas, order)
+    stuck = np.isin(status, (STEP_TOO_SMALL, TOO_MANY_STEPS))
+    if order == 0 and stuck.any():
+        found, _, second = _predicted(looser(problem), values, etas, 0)
+        saved = stuck & (second == 0)
+        status[saved] = LOOSER
+        rows = np.repeat(saved, np.diff(problem.records.offsets))
+        f[rows] = found[rows]
+    return f, f_eta, status
+
+
+def _predicted(
+    problem: Problem, values: Values, etas: np.ndarray, order: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from pkpd.kernels.prediction import predict_all
 
     count = len(problem.records.time)
     f, f_eta = np.full(count, np.nan), np.zeros((count if order else 0, problem.n_eta))
     status = np.zeros(problem.n_subjects, dtype=np.int64)
+    *functions, system = problem.compiled
+    if order == 0 and system.settings[3] == 0.0:
+        system.settings[3] = 2.0  # tell who needed the second method
     predict_all(
         order,
         np.array(etas, dtype=float, order="C"),  # a copy: pandas hands out read-only arrays
         values.theta,
-        *problem.compiled,
+        *functions,
+        system,
         problem.subject_data,
         f,
         f_eta,

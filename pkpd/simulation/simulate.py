@@ -22,6 +22,7 @@ from pkpd.simulation.categories import checked_categories
 from pkpd.simulation.parquet import write_parquet
 from pkpd.simulation.prediction import predictions
 from pkpd.simulation.regimen import Regimen
+from pkpd.simulation.retries import warn_of_retries
 from pkpd.simulation.subjects import carriers, subject_count
 from pkpd.simulation.trial import Trial, simulate_task
 
@@ -82,8 +83,8 @@ def predict(
             who = problem.subjects[np.flatnonzero(~np.isfinite(at).all(axis=1))[0]]
             raise InputError("E_ETAS", f"an eta of ID {who} is not a finite number.", "Give numbers.")
     f, _, status = predictions(problem, values, at)
-    bad = np.flatnonzero(status)
-    _check(problem.subjects[bad], status[bad])
+    _check(problem.subjects, status)
+    warn_of_retries(problem.subjects, status)
     owner = np.repeat(problem.subjects, np.diff(problem.records.offsets))
     return pd.DataFrame(
         {"ID": owner, "TIME": problem.records.time, "DVID": problem.records.endpoint + 1, "PRED": f}
@@ -271,7 +272,7 @@ def _computed(trial: Trial, executor: Any) -> Iterator[pd.DataFrame]:
     tasks = trial.tasks()
     # compiled functions stay here; each worker loads its own
     work = partial(simulate_task, replace(trial, problem=replace(trial.problem)) if executor else trial)
-    wave = _WAVE if executor else 1
+    wave, notable = _WAVE if executor else 1, []
     with Progress("simulating" if len(tasks) > 1 else "", len(tasks)) as line:
         for begin in range(0, len(tasks), wave):
             if executor is None:
@@ -290,13 +291,17 @@ def _computed(trial: Trial, executor: Any) -> Iterator[pd.DataFrame]:
                 results = list(outcomes.values)
             for table, who, status in results:
                 _check(who, status)
+                notable.append((who, status))
                 line.advance()
                 yield table
+    who, status = (np.concatenate(parts) for parts in zip(*notable, strict=True))
+    warn_of_retries(who, status, stacklevel=4)
 
 
-def _check(who: np.ndarray, status: np.ndarray) -> None:
+def _check(subjects: np.ndarray, status: np.ndarray) -> None:
     from pkpd.kernels.status import MESSAGES
 
+    who, status = subjects[status > 0], status[status > 0]
     if len(who):
         shown = ", ".join(str(i) for i in who[:8])
         raise FitError(

@@ -83,7 +83,7 @@ class Trial:
 
 
 def simulate_task(trial: Trial, task: Task) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Rows of a task, and the IDs and statuses of subjects that could not be computed."""
+    """Rows of a task, and the IDs and statuses of subjects that could not be computed, or not at the first attempt."""
     from pkpd.kernels.draws import draw_residuals
 
     problem, rows = _subjects(trial, task)

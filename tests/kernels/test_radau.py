@@ -332,3 +332,15 @@ def test_what_the_explicit_method_cannot_do_in_the_steps_allowed_the_implicit_on
         t_eval=[1e-3, 10.0],
     ).y[0]
     np.testing.assert_allclose(f, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_who_ran_out_of_explicit_steps_does_not_try_again_after_the_next_dose():
+    """At 1e-12 rounding errors of quick binding alone exceed the tolerance of an explicit step."""
+    p = [0.0204, 830.0, 9.94, 1.264, 0.1529, 0.04563]
+    doses, times = [(168.0 * i, 30.0, 0, 0.0) for i in range(4)], [5.0, 100.0, 300.0, 500.0, 670.0]
+    results = {
+        kind: Case(binding, kind, rtol=1e-12, atol=1e-13, max_steps=3000).solve(p, doses, times)
+        for kind in ("ode", "stiff")
+    }
+    assert [code for code, *_ in results.values()] == [status.OK, status.OK]
+    np.testing.assert_allclose(results["ode"][1], results["stiff"][1], rtol=1e-9, atol=1e-11)
