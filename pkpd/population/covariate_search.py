@@ -158,7 +158,7 @@ class _Search:
         level: float,
     ) -> tuple[int, _Fitted] | None:
         """Fit every trial; returns the one to move to, or None to stay."""
-        from scipy.special import chdtrc
+        from scipy.stats import chi2
 
         self.steps += 1
         method = bare(self.base.method)
@@ -174,7 +174,9 @@ class _Search:
         if out.interrupted:
             raise KeyboardInterrupt  # a step that is not finished decides nothing; a store keeps its fits
         reasons = {f.task: f.reason for f in out.failures}
-        p_values = np.full(len(trials), np.nan)
+        log_p = np.full(
+            len(trials), np.nan
+        )  # p itself is 0 for falls beyond 1500, where the largest is wanted
         rows = []
         for k, value in enumerate(out.values):
             row: dict[str, Any] = {
@@ -184,21 +186,22 @@ class _Search:
             if value is not None:
                 fall = here.ofv - value["ofv"] if direction == "forward" else value["ofv"] - here.ofv
                 df = abs(len(value["estimates"]) - len(here.estimates))
-                p_values[k] = float(chdtrc(df, max(fall, 0.0)))
-                row |= {"ofv": value["ofv"], "difference": fall, "df": df, "p": p_values[k]}
+                log_p[k] = chi2.logsf(max(fall, 0.0), df)
+                row |= {"ofv": value["ofv"], "difference": fall, "df": df, "p": float(np.exp(log_p[k]))}
                 row["converged"] = value["converged"]
                 if fall < -0.01:
                     row["note"] = "the larger model has the higher OFV: one of the two is not at its minimum"
             rows.append(row)
         self.rows += rows
-        if np.all(np.isnan(p_values)):
+        if np.all(np.isnan(log_p)):
             raise FitError(
                 "E_STEPWISE",
                 f"no fit of {label} succeeded: {rows[0]['note']}",
                 "Check the relations and the base model.",
             )
-        place = int(np.nanargmin(p_values) if direction == "forward" else np.nanargmax(p_values))
-        moves = p_values[place] < level if direction == "forward" else p_values[place] >= level
+        place = int(np.nanargmin(log_p) if direction == "forward" else np.nanargmax(log_p))
+        p = np.exp(log_p[place])
+        moves = p < level if direction == "forward" else p >= level
         if not moves:
             return None
         rows[place]["decision"] = "added" if direction == "forward" else "removed"

@@ -158,7 +158,10 @@ class PopulationFit:
         table["rse_percent"] = [f"{v:.1f}" if np.isfinite(v) else "" for v in table["rse_percent"]]
         table["fixed"] = ["fixed" if v else "" for v in table["fixed"]]
         table = table.rename(columns={"rse_percent": "rse %", "lower": "95 % lower", "upper": "95 % upper"})
-        shrink = ", ".join(f"{k} {100 * v:.1f} %" for k, v in self.eta_shrinkage.items())
+        shrink = ", ".join(
+            f"{k} {100 * v:.1f} %" if np.isfinite(v) else f"{k} unknown"
+            for k, v in self.eta_shrinkage.items()
+        )
         lines = [
             f"{type(self.method).__name__} fit of {self.model.name}: {self.n_subjects} subjects, "
             f"{self.n_observations} observations",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +13,9 @@ from scipy import stats
 
 import pkpd
 from pkpd.errors import InputError
+from pkpd.parallel import Outcomes
 from pkpd.population.covariate_models import Relation, shared_estimates
+from pkpd.population.covariate_search import Stepwise
 from pkpd.results import from_json, to_json
 from tests.population.intercept import intercept
 
@@ -213,3 +216,21 @@ def test_a_larger_model_starts_at_all_that_was_estimated():
     estimates = {"A": 2.0, "SD(S1)": 0.3, "POWER(POW)": 0.9, "SD(S2)": 0.1, "AR1(RATE)": 0.2, "B": 1.0}
     kept = shared_estimates(estimates, pair)
     assert kept == {k: v for k, v in estimates.items() if k != "B"}
+
+
+def test_of_overwhelming_falls_the_largest_enters(base, monkeypatch):
+    """Both p are 0 in double precision; the first one on the list had won."""
+
+    def fitted(task, models, **options):
+        values = []
+        for model in models:
+            weight, sex = any(t.name == "BASE(WT)" for t in model.thetas), bool(model.effects)
+            more = {"BASE(WT)": 0.7} if weight else {}
+            more |= {"BASE(SEX=1)": 0.0} if sex else {}
+            ofv = base.ofv - (1700.0 if weight else 1600.0 if sex else 0.0)
+            values.append({"ofv": ofv, "estimates": {**base.parameter_estimates, **more}, "converged": True})
+        return Outcomes(tuple(values), ())
+
+    monkeypatch.setattr(sys.modules[Stepwise.__module__], "run", fitted)
+    found = pkpd.stepwise(base, {"BASE": ["SEX", "WT"]}, centres={"SEX": "0"})
+    assert [str(r) for r in found.selected] == ["BASE ~ WT"]
