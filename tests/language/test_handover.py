@@ -12,7 +12,8 @@ from pkpd.language.handover import quick
 
 def test_a_remembered_address_is_the_address():
     problem = bind(pkpd.load_model("theophylline"), pkpd.load_dataset("theophylline"))
-    for function in problem.compiled[:-1]:
+    # the solver and the steady state; what is generated for a model knows its address by itself
+    for function in (problem.compiled[0], problem.compiled[-2]):
         assert quick(function) is function
         result = function.overloads[function.signatures[0]]
         assert function.get_compile_result(result.signature) is result

@@ -131,7 +131,7 @@ def test_the_context_of_a_plan_is_optional_key_by_key(folder):
             "[1.25, 0.80]",
             "E_PLAN_VALUE",
             22,
-            "first value must be a number above 0 and below 1",
+            "must have its first value below its second",
         ),
         (
             'tested = ["CL"]',
