@@ -78,7 +78,9 @@ def uncertainty(c: Context) -> list[Block]:
         blocks.append(Points(tuple(map(c.say, c.a.assumptions))))
     else:
         blocks.append(c.absent("assumptions"))
-    return [*blocks, Heading("limitations", w["limitations"]), *_limitations(c), *_characteristics(c)]
+    blocks += [Heading("limitations", w["limitations"]), *_limitations(c)]
+    # of a plan of exposure alone there is no decision table
+    return blocks if c.a.plan.get("exposure_only") else [*blocks, *_characteristics(c)]
 
 
 def _limitations(c: Context) -> list[Block]:

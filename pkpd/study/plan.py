@@ -181,9 +181,9 @@ WITH_ENDPOINTS = (
     "characteristics",
     "scenario",
 )
-"""What would change nothing in a plan of exposure alone."""
+"""Those that would change nothing in a plan of exposure alone."""
 DECIDING = ("keep", "minimum_n", "extrapolation")
-"""Thresholds that decide on response and dose alone."""
+"""Thresholds by which response and dose are decided, which that plan does not have either."""
 _TOP = ("format", "title", "seed", "exposure_only", *SECTIONS, "endpoint", "scenario")
 
 
