@@ -22,6 +22,7 @@ import numpy as np
 from pkpd._jit import A1, A2, A3, I1, MODEL, OBSERVED, SUBJECTS, f8, i8, kernel, prange, void
 from pkpd.kernels.correlation import add_derivatives, correlation_of
 from pkpd.kernels.dense import cholesky, cholesky_solve
+from pkpd.kernels.edge import keep_to_edge
 from pkpd.kernels.inner import EXACT, NEAR, ROUGH, find_mode
 from pkpd.kernels.inverse import invert_factored
 from pkpd.kernels.likelihood import MEASURED, MEASURED_POSITIVE, UNUSED, contribution, to_error_scale
@@ -111,13 +112,13 @@ def _conditional_derivatives(
 
 
 @kernel(
-    void(i8, i8, i8, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, OBSERVED, A1, A3, A3, A2, A2, A3, I1, I1),
+    void(i8, i8, i8, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, OBSERVED, A1, A3, A3, A2, A2, A3, I1, I1, A1),
     parallel=True,
 )
 def evaluate_first_order(
     gradient_wanted, optimise, method, etas, theta, omega, omega_inv, log_det_omega, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-    ofv, h_all, curvature, g_theta, g_sigma, g_precision, status, iterations,
+    ofv, h_all, curvature, g_theta, g_sigma, g_precision, status, iterations, edges,
 ):  # fmt: skip
     """Objective of every subject.
 
@@ -134,10 +135,10 @@ def evaluate_first_order(
         Population parameters.
     curvature (N, E, E)
         In: Φ_ηη of similar parameters, with which searches begin; zero where none is known. Out: Φ_ηη where the gradient is
-        computed and this is positive definite, else zero.
-    ofv (N,), h_all (N, E, E), g_theta (N, T), g_sigma (N, S), g_precision (N, E, E), status (N,), iterations (N,)
+        computed and this is positive definite, else zero, also for a mode on an edge.
+    ofv (N,), h_all (N, E, E), g_theta (N, T), g_sigma (N, S), g_precision (N, E, E), status (N,), iterations (N,), edges (N,)
         Filled: each subject writes its own row, so that nothing depends on the number of threads. The gradients are to thetas,
-        sigmas and Ω⁻¹ (as a symmetric matrix).
+        sigmas and Ω⁻¹ (as a symmetric matrix); edges are zero, or λ of a mode on an edge (:mod:`pkpd.kernels.edge`).
     """
     for i in prange(etas.shape[0]):
         ne, nt, ns = etas.shape[1], theta.shape[0], sigma.shape[0]
@@ -155,6 +156,7 @@ def evaluate_first_order(
         phi_z, det_z, phi_ez = np.zeros(columns), np.zeros(columns), np.zeros((ne, columns))
         typical, typical_z = np.zeros(records), np.zeros((records, nz))
         m, mz = np.zeros(records), np.zeros((records, nz))
+        edge, h_jump = np.zeros(1 + ne), np.zeros((ne, ne))
         phi, iteration = np.inf, 0
         near = ROUGH if optimise == 2 else (NEAR if gradient_wanted else EXACT)
         code, links = correlation_of(i, subjects, observed, sigma)
@@ -179,9 +181,9 @@ def evaluate_first_order(
             code, phi, iteration = find_mode(
                 i, method - FOCE, optimise, typical, links, eta, theta, omega_inv, sigma,
                 solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-                p, dp, d2p, f, f_p, f_pp, fz, fez, h, curvature[i], near,
+                p, dp, d2p, f, f_p, f_pp, fz, fez, h, curvature[i], near, edge, h_jump,
             )  # fmt: skip
-        iterations[i] = iteration
+        iterations[i], edges[i] = iteration, edge[0]
         curvature[i, :, :] = 0.0
         for k in range(ne):
             etas[i, k] = eta[k]
@@ -200,50 +202,73 @@ def evaluate_first_order(
             continue
         h_inv = np.zeros((ne, ne))
         invert_factored(lower, h_inv)
-        if method != FO:
-            code = predict_subject(
-                i, 2, nz, eta, theta,
-                solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
-                p, dp, d2p, f, f_p, f_pp, fz, fez,
-            )  # fmt: skip
-            if method == FOCEI:
-                typical[:] = f
+        # of a mode on an edge the far side first; its derivatives are kept as what jumps to there
+        jump_z, jump_ez, jump_det = np.zeros(columns), np.zeros((ne, columns)), np.zeros(columns)
+        for side in range(2 if edge[0] > 0.0 else 1):
+            beyond = edge[0] > 0.0 and side == 0
+            if code == OK and method != FO:
+                code = predict_subject(
+                    i, 2, nz, edge[1:] if beyond else eta, theta,
+                    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
+                    p, dp, d2p, f, f_p, f_pp, fz, fez,
+                )  # fmt: skip
+                if method == FOCEI:
+                    typical[:] = f
+                if code == OK:
+                    code = to_error_scale(2, o0, f, fz, fez, endpoint, observed)
+                m[:] = f
+                mz[:, :] = fz
             if code == OK:
-                code = to_error_scale(2, o0, f, fz, fez, endpoint, observed)
-            m[:] = f
-            mz[:, :] = fz
-        w, column = np.zeros(ne), np.zeros(ne)  # Φ_ηη⁻¹ ∂(Φ + log|H|)/∂η; FO's H does not move with η
-        if code == OK:
-            _conditional_derivatives(
-                m, mz, fez, typical, typical_z, 1 if method == FOCEI else 0, links, o0, subjects.obs_time[o0:o1], endpoint,
-                observed, sigma, omega_inv, h_inv, phi_z, phi_ez, det_z,
-            )  # fmt: skip
-            if method != FO:
-                # with what is left of Φ_η at the mode that was found, the gradient errs by the square of its error only
+                _conditional_derivatives(
+                    m, mz, fez, typical, typical_z, 1 if method == FOCEI else 0, links, o0, subjects.obs_time[o0:o1],
+                    endpoint, observed, sigma, omega_inv, h_inv, phi_z, phi_ez, det_z,
+                )  # fmt: skip
+            if beyond:
+                for z in range(columns):
+                    jump_z[z], jump_det[z] = phi_z[z], det_z[z]
+                    phi_z[z], det_z[z] = 0.0, 0.0
+                    for a in range(ne):
+                        jump_ez[a, z], phi_ez[a, z] = phi_ez[a, z], 0.0
+        # w: Φ_ηη⁻¹ ∂(Φ + log|H|)/∂η; FO's H does not move with η
+        w, column, k_edge = np.zeros(ne), np.zeros(ne), 0.0
+        if code == OK and edge[0] > 0.0:
+            for z in range(columns):
+                jump_z[z] -= phi_z[z]
+                phi_z[z] += edge[0] * jump_z[z]
+                det_z[z] += edge[0] * (jump_det[z] - det_z[z])
+                for a in range(ne):
+                    phi_ez[a, z] += edge[0] * (jump_ez[a, z] - phi_ez[a, z])
+            by_share = 0.0
+            for a in range(ne):
+                for b in range(ne):
+                    by_share += h_inv[a, b] * h_jump[a, b]
+            k_edge = keep_to_edge(phi_ez[:, :ne], h, jump_z[:ne], by_share, det_z[:ne], w)
+        elif code == OK and method != FO:
+            # with what is left of Φ_η at the mode that was found, the gradient errs by the square of its error only
+            for a in range(ne):
+                for b in range(ne):
+                    phi_z[a] += 2.0 * omega_inv[a, b] * eta[b]
+                column[a] = det_z[a] + phi_z[a]
+            if cholesky(phi_ez[:, :ne].copy(), lower):
+                cholesky_solve(lower, column, w)
+                curvature[i, :, :] = phi_ez[:, :ne]
+                if optimise != 0:
+                    # the mode itself is a step of -Φ_ηη⁻¹Φ_η away, and the objective there
+                    cholesky_solve(lower, phi_z[:ne], column)
+                    for a in range(ne):
+                        etas[i, a] -= column[a]
+                        ofv[i] -= (w[a] - 0.5 * column[a]) * phi_z[a]
+            else:
+                # a saddle between two modes, where a search ends that starts half-way: Φ_ηη is taken as 2H until a later
+                # search finds one of them
                 for a in range(ne):
                     for b in range(ne):
-                        phi_z[a] += 2.0 * omega_inv[a, b] * eta[b]
-                    column[a] = det_z[a] + phi_z[a]
-                if cholesky(phi_ez[:, :ne].copy(), lower):
-                    cholesky_solve(lower, column, w)
-                    curvature[i, :, :] = phi_ez[:, :ne]
-                    if optimise != 0:
-                        # the mode itself is a step of -Φ_ηη⁻¹Φ_η away, and the objective there
-                        cholesky_solve(lower, phi_z[:ne], column)
-                        for a in range(ne):
-                            etas[i, a] -= column[a]
-                            ofv[i] -= (w[a] - 0.5 * column[a]) * phi_z[a]
-                else:
-                    # a saddle between two modes, where a search ends that starts half-way: Φ_ηη is taken as 2H until a later
-                    # search finds one of them
-                    for a in range(ne):
-                        for b in range(ne):
-                            w[a] += 0.5 * h_inv[a, b] * column[b]
+                        w[a] += 0.5 * h_inv[a, b] * column[b]
         status[i] = code
         if code != OK:
             continue
         for z in range(ne, columns):
-            total = phi_z[z] + det_z[z]
+            total = phi_z[z] + det_z[z] - k_edge * jump_z[z]
             for k in range(ne):
                 total -= w[k] * phi_ez[k, z]
             if z < nz:

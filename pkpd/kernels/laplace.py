@@ -9,9 +9,10 @@ Stat 1995;4:12-35). One node is Laplace's approximation, Φ(η*) + log|Ω| + log
 
 The gradient needs ∂H/∂z. Its contraction with directions of L is the derivative of the exact Φ_ηz along each column of L,
 taken by central differences of fourth order; a column is one posterior standard deviation long, so that a step of 0.02 of it
-leaves an error of about 1e-8, and the noise of an adaptive solver is amplified fifty times only. L moves with H by the
-derivative of the Cholesky factor, dL = -L φ(Lᵀ dH L), φ taking the lower triangle and half of the diagonal; everything moves
-with η* by implicit differentiation.
+leaves an error of about 1e-8, and the noise of an adaptive solver is amplified fifty times only. Where an edge
+(:mod:`pkpd.kernels.edge`) lies within these steps the differences are taken on the side of the mode, forward or backward.
+L moves with H by the derivative of the Cholesky factor, dL = -L φ(Lᵀ dH L), φ taking the lower triangle and half of the
+diagonal; everything moves with η* by implicit differentiation.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pkpd._jit import A1, A2, A3, I1, MODEL, OBSERVED, SUBJECTS, f8, i8, kernel,
 from pkpd.kernels.complete import records_minus2ll
 from pkpd.kernels.correlation import correlation_of
 from pkpd.kernels.dense import cholesky, cholesky_solve
+from pkpd.kernels.edge import crossed, has_edges, keep_to_edge
 from pkpd.kernels.inner import EXACT, ROUGH, find_mode
 from pkpd.kernels.inverse import invert_positive
 from pkpd.kernels.likelihood import to_error_scale
@@ -32,6 +34,24 @@ from pkpd.kernels.prediction import predict_subject
 from pkpd.kernels.status import HESSIAN_NOT_POSITIVE, NOT_FINITE, OK
 
 _STEP = 0.02  # of a posterior standard deviation
+_CENTRAL = (1.0 / 12.0, -8.0 / 12.0, 8.0 / 12.0, -1.0 / 12.0)
+_FORWARD = (-25.0 / 12.0, 4.0, -3.0, 4.0 / 3.0, -1.0 / 4.0)
+
+
+@kernel()
+def _free_way(i, center, direction, theta, parameters, system, subjects, p, dp, d2p):
+    """1 or -1 where an edge lies near ``center`` and differences are taken forward or backward; 0 where both ways are free."""
+    if not has_edges(system):
+        return 0
+    parameters(0, theta, center, subjects.covariates[i], p, dp, d2p)
+    here = p.copy()
+    parameters(0, theta, center + 2.0 * _STEP * direction, subjects.covariates[i], p, dp, d2p)
+    ahead = crossed(i, here, p, system, subjects)
+    parameters(0, theta, center - 2.0 * _STEP * direction, subjects.covariates[i], p, dp, d2p)
+    behind = crossed(i, here, p, system, subjects)
+    if ahead == behind:
+        return 0
+    return -1 if ahead else 1
 
 
 @kernel()
@@ -90,13 +110,15 @@ def _node(
 
 
 @kernel(
-    void(i8, i8, A2, A1, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, OBSERVED, A1, A3, A3, A2, A2, A3, I1, I1),
+    void(
+        i8, i8, A2, A1, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, OBSERVED, A1, A3, A3, A2, A2, A3, I1, I1, A1
+    ),
     parallel=True,
 )
 def evaluate_laplace(
     gradient_wanted, optimise, nodes, log_weights, etas, theta, omega, omega_inv, log_det_omega, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-    ofv, h_all, curvature, g_theta, g_sigma, g_precision, status, iterations,
+    ofv, h_all, curvature, g_theta, g_sigma, g_precision, status, iterations, edges,
 ):  # fmt: skip
     """Objective of every subject.
 
@@ -120,30 +142,46 @@ def evaluate_laplace(
         p, dp, d2p = np.zeros(slots + inputs), np.zeros((slots, nz)), np.zeros((slots, ne, nz))
         eta, h, lower = etas[i].copy(), np.zeros((ne, ne)), np.zeros((ne, ne))
         phi_z, phi_ez = np.zeros(columns), np.zeros((ne, columns))
-        phi, iteration = np.inf, 0
+        edge, h_jump = np.zeros(1 + ne), np.zeros((ne, ne))
+        phi, iteration, near = np.inf, 0, ROUGH if optimise == 2 else EXACT
         code, links = correlation_of(i, subjects, observed, sigma)
         if code == OK:
             code, phi, iteration = find_mode(
                 i, 1, optimise, f, links, eta, theta, omega_inv, sigma,
                 solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-                p, dp, d2p, f, f_p, f_pp, fz, fez, h, curvature[i], ROUGH if optimise == 2 else EXACT,
+                p, dp, d2p, f, f_p, f_pp, fz, fez, h, curvature[i], near, edge, h_jump,
             )  # fmt: skip
-        iterations[i] = iteration
+        iterations[i], edges[i] = iteration, edge[0]
         curvature[i, :, :] = 0.0
         for k in range(ne):
             etas[i, k] = eta[k]
-        if code == OK:
-            code = _second_order(
-                i, used, eta, theta, omega_inv, sigma,
-                solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-                p, dp, d2p, f, f_p, f_pp, fz, fez, at, links, phi_z, phi_ez,
-            )  # fmt: skip
+        # of a mode on an edge the far side first; its derivatives are kept as what jumps to there
+        jump_z, jump_ez = np.zeros(columns), np.zeros((ne, columns))
+        for side in range(2 if edge[0] > 0.0 else 1):
+            beyond = edge[0] > 0.0 and side == 0
+            place = edge[1:] if beyond else eta
+            if code == OK:
+                code = _second_order(
+                    i, used, place, theta, omega_inv, sigma,
+                    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+                    p, dp, d2p, f, f_p, f_pp, fz, fez, at, links, phi_z, phi_ez,
+                )  # fmt: skip
+            if beyond:
+                jump_z[:], jump_ez[:, :] = phi_z, phi_ez
+        if edge[0] > 0.0:
+            for z in range(columns):
+                jump_z[z] -= phi_z[z]
+                phi_z[z] += edge[0] * jump_z[z]
+                for a in range(ne):
+                    jump_ez[a, z] -= phi_ez[a, z]
+                    phi_ez[a, z] += edge[0] * jump_ez[a, z]
         for a in range(ne):
             for b in range(ne):
                 h[a, b] = 0.5 * phi_ez[a, b]
+                h_jump[a, b] = 0.5 * jump_ez[a, b]
         # of Φ_ηη, for the implicit derivatives, and of the posterior covariance
         whole, factor, covariance = np.zeros((ne, ne)), np.zeros((ne, ne)), np.zeros((ne, ne))
-        if code == OK and not cholesky(phi_ez[:, :ne].copy(), whole):
+        if code == OK and edge[0] == 0.0 and not cholesky(phi_ez[:, :ne].copy(), whole):
             code = HESSIAN_NOT_POSITIVE
         if code == OK and not (invert_positive(h, lower, covariance) and cholesky(covariance, factor)):
             code = HESSIAN_NOT_POSITIVE
@@ -152,7 +190,8 @@ def evaluate_laplace(
             ofv[i] = np.inf
             continue
         h_all[i, :, :] = h
-        curvature[i, :, :] = phi_ez[:, :ne]
+        if edge[0] == 0.0:
+            curvature[i, :, :] = phi_ez[:, :ne]
         base = log_det_omega
         for k in range(ne):
             base -= 2.0 * math.log(factor[k, k])
@@ -224,38 +263,54 @@ def evaluate_laplace(
         if gradient_wanted == 0:
             continue
         # Σ weight · Lᵀ (∂H/∂z) L, column by column of L
-        through_h, direction, moved = np.zeros(columns), np.zeros(ne), np.zeros(ne)
+        through_h, direction = np.zeros(columns), np.zeros(ne)
         change_z, change = np.zeros(columns), np.zeros((ne, columns))
-        for k in range(ne):
-            direction[:] = 0.0
-            for b in range(ne):
-                for a in range(ne):
-                    direction[a] += weight[k, b] * factor[a, b]
-            for s in range(4):
-                offset = -2.0 if s == 0 else (-1.0 if s == 1 else (1.0 if s == 2 else 2.0))
-                difference = (1.0 if s == 0 else (-8.0 if s == 1 else (8.0 if s == 2 else -1.0))) / (
-                    12.0 * _STEP
-                )
-                for a in range(ne):
-                    moved[a] = eta[a] + offset * _STEP * factor[a, k]
-                if code == OK:
-                    code = _second_order(
-                        i, nz, moved, theta, omega_inv, sigma,
-                        solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-                        p, dp, d2p, f, f_p, f_pp, fz, fez, at, links, change_z, change,
-                    )  # fmt: skip
-                for z in range(columns):
+        for side in range(2 if edge[0] > 0.0 else 1):
+            center = edge[1:] if side == 1 else eta
+            share = edge[0] if side == 1 else 1.0 - edge[0]
+            for k in range(ne):
+                direction[:] = 0.0
+                for b in range(ne):
                     for a in range(ne):
-                        through_h[z] += 0.5 * difference * direction[a] * change[a, z]
+                        direction[a] += weight[k, b] * factor[a, b]
+                way = _free_way(
+                    i, center, factor[:, k].copy(), theta, parameters, system, subjects, p, dp, d2p
+                )
+                for s in range(5 if way != 0 else 4):
+                    if way != 0:
+                        offset = float(way * s)
+                        difference = way * _FORWARD[s] / _STEP
+                    else:
+                        offset = s - 2.0 if s < 2 else s - 1.0
+                        difference = _CENTRAL[s] / _STEP
+                    moved = center + offset * _STEP * factor[:, k]
+                    if code == OK:
+                        code = _second_order(
+                            i, nz, moved, theta, omega_inv, sigma,
+                            solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+                            p, dp, d2p, f, f_p, f_pp, fz, fez, at, links, change_z, change,
+                        )  # fmt: skip
+                    for z in range(columns):
+                        for a in range(ne):
+                            through_h[z] += 0.5 * share * difference * direction[a] * change[a, z]
         status[i] = code
         if code != OK:
             continue
-        right, w = np.zeros(ne), np.zeros(ne)
+        right, w, k_edge = np.zeros(ne), np.zeros(ne), 0.0
         for a in range(ne):
             right[a] = through_h[a] + by_eta[a]
-        cholesky_solve(whole, right, w)
+        if edge[0] > 0.0:
+            by_share = 0.0
+            for k in range(ne):
+                for b in range(ne):
+                    for c in range(ne):
+                        for d in range(ne):
+                            by_share += weight[k, b] * factor[c, k] * h_jump[c, d] * factor[d, b]
+            k_edge = keep_to_edge(phi_ez[:, :ne], h, jump_z[:ne], by_share, right, w)
+        else:
+            cholesky_solve(whole, right, w)
         for z in range(ne, columns):
-            total = explicit[z] + through_h[z]
+            total = explicit[z] + through_h[z] - k_edge * jump_z[z]
             for a in range(ne):
                 total -= w[a] * phi_ez[a, z]
             if z < nz:

@@ -83,10 +83,8 @@ def covariance_step(
         free, why, _ = _inverse(s, names)
         status = "S⁻¹"
     else:
-        r = _half_hessian(evaluate, x, point, s)
-        inverse, why, downhill = (
-            (None, "the objective is not finite near the optimum", None) if r is None else _inverse(r, names)
-        )
+        r, why = _half_hessian(evaluate, x, point, s)
+        inverse, why, downhill = (None, why, None) if r is None else _inverse(r, names)
         if inverse is None:
             free, second, _ = _inverse(s, names)
             warnings.append(
@@ -161,7 +159,8 @@ def _half_hessian(
     x: np.ndarray,
     point: Point,
     s: np.ndarray,
-) -> np.ndarray | None:
+) -> tuple[np.ndarray | None, str]:
+    """R, or why there is none."""
     # a fraction of the standard error: small against curvature changes, large against the 1e-8 noise of the gradient
     size = np.sqrt(np.diag(s))
     steps = 1e-3 / np.maximum(size, 1e-2)
@@ -172,9 +171,16 @@ def _half_hessian(
         backward[i] -= h
         a, b = evaluate(forward, point), evaluate(backward, point)
         if a.gradients is None or b.gradients is None:
-            return None
+            return None, "the objective is not finite near the optimum"
+        ahead, behind = a.gradient - point.gradient, point.gradient - b.gradient
+        near = (a.edges > 0) | (b.edges > 0) | (point.edges > 0)
+        if near.any() and abs(ahead[i] - behind[i]) > 0.5 * abs(ahead[i] + behind[i]):
+            return (
+                None,
+                "its gradient jumps at the estimates, where a subject's conditional mode reaches an edge",
+            )
         r[i] = 0.5 * (a.gradient - b.gradient) / (2 * h)
-    return 0.5 * (r + r.T)
+    return 0.5 * (r + r.T), ""
 
 
 def _inverse(m: np.ndarray, names: list[str]) -> tuple[np.ndarray | None, str, np.ndarray | None]:

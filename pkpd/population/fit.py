@@ -115,7 +115,8 @@ def fit(
             if objective.best is None:
                 raise
             best = objective.best
-            cause = f"interrupted after {objective.computed} evaluations of the objective"
+            count = objective.computed
+            cause = f"interrupted after {count} evaluation{'s' if count != 1 else ''} of the objective"
             search = Search(scales.free_values(best.values), best, False, cause, ())
             step = CovarianceStep(None, "not reached: interrupted", math.nan, ())
             raise FitInterrupted(outcome(objective, seed, search, step, data)) from None

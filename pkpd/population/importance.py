@@ -281,7 +281,7 @@ def fit_importance(
     values = scales.values(np.mean(history[-_WINDOW:], axis=0))
     shift = complete.means(state["theta"], ne) - complete.means(values.theta, ne)
     if interrupted:
-        cause = f"interrupted after {len(history)} iterations"
+        cause = f"interrupted after {len(history)} iteration{'s' if len(history) != 1 else ''}"
     elif not len(scales.free):
         cause = "nothing to estimate"
     elif converged:

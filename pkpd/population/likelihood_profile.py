@@ -19,7 +19,7 @@ import pandas as pd
 from pkpd.data import Dataset
 from pkpd.errors import FitError, InputError
 from pkpd.language import Model, bind
-from pkpd.language.scales import Scales, parameter_values
+from pkpd.language.scales import Scales, Values, parameter_values
 from pkpd.parallel import run
 from pkpd.population.arguments import fitted, probability
 from pkpd.population.methods import require_gradient
@@ -85,7 +85,7 @@ def profile(
     fit : PopulationFit
         By a method with an exact gradient.
     parameters : str or sequence of str, optional
-        By default every free theta and residual standard deviation, and the first variance of each OMEGA block.
+        By default every free theta, variance and residual standard deviation; covariances where they are named.
     level : float
         Coverage: the limits are where the OFV has risen by the χ² quantile, 3.84 for 0.95.
     executor, store : optional
@@ -98,9 +98,7 @@ def profile(
     Raises
     ------
     InputError
-        ``E_PARAMETER_NAME`` for an unknown or fixed parameter; ``E_PROFILE_PARAMETER`` for an element of OMEGA that is no
-        coordinate of the search (a covariance, or a variance that is not the first of its block); ``E_METHOD_NOISY`` if the
-        method draws random numbers.
+        ``E_PARAMETER_NAME`` for an unknown or fixed parameter; ``E_METHOD_NOISY`` if the method draws random numbers.
     """
     from scipy.special import chdtri
 
@@ -149,31 +147,14 @@ def _word(side: int) -> str:
 
 
 def _profiled(scales: Scales, parameters: Sequence[str] | str | None) -> list[str]:
-    n_theta, n_omega = len(scales.thetas), len(scales.omega_index)
-    firsts = {block[0] for block in scales.blocks}
-    coordinates = [
-        scales.names[k]
-        for k in scales.free
-        if not n_theta <= k < n_theta + n_omega
-        or (
-            scales.omega_index[k - n_theta][0] == scales.omega_index[k - n_theta][1]
-            and scales.omega_index[k - n_theta][0] in firsts
-        )
-    ]
-    if parameters is None:
-        return coordinates
-    wanted = list(parameters) if np.iterable(parameters) and not isinstance(parameters, str) else [parameters]
     free = [scales.names[k] for k in scales.free]
+    if parameters is None:
+        return [scales.names[k] for k in scales.free if scales.scales[k] != "covariance"]
+    wanted = list(parameters) if np.iterable(parameters) and not isinstance(parameters, str) else [parameters]
     for name in wanted:
         if name not in free:
             what = "is fixed" if name in scales.names else "is no parameter"
             raise InputError("E_PARAMETER_NAME", f"{name!r} {what}.", f"Free are: {', '.join(free)}.")
-        if name not in coordinates:
-            raise InputError(
-                "E_PROFILE_PARAMETER",
-                f"{name} cannot be held fixed by itself: OMEGA is searched through its Cholesky factor.",
-                "Declare its eta first in the block, or use pkpd.bootstrap or pkpd.sir.",
-            )
     return wanted
 
 
@@ -198,31 +179,27 @@ def _limit(
     base = parameter_values(scales, problem, dict(start))
     objective = Objective(problem, scales, method)
     k = scales.names.index(name)
-    column = int(np.flatnonzero(scales.free == k)[0])
-    x = scales.free_values(base)
+    held = _Held(scales, base, k)
     best = objective.at(base)
-    others = np.delete(x, column)
+    others = held.others
     etas = best.etas
-    farthest = max(_FARTHEST, _FARTHEST * step) if scales.plain[column] else _FARTHEST
-    plain = np.delete(scales.plain, column)
+    farthest = max(_FARTHEST, _FARTHEST * step) if scales.plain[held.column] else _FARTHEST
+    plain = np.delete(scales.plain, held.column)
     points = {"value": [float(scales.natural(base)[k])], "ofv_difference": [0.0]}
-
-    def natural(distance: float) -> float:
-        return float(scales.natural(scales.from_free(_with(x, column, x[column] + sign * distance), base))[k])
 
     def rise(distance: float) -> float:
         nonlocal others, etas
 
         def at(y: np.ndarray, modes: Point | np.ndarray | None) -> Point:
-            full = np.insert(y, column, x[column] + sign * distance)
-            point = objective.at(scales.from_free(full, base), modes)
+            x, slopes = held.completed(y, sign * distance)
+            point = objective.at(scales.from_free(x, base), modes)
             if point.gradients is None:
                 return point
-            prior = point.prior_gradient
+            rows, prior = point.gradients, point.prior_gradient
             return replace(
                 point,
-                gradients=np.delete(point.gradients, column, axis=1),
-                prior_gradient=None if prior is None else np.delete(prior, column),
+                gradients=held.along(rows, slopes),
+                prior_gradient=None if prior is None else held.along(prior, slopes),
             )
 
         search = minimise(
@@ -237,7 +214,7 @@ def _limit(
             return math.inf
         others, etas = search.x, search.point.etas
         change = search.point.ofv - best.ofv
-        points["value"].append(natural(distance))
+        points["value"].append(held.value(sign * distance))
         points["ofv_difference"].append(change)
         return change
 
@@ -248,7 +225,7 @@ def _limit(
     for _ in range(_STEPS):
         change = rise(distance)
         if abs(change - target) < _CLOSE:
-            limit = natural(distance)
+            limit = held.value(sign * distance)
             break
         if change < target:
             inside, inside_rise, at_inside = distance, change, (others, etas)
@@ -267,7 +244,7 @@ def _limit(
         # stay off the ends, so that the bracket shrinks from both sides
         distance = inside + min(max(part, 0.02), 0.98) * (outside - inside)
         if outside - inside < 1e-9 * max(1.0, outside):
-            limit = natural(inside)
+            limit = held.value(sign * inside)
             note = f"{name}: the OFV jumps at the {_word(sign)} limit."
             break
     lowest = min(points["ofv_difference"])
@@ -287,14 +264,75 @@ def _limit(
     return {"limit": limit, "note": note, "points": points}
 
 
-def _with(x: np.ndarray, place: int, value: float) -> np.ndarray:
-    changed = x.copy()
-    changed[place] = value
-    return changed
+class _Held:
+    """One natural parameter held fixed while the others move on the unconstrained scale.
+
+    A theta, a residual standard deviation and the first variance of a block have a coordinate of their own. Another element of
+    OMEGA, Ω = L Lᵀ, is held by its entry of L, which then moves with the others.
+
+    Parameters
+    ----------
+    scales : Scales
+    base : Values
+        The estimates.
+    k : int
+        Place of the parameter among the natural ones.
+
+    Attributes
+    ----------
+    column : int
+        Place of its coordinate among the free ones.
+    others : (free - 1,) array
+        The other coordinates at the estimates.
+    """
+
+    def __init__(self, scales: Scales, base: Values, k: int) -> None:
+        self._scales, self._base, self._k = scales, base, k
+        self.column = int(np.flatnonzero(scales.free == k)[0])
+        self._x = scales.free_values(base)
+        self._start = float(scales.natural(base)[k])
+        self._slope = float(scales.jacobian(base)[k, self.column])
+        self._kind = scales.scales[k]
+        self.others = np.delete(self._x, self.column)
+
+    def value(self, distance: float) -> float:
+        """Its value at a distance from the estimate, in units of its coordinate there; a variance stays positive."""
+        if self._kind == "covariance":
+            return self._start + distance * self._slope
+        if self._kind == "variance":
+            return self._start * math.exp(distance * self._slope / self._start)
+        moved = self._x.copy()
+        moved[self.column] += distance
+        return float(self._scales.natural(self._scales.from_free(moved, self._base))[self._k])
+
+    def completed(self, others: np.ndarray, distance: float) -> tuple[np.ndarray, np.ndarray]:
+        """All coordinates (free,), NaN where the others leave no room, and the slopes of its own with the others."""
+        x = np.insert(others, self.column, self._x[self.column] + distance)
+        at = self._scales.from_free(x, self._base)
+        own = self._scales.jacobian(at)[self._k, self.column]
+        missing = self.value(distance) - float(self._scales.natural(at)[self._k])
+        if self._kind == "covariance":
+            x[self.column] += missing / own
+        elif self._kind == "variance":
+            # what is missing goes to the last of a sum of squares, whose coordinate is a logarithm
+            more = 1.0 + 2.0 * missing / own
+            if not more > 0.0:
+                x[self.column] = math.nan
+                return x, np.zeros(len(others))
+            x[self.column] += 0.5 * math.log(more)
+        slope = self._scales.jacobian(self._scales.from_free(x, self._base))[self._k]
+        return x, -np.delete(slope, self.column) / slope[self.column]
+
+    def along(self, gradient: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+        """Gradient (…, free) to the other coordinates (…, free - 1), the parameter held."""
+        own = gradient[..., self.column, None]
+        return np.delete(gradient, self.column, axis=-1) + own * slopes
 
 
 def _bound(scales: Scales, k: int, sign: int) -> float:
     if k < len(scales.thetas):
         theta = scales.thetas[k]
         return theta.lower if sign < 0 else theta.upper
+    if scales.scales[k] == "covariance":
+        return sign * math.inf
     return 0.0 if sign < 0 else math.inf

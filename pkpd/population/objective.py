@@ -44,6 +44,8 @@ class Point:
     precision : (N, E, E) array
         H of each subject: the inverse of its posterior covariance.
     status : (N,) int array
+    edges : (N,) array
+        Zero, or λ of a subject whose mode lies on an edge (:mod:`pkpd.kernels.edge`).
     prior : float
         -2 log density of the priors; ``prior_gradient`` (free,) its gradient, None without priors.
     curvature : (N, E, E) array or None
@@ -57,6 +59,7 @@ class Point:
     natural: np.ndarray | None
     precision: np.ndarray
     status: np.ndarray
+    edges: np.ndarray
     prior: float = 0.0
     prior_gradient: np.ndarray | None = None
     curvature: np.ndarray | None = None
@@ -155,9 +158,8 @@ class Objective:
         etas, curvature = (begin.etas, begin.curvature) if isinstance(begin, Point) else (begin, None)
         modes = np.array(etas, dtype=float, order="C")
         curvature = np.zeros((n, ne, ne)) if curvature is None else curvature.copy()
-        failed = Point(
-            values, modes, np.full(n, math.inf), None, None, np.zeros((n, ne, ne)), np.ones(n, dtype=np.int64)
-        )
+        h, status, edges = np.zeros((n, ne, ne)), np.ones(n, dtype=np.int64), np.zeros(n)
+        failed = Point(values, modes, np.full(n, math.inf), None, None, h, status, edges)
         flat = np.concatenate([values.theta, values.omega.ravel(), values.sigma])
         if not np.all(np.isfinite(flat)):
             return failed
@@ -168,24 +170,24 @@ class Objective:
         inverse = np.linalg.inv(factor)
         omega_inv = inverse.T @ inverse
         log_det = 2.0 * float(np.sum(np.log(np.diag(factor))))
-        ofv, h = np.full(n, math.inf), np.zeros((n, ne, ne))
+        ofv = np.full(n, math.inf)
         g_theta, g_sigma, g_precision = np.zeros((n, nt)), np.zeros((n, ns)), np.zeros((n, ne, ne))
-        status, iterations = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        iterations = np.zeros(n, dtype=np.int64)
         evaluate, settings = kernel
         evaluate(
             int(gradient), int(optimise), *settings,
             modes, values.theta, values.omega, omega_inv, log_det, values.sigma, *self._given,
-            ofv, h, curvature, g_theta, g_sigma, g_precision, status, iterations,
+            ofv, h, curvature, g_theta, g_sigma, g_precision, status, iterations, edges,
         )  # fmt: skip
         ofv[status != 0] = math.inf
         prior, of_prior = (0.0, None) if self.priors is None else self.priors.at(values)
         if not gradient or not np.all(np.isfinite(ofv)):
-            return Point(values, modes, ofv, None, None, h, status, prior)
+            return Point(values, modes, ofv, None, None, h, status, edges, prior)
         g_omega = -omega_inv @ g_precision @ omega_inv
         rows = self.scales.free_gradient(values, g_theta, g_omega, g_sigma)
         natural = self.scales.natural_gradient(g_theta.sum(0), g_omega.sum(0), g_sigma.sum(0))
         if of_prior is None:
-            return Point(values, modes, ofv, rows, natural, h, status, curvature=curvature)
+            return Point(values, modes, ofv, rows, natural, h, status, edges, curvature=curvature)
         return Point(
             values,
             modes,
@@ -194,6 +196,7 @@ class Objective:
             natural + of_prior,
             h,
             status,
+            edges,
             prior,
             of_prior @ self.scales.jacobian(values),
             curvature,

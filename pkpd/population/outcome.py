@@ -81,6 +81,7 @@ def outcome(
     eta_shrinkage, eps_shrinkage = shrinkage(problem, values, modes, residual["IWRES"].to_numpy())
     told = [
         *_censoring(problem, method),
+        *(() if method is not objective.method else _edges(problem, point)),
         *step.warnings,
         *(() if sampled is None else sampled.notes),
         *notes,
@@ -170,6 +171,18 @@ def _censoring(problem: Problem, method: Any) -> list[str]:
     return [
         f"W_CENSORED_FIRST_ORDER: {count} censored records enter by {method.blq}; {method.kind} takes their "
         "curvature at constant residual variance, without the second derivatives of the prediction."
+    ]
+
+
+def _edges(problem: Problem, point: Point) -> list[str]:
+    """Name the subjects whose mode lies where the likelihood has an edge."""
+    who = [str(problem.subjects[i]) for i in np.flatnonzero(point.edges)]
+    if not who:
+        return []
+    return [
+        f"W_MODE_EDGE: for {len(who)} of {problem.n_subjects} subjects (ID {', '.join(who[:8])}{' …' if len(who) > 8 else ''}) "
+        "the conditional mode lies where a dose takes effect at the very time of a record, as a lag decides. Their likelihood "
+        "has an edge there, which an approximation about the mode describes less well: compare the estimates with SAEM or IMP."
     ]
 
 

@@ -3,6 +3,10 @@
 For a likelihood, ½ Σ gᵢgᵢᵀ approximates the Hessian of the objective (-2 log L), so the first step is already of the right
 size in every direction; see Berndt, Hall, Hall & Hausman, Ann Econ Soc Meas 1974;3:653-665, and Nocedal & Wright,
 Numerical Optimization, 2nd ed., chapters 3 and 6.
+
+Where the gradient jumps (a subject's mode comes to an edge of its likelihood, :mod:`pkpd.kernels.edge`) the way down may lie
+along that edge. It is then the shortest convex combination of the gradients on its sides, which is zero at a minimum there
+(Lemaréchal, in: Handbooks in Operations Research 1989;1:529-572).
 """
 
 from __future__ import annotations
@@ -21,6 +25,11 @@ _LONGEST_STEP = 1.0  # on log scales: no parameter moves by more than a factor e
 _HALVINGS = 30
 _CROSSINGS = 5  # of edges where the objective jumps
 _STAGNANT = 25  # iterations without gain that end a search
+_SHORT = 0.05  # of a step: what has not gone at this length is a jump
+_SIDES = 12  # of an edge whose gradients are combined
+_CROWDED = 3  # steps shorter than that in a row: an edge keeps them short
+_NEAR = 1e-4  # of a step, from the edge to where the gradient on its other side is taken
+_AT_EDGE = 1e-5  # expected gain below which a minimum at an edge is reached
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,58 @@ def _jump(point: Point, trial: Point, step: np.ndarray) -> tuple[float, np.ndarr
     return size, point.gradients[~jumped].sum(axis=0)
 
 
+def _shortest(gradients: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Shortest convex combination of the rows, in the metric whose matrix has the lower Cholesky factor ``factor``."""
+    from scipy.optimize import nnls
+
+    scaled = np.linalg.solve(factor, gradients.T)
+    size = float(np.abs(scaled).max())
+    # least squares of (scaled·weights = 0, Σ weights = 1) differ from it by a factor only
+    weights = nnls(
+        np.vstack([scaled / size, np.ones(len(gradients))]), np.append(np.zeros(len(factor)), 1.0)
+    )[0]
+    return weights @ gradients / weights.sum()
+
+
+def _along_edge(
+    evaluate: Callable[[np.ndarray, Point | np.ndarray | None], Point],
+    x: np.ndarray,
+    point: Point,
+    b: np.ndarray,
+) -> tuple[float, np.ndarray, Point]:
+    """Step down from a point at which the gradient jumps.
+
+    Returns
+    -------
+    expected : float
+        What a step was expected to gain.
+    x, point
+        After the step; as they came where none was found.
+    """
+    gradients, factor = [point.gradient], np.linalg.cholesky(b)
+    expected = math.inf
+    for _ in range(_SIDES):
+        shortest = _shortest(np.array(gradients), factor)
+        step = -np.linalg.solve(b, shortest)
+        expected = -0.5 * float(shortest @ step)
+        if expected < _AT_EDGE:
+            break
+        step *= min(1.0, _LONGEST_STEP / float(np.max(np.abs(step))))
+        length, beyond = 1.0, None
+        while length >= _NEAR:
+            trial = evaluate(x + length * step, point)
+            if math.isfinite(trial.ofv):
+                if trial.ofv <= point.ofv - 1e-2 * length * expected:
+                    return expected, x + length * step, trial
+                beyond = trial
+            length *= 0.2
+        # nothing new is learned from a gradient that promises the descent that was not found
+        if beyond is None or float(beyond.gradient @ step) < -expected:
+            break
+        gradients.append(beyond.gradient)
+    return expected, x, point
+
+
 def minimise(
     evaluate: Callable[[np.ndarray, Point | np.ndarray | None], Point],
     x: np.ndarray,
@@ -115,7 +176,7 @@ def minimise(
         return Search(x, point, len(x) == 0, cause, tuple(history))
     b = _outer_product(point)
     fresh = True  # b is an outer product, not an update
-    crossings = 0
+    crossings, crowded = 0, 0
     for iteration in range(1, max_iterations + 1):
         if progress is not None:
             progress(iteration, point.ofv)
@@ -148,7 +209,7 @@ def minimise(
             ):
                 accepted = trial
                 break
-            jump = _jump(point, trial, length * step)
+            jump = _jump(point, trial, length * step) if length <= _SHORT else None
             if jump is not None:
                 break
             if math.isfinite(trial.ofv):
@@ -179,11 +240,22 @@ def minimise(
             x, point = x + length * step, trial
             b, fresh = _outer_product(point), True
             continue
-        if accepted is None:
-            if fresh:
-                cause = f"no descent along the search direction; one more step should gain {expected:.1e}"
-                return Search(x, point, expected < 1e-4, cause, tuple(history))
+        if accepted is None and not fresh:
             b, fresh = _outer_product(point), True
+            continue
+        crowded = crowded + 1 if accepted is not None and length < _SHORT else 0
+        if accepted is None or crowded == _CROWDED:
+            stuck = accepted is None
+            if accepted is not None:
+                x, point = x + length * step, accepted
+            b, fresh, crowded = _outer_product(point), True, 0
+            expected, x, further = _along_edge(evaluate, x, point, b)
+            if further is point and (stuck or expected < 1e-4):
+                where = "converged where the gradient jumps" if expected < 1e-4 else "no descent was found"
+                cause = f"{where}: one more step should gain {expected:.1e}"
+                return Search(x, point, expected < 1e-4, cause, tuple(history))
+            point, b = further, _outer_product(further)
+            history.append((iteration, point.ofv, float(np.max(np.abs(point.gradient)))))
             continue
         s = length * step
         y = accepted.gradient - g

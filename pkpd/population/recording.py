@@ -24,6 +24,7 @@ _FIELDS = (
     "natural",
     "precision",
     "status",
+    "edges",
     "prior",
     "prior_gradient",
     "curvature",

@@ -119,7 +119,7 @@ def _reported(
         who = ", ".join(str(problem.subjects[i]) for i in failed[:8])
         notes.append(f"W_MODE: no conditional mode was found for ID {who}; their posterior mean stands in.")
     etas = np.where((mode.status == 0)[:, None], mode.etas, weighted.means)
-    point = Point(values, etas, individual, None, None, mode.precision, mode.status)
+    point = Point(values, etas, individual, None, None, mode.precision, mode.status, mode.edges)
     variances = np.einsum("iaa->ia", weighted.covariances)
     return _table(method, objective, ended, point, step, tuple(notes), weighted.means, variances)
 

@@ -18,6 +18,7 @@ __all__ = ["find_optimum"]
 
 _ROUNDS = 3  # how often a search may go on from lower modes than those it ended with
 _SADDLES = 3  # how often a search may be continued from where R shows that it is no minimum
+_IMMATERIAL = 1e-6  # of the OFV, relative, by which modes searched anew may change it
 _SPREAD = 0.7  # SD of further starts on the unconstrained scale: mostly within a factor of four
 
 
@@ -74,7 +75,7 @@ def find_optimum(
         further = _past_saddle(at, search, step.downhill, method, progress)
         if further is None:
             break
-        search = _honest(further, scales)
+        search = _honest(_from_better_modes(at, further, method, progress), scales)
         step = covariance_step(method.covariance, at, search.x, search.point, scales)
     if method.starts > 1:
         ends = ", ".join("failed" if s is None else f"{s.point.ofv:.3f}" for _, s in searches)
@@ -119,18 +120,31 @@ def _from_better_modes(
     method: GradientMethod,
     progress: Callable[[int, float], None] | None,
 ) -> Search:
-    """Search on while some subject has a lower mode than the one followed from iteration to iteration."""
+    """Search on while some subject has a lower mode than the one followed from iteration to iteration.
+
+    What is reported is what :func:`pkpd.evaluate` gives there: with modes that are searched anew.
+    """
+    objective = at.objective
+    if method.max_iterations == 0 or method.kind == "FO" or objective.problem.n_eta == 0:
+        return search
     for number in range(_ROUNDS + 1):
-        if not math.isfinite(search.point.ofv) or method.max_iterations == 0:
+        if not math.isfinite(search.point.ofv):
             break
-        etas = at.objective.lower_modes(search.point)
-        if etas is None:
+        anew = objective.at(search.point.values)
+        if not math.isfinite(anew.ofv):
             break
-        if number == _ROUNDS:
-            cause = "subjects have several conditional modes, and which is the lowest changes all the time"
-            return replace(
-                search, point=at.objective.at(search.point.values, etas), converged=False, cause=cause
+        change = anew.ofv - search.point.ofv
+        if abs(change) < _IMMATERIAL * (1.0 + abs(anew.ofv)):
+            return replace(search, point=anew)
+        etas = objective.lower_modes(search.point)
+        if etas is None or number == _ROUNDS:
+            cause = (
+                "subjects have several conditional modes, and which is the lowest changes all the time"
+                if etas is not None
+                else f"{search.cause}; but subjects have several conditional modes, and those which a search from nothing finds "
+                f"give an OFV that is {abs(change):.2g} {'higher' if change > 0 else 'lower'}"
             )
+            return replace(search, point=anew, converged=False, cause=cause)
         again = minimise(
             at,
             search.x,

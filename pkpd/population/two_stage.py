@@ -124,7 +124,7 @@ def fit_two_stage(
     values, etas, design = second_stage(problem, scales, complete, individuals)
     objective = Objective(problem, scales, mode_method(problem, method.blq))
     at = objective.at(values, etas, gradient=False)
-    point = Point(values, etas, at.individual, None, None, individuals.information, at.status)
+    point = Point(values, etas, at.individual, None, None, individuals.information, at.status, at.edges)
     others = ", ".join(scales.thetas[t].name for t in complete.moving)
     cause = f"{good.sum()} of {len(good)} individual fits" + (
         f"; {others} by naive pooling" if others else ""

@@ -105,7 +105,7 @@ class _Quadratic:
     def __init__(self, x, hessian, rows):
         self.gradients = np.array(rows) + 0.5 * (hessian @ x)
         self.gradient = self.gradients.sum(axis=0)
-        self.etas, self.values = None, None
+        self.etas, self.values, self.edges = None, None, np.zeros(2)
 
 
 def test_where_r_is_no_maximum_of_likelihood_it_says_along_what():

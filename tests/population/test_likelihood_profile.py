@@ -133,10 +133,6 @@ def test_parameters_that_cannot_be_profiled_are_refused(fit):
     fixed = pkpd.fit(intercept.fix("SD(ADD)"), fit.data, pkpd.FOCEI(covariance=None))
     with pytest.raises(InputError, match="is fixed"):
         pkpd.profile(fixed, ["SD(ADD)"])
-    blocked = pkpd.fit(block, fit.data, pkpd.FOCEI(covariance=None, max_iterations=0))
-    for name in ("OMEGA(SLOPE,BASE)", "OMEGA(SLOPE,SLOPE)"):
-        with pytest.raises(InputError, match="E_PROFILE_PARAMETER"):
-            pkpd.profile(blocked, name)
 
 
 @pkpd.model
@@ -157,3 +153,43 @@ def test_a_parameter_without_bounds_is_searched_and_profiled_far_from_its_start(
     half = math.sqrt(np.sum((means - means.mean()) ** 2) / n * math.expm1(TARGET / n))
     interval = limits(pkpd.profile(found, "BASE"), "BASE")
     np.testing.assert_allclose(interval, means.mean() + np.array([-half, half]), atol=CLOSE * half)
+
+
+def test_of_any_element_of_a_block():
+    """Against Nelder-Mead on the multivariate normal density, over what the element held leaves free."""
+    random, t = np.random.default_rng(3), np.arange(4.0)
+    effects = random.multivariate_normal([5.0, 0.0], [[1.0, 0.35], [0.35, 0.4]], 25)
+    y = effects[:, :1] + effects[:, 1:] * t + random.normal(0, 0.7, (25, 4))
+    design = np.stack([np.ones(4), t], axis=1)
+
+    def ofv(mean, a, c, b, log_sd):
+        v = design @ np.array([[a, c], [c, b]]) @ design.T + math.exp(2 * log_sd) * np.eye(4)
+        sign, log_det = np.linalg.slogdet(v)
+        rest = y - mean
+        if sign <= 0 or a * b <= c * c or min(a, b) <= 0:
+            return math.inf
+        return 25 * log_det + np.einsum("ij,jk,ik->", rest, np.linalg.inv(v), rest)
+
+    fit = pkpd.fit(block, dataset(y), pkpd.FOCEI(covariance="R"))
+    best = np.array(fit.parameter_estimates, dtype=float)
+    best[-1] = math.log(best[-1])
+    assert ofv(*best) == pytest.approx(fit.ofv, abs=1e-6)
+    names = ["OMEGA(BASE,BASE)", "OMEGA(SLOPE,BASE)", "OMEGA(SLOPE,SLOPE)"]
+    table = pkpd.profile(fit, names).table
+    options = {"xatol": 1e-7, "fatol": 1e-9, "maxiter": 4000}
+    for place, name in enumerate(names, start=1):
+        for limit in table.loc[name, ["lower", "upper"]]:
+            # a start that leaves room for what is held
+            at = best.copy()
+            at[place] = limit
+            if place == 2:
+                at[[1, 3]] = np.maximum(at[[1, 3]], 1.2 * abs(limit))
+            else:
+                at[2] = min(at[2], 0.9 * math.sqrt(at[1] * at[3]))
+            found = optimize.minimize(
+                lambda rest, place=place, limit=limit: ofv(*np.insert(rest, place, limit)),
+                np.delete(at, place),
+                method="Nelder-Mead",
+                options=options,
+            )
+            assert found.fun - fit.ofv == pytest.approx(TARGET, abs=2e-3)

@@ -35,9 +35,8 @@ class Jumping:
         individual[-1] += self.size * (x[0] > 0.7)
         gradients = (2 * (x[0] - self.centres))[:, None]
         zero = np.zeros((4, 0))
-        return Point(
-            None, zero, individual, gradients, gradients.sum(0), np.zeros((4, 0, 0)), np.zeros(4, dtype=int)
-        )
+        precision, status = np.zeros((4, 0, 0)), np.zeros(4, dtype=int)
+        return Point(None, zero, individual, gradients, gradients.sum(0), precision, status, np.zeros(4))
 
 
 @pytest.mark.parametrize("size", [0.05, 0.3, 0.9])
@@ -144,8 +143,12 @@ def test_searches_for_modes_end_though_an_adaptive_solver_makes_the_likelihood_r
         assert np.all(point.status == 0) and point.gradients is not None
 
 
-def test_of_several_modes_the_lowest_is_found():
-    """Late first concentrations: a long lag, or slow absorption, and the search from zero ends at the worse of the two."""
+TIMES = (0.5, 1.0, 1.5, 2.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0)
+
+
+@pytest.fixture(scope="module")
+def lagged():
+    """Late first concentrations: a long lag, or slow absorption; every record is a place where the likelihood has an edge."""
 
     @pkpd.model
     def lagged(m):
@@ -160,15 +163,18 @@ def test_of_several_modes_the_lowest_is_found():
         m.ode(central, p["KA"] * depot - p["CL"] / p["V"] * central)
         m.observe("cp", central / p["V"], proportional=m.sigma("PROP", 0.084), additive=m.sigma("ADD", 0.28))
 
-    rows, times = [], (0.5, 1.0, 1.5, 2.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0)
+    rows = []
     for i in range(40):
         rows.append((i, 0.0, 1, 100.0, 0.0))
-        rows += [(i, t, 0, 0.0, 1.0) for t in times]
+        rows += [(i, t, 0, 0.0, 1.0) for t in TIMES]
     frame = pd.DataFrame(rows, columns=["ID", "TIME", "EVID", "AMT", "DV"])
     drawn = pkpd.simulate(lagged, pkpd.read_dataset(frame), seed=4)
     frame.loc[frame["EVID"] == 0, "DV"] = drawn["DV"].to_numpy()
-    data = pkpd.read_dataset(frame)
-    problem = bind(lagged, data)
+    return lagged, pkpd.read_dataset(frame)
+
+
+def test_of_several_modes_the_lowest_is_found(lagged):
+    problem = bind(*lagged)
     scales = Scales(problem)
     objective, values = Objective(problem, scales), scales.initial(problem)
 
@@ -180,9 +186,49 @@ def test_of_several_modes_the_lowest_is_found():
     plain = objective.at(values, np.zeros((40, 4)), gradient=False)
     # some modes lie where the lag is the time of a record and the likelihood has an edge: no search may fail there
     assert all(np.all(point.status == 0) for point in (plain, *every))
-    at_edge = np.abs(np.exp(plain.etas[:, 3, None]) * 0.8 - np.array(times)) < 1e-6
+    at_edge = np.abs(np.exp(plain.etas[:, 3, None]) * 0.8 - np.array(TIMES)) < 1e-6
     assert at_edge.any()
     lowest = np.min([depth(point) for point in every], axis=0)
     found = depth(objective.at(values, gradient=False))
     assert np.sum(depth(plain) > lowest + 1e-3) >= 2
     assert np.sum(found > lowest + 1e-3) == 0
+
+
+def test_a_mode_on_an_edge_does_not_depend_on_how_it_was_found_and_its_gradient_is_exact(lagged):
+    problem = bind(*lagged)
+    scales = Scales(problem)
+    objective, values = Objective(problem, scales), scales.initial(problem)
+    point = objective.at(values)
+    on_edge = np.flatnonzero(point.edges)
+    assert len(on_edge)
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        again = objective.at(
+            values, point.etas + 1e-3 * rng.standard_normal(point.etas.shape), gradient=False
+        )
+        assert np.all((again.edges > 0) == (point.edges > 0))
+        np.testing.assert_allclose(again.individual, point.individual, atol=1e-6)
+    x, h = scales.free_values(values), 1e-4
+
+    def at(k, step):
+        moved = x.copy()
+        moved[k] += step
+        return objective.at(scales.from_free(moved, values), point.etas, gradient=False).individual[on_edge]
+
+    for k in range(len(x)):
+        # Richardson: (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h; what is left is rounding, 1e-9 / h
+        slope = (8 * (at(k, h) - at(k, -h)) - (at(k, 2 * h) - at(k, -2 * h))) / (12 * h)
+        np.testing.assert_allclose(point.gradients[on_edge, k], slope, atol=1e-4, rtol=1e-5)
+
+
+def test_a_fit_with_modes_on_edges_says_so_and_is_what_evaluate_gives(lagged):
+    with pytest.warns(pkpd.PkpdWarning, match="W_MODE_EDGE"):
+        fit = pkpd.fit(*lagged)
+    assert fit.minimization_successful
+    assert fit.covariance_status == "sandwich R⁻¹SR⁻¹"
+    again = pkpd.evaluate(*lagged, fit.parameter_estimates)
+    assert again.ofv == pytest.approx(fit.ofv, abs=1e-6)
+    lags = fit.individual_parameters["LAG"].to_numpy()[:, None]
+    at_edge = np.flatnonzero((np.abs(lags - np.array(TIMES)) < 1e-6).any(axis=1))
+    (told,) = [w for w in fit.warnings if w.startswith("W_MODE_EDGE")]
+    assert f"{len(at_edge)} of 40 subjects (ID {', '.join(map(str, at_edge))})" in told
