@@ -25,6 +25,7 @@ test: $(VENV)/installed-test
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo --no-cache > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
+	@$(BIN)/pkpd doctor --compile > $(VENV)/doctor.txt
 	@$(PYTEST) -n 2 --dist loadfile
 
 docs: $(VENV)/installed-test

@@ -1,4 +1,4 @@
-"""The only file that imports numba: decorators, function types, and where compiled code is kept.
+"""Where kernels meet numba: decorators, function types, and where compiled code is kept.
 
 Every kernel carries one explicit signature, so that it is compiled once on a machine and then loaded from disk by every
 process and for every model; a model reaches the kernels as first-class functions of the types below. numba's own cache
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import os
 import re
 import shutil
@@ -25,8 +24,8 @@ from numba import njit, prange, types
 
 __all__ = [
     "A1", "A2", "A3", "HESSIAN", "I1", "I2", "JACOBIAN", "MODEL", "OBSERVED", "OUTPUT", "PARAMETERS", "RATES", "SOLVER", "STEADY",
-    "SUBJECTS", "SYSTEM", "Observed", "Subjects", "System", "cache_folder", "compile_generated", "f8", "i8", "kernel", "prange",
-    "set_threads", "threads", "void",
+    "SUBJECTS", "SYSTEM", "Observed", "Subjects", "System", "cache_folder", "f8", "i8", "imported_kernels",
+    "kernel", "prange", "set_threads", "threads", "void",
 ]  # fmt: skip
 
 f8, i8, void = types.float64, types.int64, types.void
@@ -138,8 +137,8 @@ class Observed(NamedTuple):
         that is log-normal).
     kind : (O,) int array
         What the value is: the kinds of :mod:`pkpd.kernels.likelihood`, 0 where the record does not count.
-    residual : (K, 5) int array
-        Error model of each endpoint: see :func:`pkpd.kernels.likelihood.error_variance`.
+    residual : (K, 5) or, with correlated residuals, (K, 6 + K) int array
+        Error model of each endpoint: see :func:`pkpd.kernels.variance.error_variance` and :mod:`pkpd.kernels.correlation`.
     """
 
     value: Any
@@ -182,6 +181,15 @@ def _cache_home() -> Path:
 _IMPORT = re.compile(r"^from pkpd\.kernels(?:\.(\w+))? import (.+)$", re.MULTILINE)
 
 
+def imported_kernels(text: str) -> set[str]:
+    """Kernel modules that the text of one imports itself."""
+    return {
+        name.strip(" ()")
+        for target, names in _IMPORT.findall(text)
+        for name in ([target] if target else names.split(","))
+    }
+
+
 @cache
 def _digest(module: str) -> str:
     """Hash of this file, of a kernel module, and of the kernel modules that it imports, directly or not."""
@@ -194,8 +202,7 @@ def _digest(module: str) -> str:
             continue
         seen.add(name)
         text = (_PACKAGE / "kernels" / f"{name}.py").read_text(encoding="utf-8")
-        for target, names in _IMPORT.findall(text):
-            waiting.extend([target] if target else [n.strip(" ()") for n in names.split(",")])
+        waiting.extend(imported_kernels(text))
     for name in sorted(seen):
         digest.update(name.encode() + b"\0" + (_PACKAGE / "kernels" / f"{name}.py").read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -292,60 +299,6 @@ def kernel(
             return njit(**options)(function) if signature is None else njit(signature, **options)(function)
 
     return decorate
-
-
-_SIGNATURES = {
-    "parameters": PARAMETERS_SIGNATURE,
-    "individual": PARAMETERS_SIGNATURE,
-    "rates": RATES_SIGNATURE,
-    "jacobian": JACOBIAN_SIGNATURE,
-    "hessian": HESSIAN_SIGNATURE,
-    "output": OUTPUT_SIGNATURE,
-}
-_GENERATED: dict[str, dict[str, Any]] = {}
-
-
-def compile_generated(source: str) -> dict[str, Any]:
-    """Compile generated model code.
-
-    Parameters
-    ----------
-    source : str
-        Python text; every function in it that is named in the table of signatures is compiled with that signature.
-
-    Returns
-    -------
-    dict
-        Compiled functions by name. The text is kept as a module in the cache folder under a hash of its content, so
-        that a model that has been seen before costs no compilation.
-    """
-    key = hashlib.sha256(source.encode()).hexdigest()[:20]
-    if key in _GENERATED:
-        return _GENERATED[key]
-    folder = cache_folder()
-    namespace: dict[str, Any] = {}
-    if folder is None:
-        exec(compile(source, f"<pkpd model {key}>", "exec"), namespace)
-    else:
-        path = folder / f"model_{key}.py"
-        if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)  # someone may have emptied the cache since
-            partial = path.with_suffix(f".{os.getpid()}.tmp")
-            partial.write_text(source, encoding="utf-8")
-            os.replace(partial, path)
-        spec = importlib.util.spec_from_file_location(f"pkpd_generated_{key}", path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # numba looks the module up by name when it loads compiled code
-        spec.loader.exec_module(module)
-        namespace = vars(module)
-    compiled = {
-        name: kernel(sig, allocates=False)(namespace[name])
-        for name, sig in _SIGNATURES.items()
-        if name in namespace
-    }
-    _GENERATED[key] = compiled
-    return compiled
 
 
 def threads() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+import time
 import tomllib
 from typing import Any
 
@@ -21,7 +22,13 @@ def register(verbs: Any) -> None:
         ("doctor", _doctor, "versions, threads, and where compiled code is kept"),
     ):
         verb = verbs.add_parser(name, help=what)
-        if run is not _doctor:
+        if run is _doctor:
+            verb.add_argument(
+                "--compile",
+                action="store_true",
+                help="first compile all kernels, once, on all processors: minutes",
+            )
+        else:
             verb.add_argument(
                 "name", metavar="NAME", nargs="?", help="tell of this one: what is in it, and its source"
             )
@@ -93,7 +100,14 @@ def _datasets(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from pkpd.study.environment import environment
 
-    return _listed(environment(), options)
+    found = environment()
+    if options.compile:
+        from pkpd.compiling import compile_kernels
+
+        begin = time.perf_counter()
+        count = compile_kernels()
+        found["compiled"] = f"{count} modules of kernels are ready, after {time.perf_counter() - begin:.0f} s"
+    return _listed(found, options)
 
 
 def _listed(found: dict[str, str], options: argparse.Namespace) -> int:
