@@ -16,7 +16,8 @@ PREDICTION_NOT_POSITIVE = 20
 MESSAGES = {
     OK: "solved",
     NOT_FINITE: "the prediction is not finite at these parameters: check starting values and bounds",
-    TOO_MANY_STEPS: "the ODE needs more steps than allowed: the system may be stiff, or a parameter out of range",
+    TOO_MANY_STEPS: "the ODE needs more steps than allowed, with the implicit method too: check starting values, bounds and the "
+    "solver's max_steps",
     STEP_TOO_SMALL: "the ODE step became too small, with the implicit method too: the solution blows up or jumps at these "
     "parameters; check starting values, bounds and divisions by amounts that reach 0",
     INNER_NOT_CONVERGED: "the empirical Bayes estimate did not converge: the subject's data and the model disagree",
