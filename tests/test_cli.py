@@ -216,7 +216,9 @@ def test_threads_reach_numba_before_it_is_imported(plan, tmp_path):
 
 def test_interrupting_says_so_and_exits_with_130(plan, tmp_path):
     code = (
-        "import time, sys, pkpd.study.analysis as a\n"
+        # a shell lets what it starts in the background ignore Ctrl-C
+        "import signal, time, sys, pkpd.study.analysis as a\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def assess(plan, *, progress=None, store=None):\n    print('running', flush=True); time.sleep(60)\n"
         "a.assess = assess\n"
         "from pkpd import cli\n"

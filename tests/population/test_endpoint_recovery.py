@@ -19,8 +19,10 @@ METHODS = {
 }
 
 
-def each(*names):
-    return pytest.mark.parametrize("method", [METHODS[n] for n in names], ids=list(names))
+def each(*names, nightly=()):
+    """The methods of these names; those of ``nightly`` take most of a minute."""
+    slow = [pytest.param(METHODS[n], id=n, marks=pytest.mark.nightly) for n in nightly]
+    return pytest.mark.parametrize("method", [*(pytest.param(METHODS[n], id=n) for n in names), *slow])
 
 
 def longitudinal(n, times, seed, draw):
@@ -147,7 +149,7 @@ def exposed(m):
     m.hazard("death", m.theta("BASE", 0.05, lower=0) * exp(-m.theta("EFFECT", 0.1) * central / v))
 
 
-@each("Laplace", "SAEM")
+@each("Laplace", nightly=["SAEM"])
 def test_joint_pk_and_time_to_event(method):
     rng = np.random.default_rng(9)
     rows = []
@@ -187,7 +189,7 @@ def tumour(m):
     m.hazard("dropout", m.theta("H0", 0.005, lower=0) * exp(m.theta("LINK", 0.005) * size))
 
 
-@each("Laplace", "SAEM")
+@each("Laplace", nightly=["SAEM"])
 def test_tumour_size_with_dropout(method):
     rng = np.random.default_rng(10)
     rows = []
