@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.errors import InputError
-from pkpd.population.result import PopulationFit
+
+if TYPE_CHECKING:  # a fit holds its method, whose settings are checked here
+    from pkpd.population.result import PopulationFit
 
 __all__ = ["fitted", "probability", "whole"]
 
@@ -21,6 +23,8 @@ def fitted(value: Any) -> PopulationFit:
     InputError
         ``E_ARGUMENT`` if it is something else: a model, most of the time.
     """
+    from pkpd.population.result import PopulationFit
+
     if not isinstance(value, PopulationFit):
         raise InputError(
             "E_ARGUMENT", f"expected a PopulationFit, got {type(value).__name__}.", "Use pkpd.fit(…)."
@@ -28,16 +32,16 @@ def fitted(value: Any) -> PopulationFit:
     return value
 
 
-def whole(name: str, value: Any, least: int = 1) -> int:
+def whole(name: str, value: Any, least: int = 1, code: str = "E_ARGUMENT") -> int:
     """Check a count.
 
     Raises
     ------
     InputError
-        ``E_ARGUMENT`` if it is not a whole number of at least ``least``.
+        ``code`` if it is not a whole number of at least ``least``.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise InputError("E_ARGUMENT", f"{name}={value!r}.", f"Give a whole number, {least} or more.")
+        raise InputError(code, f"{name}={value!r}.", f"Give a whole number, {least} or more.")
     return int(value)
 
 

@@ -12,9 +12,10 @@ from pkpd.errors import FitError
 from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
 from pkpd.language.solver import Solver
+from pkpd.population.arguments import whole
 from pkpd.population.checkpoint import Checkpoint
 from pkpd.population.complete_data import complete_data
-from pkpd.population.methods import check_count, check_positive
+from pkpd.population.methods import check_positive
 from pkpd.population.observed import observed
 from pkpd.population.pareto import pareto_k
 from pkpd.population.saem import Sampled, check_sampling, not_finite
@@ -174,7 +175,7 @@ class IMP:
         return "IMP"
 
     def __post_init__(self) -> None:
-        check_count("max_iterations", self.max_iterations, 1)
+        whole("max_iterations", self.max_iterations, 1, "E_METHOD")
         check_positive("tolerance", self.tolerance)
         check_sampling(self)
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
-import numpy as np
-
 from pkpd.errors import InputError
 from pkpd.language.binding import Problem
 from pkpd.language.solver import Solver
+from pkpd.population.arguments import whole
 from pkpd.population.observed import BLQ
 from pkpd.results import result
 
@@ -25,7 +24,6 @@ __all__ = [
     "GradientMethod",
     "Laplace",
     "NaivePooled",
-    "check_count",
     "check_positive",
     "mode_method",
     "require_gradient",
@@ -75,21 +73,9 @@ class GradientMethod:
             raise InputError("E_METHOD", f"blq={self.blq!r} is unknown.", f"Use one of {', '.join(BLQ)}.")
         if not isinstance(self.solver, Solver):
             raise InputError("E_METHOD", f"solver={self.solver!r} is not a solver.", "Use pkpd.Solver(…).")
-        check_count("starts", self.starts, 1)
-        check_count("max_iterations", self.max_iterations, 0)
+        whole("starts", self.starts, 1, "E_METHOD")
+        whole("max_iterations", self.max_iterations, 0, "E_METHOD")
         check_positive("tolerance", self.tolerance)
-
-
-def check_count(name: str, value: Any, least: int) -> None:
-    """Check a setting that counts.
-
-    Raises
-    ------
-    InputError
-        ``E_METHOD`` if it is not a whole number of at least ``least``.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise InputError("E_METHOD", f"{name}={value!r}.", f"Give a whole number, {least} or more.")
 
 
 def check_positive(name: str, value: Any) -> None:
@@ -185,7 +171,7 @@ class AGQ(GradientMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("nodes", self.nodes, 1)
+        whole("nodes", self.nodes, 1, "E_METHOD")
         if self.nodes > 100:
             raise InputError("E_METHOD", f"nodes={self.nodes!r} are more than 100.", "Use 7, say.")
 

@@ -15,9 +15,9 @@ from pkpd.errors import FitError, InputError
 from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
 from pkpd.language.solver import Solver
+from pkpd.population.arguments import whole
 from pkpd.population.checkpoint import Checkpoint
 from pkpd.population.complete_data import CompleteData, complete_data
-from pkpd.population.methods import check_count
 from pkpd.population.observed import BLQ, observed
 from pkpd.results import result
 
@@ -89,7 +89,7 @@ class SAEM:
                 f"proposals={self.proposals!r}: four counts are needed, one of the first three positive.",
                 "Write (1, 1, 1, 2).",
             )
-        check_count("chains", self.chains, 1)
+        whole("chains", self.chains, 1, "E_METHOD")
         if not isinstance(self.annealing, Real) or not 0 <= self.annealing < 1:
             raise InputError("E_METHOD", f"annealing={self.annealing!r} is not in [0, 1).", "Use 0.95, say.")
         check_sampling(self)
@@ -122,7 +122,7 @@ def check_sampling(method) -> None:
             raise InputError(
                 "E_METHOD", f"{name}={getattr(method, name)!r} is unknown.", f"Use one of {shown}."
             )
-    check_count("samples", method.samples, 100)
+    whole("samples", method.samples, 100, "E_METHOD")
     if not isinstance(method.solver, Solver):
         raise InputError("E_METHOD", f"solver={method.solver!r} is not a solver.", "Use pkpd.Solver(…).")
 
