@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -62,7 +62,8 @@ def refit_verdicts(
         say(stage, detail)
 
     def work() -> pd.DataFrame:
-        return _repeated(plan, model, data, fit, frame, fits, exposure, margins, shrinkage, base, tell)
+        main = _Main(plan, model, data, fit, frame, fits, exposure, margins, shrinkage)
+        return _repeated(main, base, tell)
 
     planned = (plan.data, plan.model, plan.dosing, plan.exposure, plan.entries, plan.sensitivity, plan.seed)
     found = (frame, exposure.ratios, exposure.reference_exposure, shrinkage)
@@ -74,19 +75,22 @@ def refit_verdicts(
     return table
 
 
-def _repeated(
-    plan: Plan,
-    model: Any,
-    data: Dataset,
-    fit: Any,
-    frame: pd.DataFrame,
-    fits: Mapping[str, Any],
-    exposure: ExposureResult,
-    margins: Margins,
-    shrinkage: Mapping[str, float],
-    base: Mapping[str, Verdict],
-    say: Callable[[str, str], None],
-) -> pd.DataFrame:
+class _Main(NamedTuple):
+    """The analysis that is repeated."""
+
+    plan: Plan
+    model: Any
+    data: Dataset
+    fit: Any
+    frame: pd.DataFrame
+    fits: Mapping[str, Any]
+    exposure: ExposureResult
+    margins: Margins
+    shrinkage: Mapping[str, float]
+
+
+def _repeated(main: _Main, base: Mapping[str, Verdict], say: Callable[[str, str], None]) -> pd.DataFrame:
+    plan, model, data, fit, frame, fits, exposure, margins, shrinkage = main
     rows: list[dict[str, Any]] = []
 
     def note(analysis: str, change: str, found: Mapping[str, Evidence] | None, who: Any) -> None:
