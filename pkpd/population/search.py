@@ -132,7 +132,11 @@ def _from_better_modes(
             break
         anew = objective.at(search.point.values)
         if not math.isfinite(anew.ofv):
-            break
+            why = (
+                "with modes searched from nothing the objective cannot be computed there: do not use this OFV"
+            )
+            cause = f"{search.cause}; but {why}"
+            return replace(search, converged=False, cause=cause)
         change = anew.ofv - search.point.ofv
         if abs(change) < _IMMATERIAL * (1.0 + abs(anew.ofv)):
             return replace(search, point=anew)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ from pkpd import exp, expit
 from pkpd.language import bind
 from pkpd.language.scales import Scales
 from pkpd.population.objective import Objective, Point
-from pkpd.population.quasi_newton import minimise
+from pkpd.population.quasi_newton import Search, minimise
+from pkpd.population.search import _from_better_modes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -232,3 +234,13 @@ def test_a_fit_with_modes_on_edges_says_so_and_is_what_evaluate_gives(lagged):
     at_edge = np.flatnonzero((np.abs(lags - np.array(TIMES)) < 1e-6).any(axis=1))
     (told,) = [w for w in fit.warnings if w.startswith("W_MODE_EDGE")]
     assert f"{len(at_edge)} of 40 subjects (ID {', '.join(map(str, at_edge))})" in told
+
+
+def test_an_objective_that_evaluate_cannot_give_is_no_success():
+    lost = SimpleNamespace(ofv=np.inf)
+    objective = SimpleNamespace(problem=SimpleNamespace(n_eta=1), at=lambda values: lost)
+    found = Search(np.zeros(1), SimpleNamespace(ofv=688.481, values=None), True, "converged", ())
+    told = _from_better_modes(SimpleNamespace(objective=objective), found, pkpd.FOCEI(), None)
+    assert (
+        not told.converged and told.cause.startswith("converged; but") and "do not use this OFV" in told.cause
+    )
