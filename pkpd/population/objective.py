@@ -21,8 +21,9 @@ from pkpd.results import result
 __all__ = ["Evaluation", "Objective", "Point"]
 
 _AWAY = 1.5  # SDs of the population from zero, where other modes are looked for
+_ACROSS = 2.0  # posterior SDs from a mode beside an edge, where another on its other side is looked for
 _ROUGHLY = 2  # how modes are searched that are only to be compared: see evaluate_first_order
-_IMMATERIAL = 1e-4  # of -2 log posterior: the same mode, found by other steps
+_IMMATERIAL = 1e-4  # of a subject's objective: the same mode, found by other steps
 _Kernel = tuple[Any, tuple[Any, ...]]
 
 
@@ -142,7 +143,7 @@ class Objective:
         values : Values
         begin : Point or (N, E) array, optional
             Where the search for the modes starts: at another point's, or at these; with ``optimise=False`` the etas themselves.
-            By default the search starts from the lowest modes that are known to :meth:`lowest_modes`.
+            By default the search starts from the modes that :meth:`lowest_modes` finds.
         gradient, optimise : bool
             Whether to compute the gradient; whether to search the modes.
         """
@@ -234,12 +235,16 @@ class Objective:
         return np.zeros((self.problem.n_subjects, self.problem.n_eta))
 
     def lowest_modes(self, values: Values, etas: np.ndarray | None = None) -> np.ndarray:
-        """Each subject's lowest mode of those that several searches find.
+        """Each subject's mode with the lowest objective of those that several searches find.
 
-        Posteriors may have several modes: who absorbs late had a long lag, or absorbs slowly. One search starts from zero, a
-        second from ``etas``. Without ``etas``, two start from the most promising of the points that lie 1.5 standard deviations
-        of the population away along each axis of Ω: the lowest one, and the lowest in comparison with the parabola that H of
-        the first mode describes; with a lag, each record is an edge that may hold a mode, and searches start from all points.
+        Posteriors may have several modes: who absorbs late had a long lag, or absorbs slowly. If the highest were taken, the
+        objective would jump by the difference of their log|H| where two become equally high. The least of their objectives is
+        continuous, and nearest to the integral over all of them: k modes of one objective make it 2 log k lower, at most.
+
+        One search starts from zero, a second from ``etas``. Without ``etas``, two start from the most promising of the points
+        that lie 1.5 standard deviations of the population away along each axis of Ω: the lowest one, and the lowest in
+        comparison with the parabola that H of the first mode describes; with a lag or a duration, each record is an edge that
+        may hold a mode, and searches start from all points.
 
         Parameters
         ----------
@@ -253,25 +258,27 @@ class Objective:
         if self.problem.n_eta == 0 or self.method.kind == "FO":
             return self._zeros
         first = self._evaluated(values, self._zeros, False, _ROUGHLY, self._mode_kernel)
-        lowest, modes = _depth(first), first.etas
+        lowest, modes = first.individual, first.etas
         for begin in self._promising(values, first) if etas is None else (etas,):
             found = self._evaluated(values, begin, False, _ROUGHLY, self._mode_kernel)
-            lower = _depth(found) < lowest
+            lower = found.individual < lowest
             lowest, modes = (
-                np.where(lower, _depth(found), lowest),
+                np.where(lower, found.individual, lowest),
                 np.where(lower[:, None], found.etas, modes),
             )
         return modes
 
     def _promising(self, values: Values, first: Point) -> list[np.ndarray]:
         """Where other modes than those of ``first`` may be found from, see :meth:`lowest_modes`."""
+        from pkpd.kernels.events import DURATION, LAG, LENGTH
+
         try:
             factor = np.linalg.cholesky(values.omega)
         except np.linalg.LinAlgError:
             return []
         around = [self._zeros + _AWAY * away for away in (*factor.T, *-factor.T)]
-        if np.any(self.problem.structure.event_slots[0] >= 0):
-            return around
+        if np.any(self.problem.structure.event_slots[[LAG, DURATION, LENGTH]] >= 0):
+            return around + self._across_edges(first)
         depth, chosen = _depth(first), [self._zeros.copy(), self._zeros.copy()]
         lowest = np.full((2, len(depth)), math.inf)
         for begin in around:
@@ -285,21 +292,30 @@ class Objective:
                 chosen[k][better], lowest[k][better] = begin[better], height[better]
         return chosen
 
+    def _across_edges(self, first: Point) -> list[np.ndarray]:
+        """Two posterior standard deviations away from the modes of ``first``, along each axis: often beyond the next edge."""
+        precision = first.precision.copy()
+        precision[first.status != 0] = np.eye(precision.shape[1])
+        axes = np.linalg.inv(np.linalg.cholesky(precision))
+        return [
+            first.etas + sign * _ACROSS * axes[:, k] for k in range(axes.shape[1]) for sign in (-1.0, 1.0)
+        ]
+
     def lower_modes(self, point: Point) -> np.ndarray | None:
-        """Modes (N, E) where some subjects have lower ones than those of ``point``; None where none has."""
+        """Modes (N, E) where some subjects have ones of a lower objective than at those of ``point``; None where none has."""
         values = point.values
         kept, found = (
-            self._evaluated(values, etas, False, _ROUGHLY, self._mode_kernel)
+            self._evaluated(values, etas, False, True, self._mode_kernel)
             for etas in (point.etas, self.lowest_modes(values))
         )
-        lower = _depth(found) < _depth(kept) - _IMMATERIAL
+        lower = found.individual < kept.individual - _IMMATERIAL
         return np.where(lower[:, None], found.etas, kept.etas) if lower.any() else None
 
     def at_lowest_modes(self, values: Values, etas: np.ndarray | None) -> Point:
-        """Evaluate where each subject's mode is the lower of those found from ``etas`` and from zero.
+        """Evaluate where each subject's mode is that of the lower objective of those found from ``etas`` and from zero.
 
-        A mode that is followed from one set of parameters to the next may cease to exist, and the objective then jumps; the
-        lowest mode does not cease to exist. Costs about twice an evaluation that follows modes.
+        A mode that is followed from one set of parameters to the next may cease to exist, and the objective then jumps; so does
+        it less often here. Costs about twice an evaluation that follows modes.
         """
         return self.at(values, self.lowest_modes(values, etas))
 

@@ -181,8 +181,9 @@ def _edges(problem: Problem, point: Point) -> list[str]:
         return []
     return [
         f"W_MODE_EDGE: for {len(who)} of {problem.n_subjects} subjects (ID {', '.join(who[:8])}{' …' if len(who) > 8 else ''}) "
-        "the conditional mode lies where a dose takes effect at the very time of a record, as a lag decides. Their likelihood "
-        "has an edge there, which an approximation about the mode describes less well: compare the estimates with SAEM or IMP."
+        "the conditional mode lies where a dose begins or ends at the very time of a record, as a lag or a duration decides. "
+        "Their likelihood has an edge there, which an approximation about the mode describes less well: compare the estimates "
+        "with SAEM or IMP."
     ]
 
 

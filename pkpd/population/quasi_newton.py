@@ -19,7 +19,7 @@ import numpy as np
 
 from pkpd.population.objective import Point
 
-__all__ = ["Search", "minimise"]
+__all__ = ["Search", "jumped", "minimise", "scoring_step"]
 
 _LONGEST_STEP = 1.0  # on log scales: no parameter moves by more than a factor e in one iteration, nor doubles on plain ones
 _HALVINGS = 30
@@ -62,6 +62,18 @@ def _outer_product(point: Point) -> np.ndarray:
     return b + np.diag(1e-3 * scale + 1e-8 * scale.max())
 
 
+def scoring_step(point: Point) -> np.ndarray:
+    """Step to where the outer product of the subjects' gradients expects the minimum."""
+    return -np.linalg.solve(_outer_product(point), point.gradient)
+
+
+def jumped(point: Point, trial: Point, step: np.ndarray) -> np.ndarray:
+    """Which subjects' objectives (N,) changed in a short step as no smooth function would."""
+    assert point.gradients is not None
+    predicted = point.gradients @ step
+    return np.abs(trial.individual - point.individual - predicted) > 0.02 + 5.0 * np.abs(predicted)
+
+
 def _jump(point: Point, trial: Point, step: np.ndarray) -> tuple[float, np.ndarray] | None:
     """Say whether a trial failed only because the modes of some subjects jumped.
 
@@ -73,12 +85,12 @@ def _jump(point: Point, trial: Point, step: np.ndarray) -> tuple[float, np.ndarr
     if not math.isfinite(trial.ofv) or point.gradients is None:
         return None
     change, predicted = trial.individual - point.individual, point.gradients @ step
-    jumped = np.abs(change - predicted) > 0.02 + 5.0 * np.abs(predicted)
-    size = float(np.sum(np.abs(change[jumped])))
+    who = jumped(point, trial, step)
+    size = float(np.sum(np.abs(change[who])))
     # a jump of a whole unit is no matter of two nearby modes
-    if not jumped.any() or size > 1.0 or np.sum(change[~jumped]) > 1e-4 * np.sum(predicted[~jumped]):
+    if not who.any() or size > 1.0 or np.sum(change[~who]) > 1e-4 * np.sum(predicted[~who]):
         return None
-    return size, point.gradients[~jumped].sum(axis=0)
+    return size, point.gradients[~who].sum(axis=0)
 
 
 def _shortest(gradients: np.ndarray, factor: np.ndarray) -> np.ndarray:

@@ -12,13 +12,14 @@ from pkpd.language.scales import Scales, Values
 from pkpd.population.covariance import CovarianceStep, covariance_step
 from pkpd.population.methods import GradientMethod
 from pkpd.population.objective import Objective, Point
-from pkpd.population.quasi_newton import Search, minimise
+from pkpd.population.quasi_newton import Search, jumped, minimise, scoring_step
 
 __all__ = ["find_optimum"]
 
 _ROUNDS = 3  # how often a search may go on from lower modes than those it ended with
 _SADDLES = 3  # how often a search may be continued from where R shows that it is no minimum
 _IMMATERIAL = 1e-6  # of the OFV, relative, by which modes searched anew may change it
+_SHORT = (1e-3, 1e-2, 0.1)  # of a scoring step, where jumps are looked for
 _SPREAD = 0.7  # SD of further starts on the unconstrained scale: mostly within a factor of four
 
 
@@ -82,25 +83,53 @@ def find_optimum(
         search = replace(
             search, cause=f"{search.cause}; start {winner + 1} of {method.starts} won (OFVs {ends})"
         )
-    return search, step
+    return _with_jumps(at, search), step
+
+
+def _with_jumps(at: _Landscape, search: Search) -> Search:
+    """Name the subjects at whose modes the objective jumps just below where a search ended without success."""
+    point, objective = search.point, at.objective
+    if (
+        search.converged
+        or not search.history
+        or point.gradients is None
+        or objective.method.max_iterations == 0
+    ):
+        return search
+    whole = scoring_step(point)
+    for length in _SHORT:
+        step = length * whole
+        trial = objective.at(objective.scales.from_free(search.x + step, at.begin), gradient=False)
+        who = np.flatnonzero(jumped(point, trial, step)) if math.isfinite(trial.ofv) else ()
+        if len(who):
+            size = float(np.abs(trial.individual - point.individual)[who].max())
+            names = ", ".join(str(objective.problem.subjects[i]) for i in who)
+            why = (
+                f"the objective jumps by {size:.2g} nearby, where the conditional mode of ID {names} changes: "
+                "an approximation about the mode cannot tell the minimum any nearer, so take SAEM() or IMP()"
+            )
+            return replace(search, cause=f"{search.cause}; {why}")
+    return search
 
 
 class _Landscape:
     """The objective over the unconstrained parameters: it follows each subject's mode until it is seen to jump, and then
-    takes the lowest of several.
+    takes the lowest of two (``care`` 1), or of all that :func:`pkpd.evaluate` would look for (2).
     """
 
     def __init__(self, objective: Objective, begin: Values) -> None:
-        self.objective, self.begin, self.lowest = objective, begin, False
+        self.objective, self.begin, self.care = objective, begin, 0
 
     def __call__(self, x: np.ndarray, begin: Point | np.ndarray | None, *, gradient: bool = True) -> Point:
         values = self.objective.scales.from_free(x, self.begin)
-        if self.lowest:
+        if self.care == 2:
+            return self.objective.at(values, gradient=gradient)
+        if self.care == 1:
             return self.objective.at_lowest_modes(values, begin.etas if isinstance(begin, Point) else begin)
         return self.objective.at(values, begin, gradient=gradient)
 
     def on_jump(self) -> bool:
-        changed, self.lowest = not self.lowest, True
+        changed, self.care = self.care == 0, max(self.care, 1)
         return changed
 
 
@@ -137,18 +166,11 @@ def _from_better_modes(
             )
             cause = f"{search.cause}; but {why}"
             return replace(search, converged=False, cause=cause)
-        change = anew.ofv - search.point.ofv
-        if abs(change) < _IMMATERIAL * (1.0 + abs(anew.ofv)):
+        if abs(anew.ofv - search.point.ofv) < _IMMATERIAL * (1.0 + abs(anew.ofv)):
             return replace(search, point=anew)
         etas = objective.lower_modes(search.point)
-        if etas is None or number == _ROUNDS:
-            cause = (
-                "subjects have several conditional modes, and which is the lowest changes all the time"
-                if etas is not None
-                else f"{search.cause}; but subjects have several conditional modes, and those which a search from nothing finds "
-                f"give an OFV that is {abs(change):.2g} {'higher' if change > 0 else 'lower'}"
-            )
-            return replace(search, point=anew, converged=False, cause=cause)
+        if etas is None or number == _ROUNDS - 1:
+            at.care = 2
         again = minimise(
             at,
             search.x,
