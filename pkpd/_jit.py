@@ -40,8 +40,9 @@ PARAMETERS_SIGNATURE = void(i8, A1, A1, A1, A1, A2, A3)
 RATES_SIGNATURE = void(f8, A1, A1, A1)
 # t, x, p -> J (n, n+P+1+W): derivatives to states, slots, time, and the inputs (which may move with time)
 JACOBIAN_SIGNATURE = void(f8, A1, A1, A2)
-# t, x, p -> the second derivatives that are not identically zero, in the order of the model's index table
-HESSIAN_SIGNATURE = void(f8, A1, A1, A1)
+# order, t, x, p -> values. 0: the second derivatives of dx that are not identically zero, in the order of the model's index table.
+# 1 and 2: x and values are laid out as System.held says, and the rates of the first (and second) derivatives of x are filled
+HESSIAN_SIGNATURE = void(i8, f8, A1, A1, A1)
 # order, endpoint, t, x, p -> g (1), dg (n+P), d2g (n+P, n+P)
 OUTPUT_SIGNATURE = void(i8, i8, f8, A1, A1, A1, A1, A2)
 
@@ -72,6 +73,9 @@ class System(NamedTuple):
         rtol, atol, most steps, 1 for implicit steps only, then times at which the rates switch.
     affine : (K,) int array
         1 for outputs that are affine in the states, with coefficients made of slots alone.
+    held : int array
+        Entries of the flat array of :mod:`pkpd.kernels.variation` that the explicit stepper integrates: the states, and which
+        of their first and second derivatives are not identically zero.
     """
 
     n: Any
@@ -81,6 +85,7 @@ class System(NamedTuple):
     event_slots: Any
     settings: Any
     affine: Any
+    held: Any
 
 
 class Subjects(NamedTuple):
@@ -147,7 +152,7 @@ class Observed(NamedTuple):
     residual: Any
 
 
-SYSTEM = types.NamedTuple((i8, i8, I2, A1, I2, A1, I1), System)
+SYSTEM = types.NamedTuple((i8, i8, I2, A1, I2, A1, I1, I1), System)
 SUBJECTS = types.NamedTuple(
     (A2, I1, A1, I1, I1, A1, A1, I1, I1, A1, A2, I1, A1, I1, I1, A2, I1, A1, A2, A2), Subjects
 )

@@ -10,7 +10,7 @@ import ast
 import math
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -28,6 +28,19 @@ _SIGNS = {
     ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv",
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
+_LANES = (4, 2, 1)
+
+
+class _Loop(NamedTuple):
+    """A piece of a loop: the name of its index, the first, and how many there are."""
+
+    name: str
+    at: int
+    lanes: int
+
+    @property
+    def type(self) -> Any:
+        return ir.VectorType(_DOUBLE, self.lanes)
 
 
 def module_of(source: str, signatures: Mapping[str, Any], prefix: str) -> ir.Module:
@@ -37,7 +50,9 @@ def module_of(source: str, signatures: Mapping[str, Any], prefix: str) -> ir.Mod
     ----------
     source : str
         Functions of assignments to names and array elements, ``array[:] = 0.0``, and ``if`` of comparisons; expressions of
-        arithmetic, functions of :mod:`math`, ``polygamma``, and ``a if test else b``.
+        arithmetic, functions of :mod:`math`, ``polygamma``, and ``a if test else b``. ``for c in range(…)`` between numbers
+        holds one assignment to ``array[c + number]`` of a sum: of such elements of other arrays with a factor before them, of
+        ``(a if c == number else b if … else 0.0)``, of 0.0. It is done several elements at a time.
     signatures : mapping
         numba signatures by name: void functions of doubles, integers, and C-contiguous arrays of doubles.
     prefix : str
@@ -108,6 +123,8 @@ class _Translation:
             if isinstance(statement, ast.If):
                 with self.builder.if_then(self._value(statement.test)):
                     self._statements(statement.body)
+            elif isinstance(statement, ast.For):
+                self._along(statement)
             elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
                 self.values[statement.targets[0].id] = self._value(statement.value)
             elif isinstance(statement, ast.Assign):
@@ -124,6 +141,54 @@ class _Translation:
             raise NotImplementedError(ast.unparse(value))
         size = self.builder.mul(count, _INDEX(8))
         cgutils.memset(self.builder, start, size, 0)
+
+    def _along(self, statement: Any) -> None:
+        """A loop, written out in pieces of as many elements as fit."""
+        at, end = (ast.literal_eval(number) for number in statement.iter.args)
+        (body,) = statement.body
+        while at < end:
+            lanes = next(lanes for lanes in _LANES if at + lanes <= end)
+            loop = _Loop(statement.target.id, at, lanes)
+            value = self._lanes(body.value, loop) or ir.Constant(loop.type, [0.0] * lanes)
+            self.builder.store(value, self._piece(body.targets[0], loop), align=8)
+            at += lanes
+
+    def _piece(self, node: Any, loop: _Loop) -> Any:
+        """Where the elements are whose index is that of the loop and a number."""
+        start, _, _ = self.arrays[node.value.id]
+        first = self.builder.gep(start, [_INDEX(loop.at + ast.literal_eval(node.slice.right))])
+        return self.builder.bitcast(first, loop.type.as_pointer())
+
+    def _lanes(self, node: Any, loop: _Loop) -> Any:
+        """Of an expression in a loop: a vector, or None where it is zero throughout."""
+        builder = self.builder
+        match node:
+            case ast.Subscript():
+                return builder.load(self._piece(node, loop), align=8)
+            case ast.IfExp(body=value, test=ast.Compare(comparators=[ast.Constant(value=int(place))]), orelse=rest):
+                vector = self._lanes(rest, loop)
+                if not loop.at <= place < loop.at + loop.lanes:
+                    return vector
+                zero = ir.Constant(loop.type, [0.0] * loop.lanes)
+                lane = ir.IntType(32)(place - loop.at)
+                return builder.insert_element(vector or zero, self._value(value), lane)
+            case ast.Constant(value=0.0):
+                return None
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                one, other = self._lanes(left, loop), self._lanes(right, loop)
+                if one is None or other is None:
+                    return one if other is None else other
+                return builder.fadd(one, other)
+            case ast.BinOp(left=left, op=ast.Mult(), right=right):
+                return builder.fmul(self._spread(self._value(left), loop.lanes), self._lanes(right, loop))
+        raise NotImplementedError(ast.unparse(node))
+
+    def _spread(self, value: Any, lanes: int) -> Any:
+        """A vector of equal numbers."""
+        vector = ir.Constant(ir.VectorType(_DOUBLE, lanes), ir.Undefined)
+        for lane in range(lanes):
+            vector = self.builder.insert_element(vector, value, ir.IntType(32)(lane))
+        return vector
 
     def _element(self, node: Any) -> Any:
         """Where an element is: its indices are numbers."""

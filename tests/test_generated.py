@@ -30,7 +30,7 @@ def parameters(order, theta, eta, cov, p, dp, d2p):
         d2p[:, :, :] = 0.0
         d2p[1, 0, 3] = polygamma(0, theta[1]) + polygamma(1, theta[0])
 
-def hessian(t, x, p, values):
+def hessian(order, t, x, p, values):
     pass
 
 def output(order, endpoint, t, x, p, g, dg, d2g):

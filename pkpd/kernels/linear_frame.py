@@ -163,7 +163,7 @@ def _from_functions(order, p, rates, jacobian, hessian, system):
     if order < 1:
         return Frame(usable, values, vectors, inverse, k, active, m, base, m2, base2)
     at_zero, at_one = np.zeros(table.shape[0]), np.zeros(table.shape[0])
-    hessian(0.0, x, p, at_zero)
+    hessian(0, 0.0, x, p, at_zero)
     for row in range(table.shape[0]):
         i, high, low = table[row, 0], table[row, 1] - n, table[row, 2]
         if high < 0:
@@ -177,7 +177,7 @@ def _from_functions(order, p, rates, jacobian, hessian, system):
                 base2[a, _pair(place[high], place[low - n])] += inverse[a, i] * at_zero[row]
     for c in range(n if order >= 2 else 0):
         x[c] = 1.0
-        hessian(0.0, x, p, at_one)
+        hessian(0, 0.0, x, p, at_one)
         x[c] = 0.0
         for row in range(table.shape[0]):
             i, high, low = table[row, 0], table[row, 1] - n, table[row, 2] - n

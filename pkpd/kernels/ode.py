@@ -32,7 +32,7 @@ from pkpd.kernels.events import (
     sorted_events,
 )
 from pkpd.kernels.ode_advance import advance
-from pkpd.kernels.ode_step import CHANGE, RETRIED, SWITCH, make_work, state_size
+from pkpd.kernels.ode_step import CHANGE, RETRIED, SWITCH, held_size, make_work, state_size
 from pkpd.kernels.radau import make_stages
 from pkpd.kernels.samples import Samples, record
 from pkpd.kernels.status import EVENT_TIME_NEGATIVE, INFUSION_NOT_POSITIVE, NOT_FINITE, OK
@@ -45,7 +45,7 @@ SOLVED_AT_LAST = -1
 @kernel(allocates=False)
 def _shift(sign, order, n, slots, piece, t, tau_p, p, flow, rates, jacobian, hessian, table, work):
     """Turn partial derivatives into total ones at an event time with derivative ``tau_p`` (sign +1), or back (-1)."""
-    y, j, k = work.y, work.j, work.k
+    y, j, k = work.y, work.j, work.slope
     zero, one, forced = np.int64(0), np.int64(1), np.bool_(True)  # literals would have all compiled anew
     rate_of_change(zero, n, slots, piece, t, y, p, flow, rates, k)
     variations(zero, one, n, slots, forced, t, y, p, flow, jacobian, hessian, table, j, work.values, k)
@@ -93,17 +93,17 @@ def _initial(order, n, slots, p, event_slots, y):
 
 
 @kernel(allocates=False)
-def _add_rate(sign, cmt, speed, slot, factor, flow):
+def _add_rate(sign, slots, cmt, speed, slot, factor, flow):
     """Let an infusion start (sign 1) or stop (-1)."""
     flow.r[cmt] += sign * speed
     if slot >= 0:
-        flow.rp[cmt, slot] += sign * factor
+        flow.rp[cmt * slots + slot] += sign * factor
 
 
 @kernel(allocates=False)
 def _no_rates(flow):
     flow.r[:] = 0.0
-    flow.rp[:, :] = 0.0
+    flow.rp[:] = 0.0
 
 
 @kernel(allocates=False)
@@ -120,10 +120,10 @@ def _turn_off(order, n, slots, cmt, flow, y):
     """Empty a compartment, stop what runs into it, and keep it so."""
     flow.off[cmt] = 1
     flow.r[cmt] = 0.0
-    flow.rp[cmt, :] = 0.0
     y[cmt] = 0.0
-    if order >= 1:
-        for s in range(slots):
+    for s in range(slots):
+        flow.rp[cmt * slots + s] = 0.0
+        if order >= 1:
             y[n + cmt * slots + s] = 0.0
     if order >= 2:
         pairs = slots * (slots + 1) // 2
@@ -193,7 +193,7 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
     switch_time, switch_slot = _switch_times(settings[4:], p)
     events, wanted, switches, turn = ev_time.shape[0], obs_time.shape[0], switch_time.shape[0], 0
     size = state_size(order, n, slots)
-    work = make_work(size, n, n + slots + 1 + inputs, table.shape[0])
+    work = make_work(size, held_size(order, n, slots, system.held), n, n + slots + 1 + inputs, table.shape[0])
     stages = make_stages(order, n, slots, size)
     flow = make_flow(n, slots, change_time, subjects.change_value[c0:c1], subjects.change_slope[c0:c1])
     samples = Samples(
@@ -264,7 +264,7 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
                 running[dose] += 1 if kind == START else -1
                 if kind == START:
                     flow.off[cmt] = 0
-                _add_rate(1.0 if kind == START else -1.0, cmt, speed, slot, factor, flow)
+                _add_rate(1.0 if kind == START else -1.0, slots, cmt, speed, slot, factor, flow)
             elif kind == RESET:
                 cancelled_before = dose_row[dose]
                 _initial(order, n, slots, p, event_slots, y)
@@ -290,7 +290,7 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
                         p, event_slots, place, amount, rate, dose_interval[dose]
                     )
                     speed, slot, factor = infusion_rate(p, event_slots, place, amount, rate)
-                    _add_rate(float(running[dose]), cmt, speed, slot, factor, flow)
+                    _add_rate(float(running[dose]), slots, cmt, speed, slot, factor, flow)
             elif kind == TURN_OFF:
                 for other in range(dose_time.shape[0]):
                     if dose_cmt[other] == cmt:

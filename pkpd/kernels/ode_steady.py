@@ -25,7 +25,7 @@ from pkpd.kernels.events import (
     whole_intervals,
 )
 from pkpd.kernels.ode_advance import advance
-from pkpd.kernels.ode_step import make_work, state_size
+from pkpd.kernels.ode_step import held_size, make_work, state_size
 from pkpd.kernels.radau import make_stages
 from pkpd.kernels.samples import Samples
 from pkpd.kernels.status import INFUSION_NOT_POSITIVE, LAG_TOO_LONG, NO_STEADY_STATE, OK
@@ -49,7 +49,7 @@ def _lap(
 
     ``running`` infusions of rate ``speed`` run into ``cmt``, one fewer after ``length`` if the infusion ``ends`` on the way.
     """
-    y, j, k, pace = work.y, work.j, work.k, work.pace
+    y, j, k, pace = work.y, work.j, work.slope, work.pace
     zero, one, nowhere = np.int64(0), np.int64(1), np.int64(-1)  # literals would have all compiled anew
     hp = np.zeros(slots)
     pace[:] = 0.0  # the number of laps depends on the order of derivatives: steps must not remember them
@@ -57,7 +57,7 @@ def _lap(
         h = until if not ends else (length if part == 0 else until - length)
         flow.r[cmt] = (running - part) * speed
         if speed_slot >= 0:
-            flow.rp[cmt, speed_slot] = (running - part) * speed_factor
+            flow.rp[cmt * slots + speed_slot] = (running - part) * speed_factor
         if h > 0.0:
             status, _ = advance(
                 order, forced, slots, STOP if part else START, nowhere, t, t + h,
@@ -155,11 +155,12 @@ def steady_ode(
     if constant:
         flow.r[cmt] = speed
         if speed_slot >= 0:
-            flow.rp[cmt, speed_slot] = speed_factor
+            flow.rp[cmt * slots + speed_slot] = speed_factor
     # the state with its derivatives to itself while it is searched for, then those to the slots
     columns, second = n + slots + 1 + inputs, structure.shape[0]
     entries = state_size(order, n, slots)
-    search, work = make_work(n + n * n, n, columns, second), make_work(entries, n, columns, second)
+    search = make_work(n + n * n, n + n * n, n, columns, second)
+    work = make_work(entries, held_size(order, n, slots, system.held), n, columns, second)
     search_stages, stages = make_stages(1, n, n, n + n * n), make_stages(order, n, slots, entries)
     x, step = np.zeros(n), np.zeros(n)
     zero, nowhere = np.int64(0), np.int64(-1)  # literals would have all compiled anew
@@ -176,12 +177,12 @@ def steady_ode(
         for i in range(n):
             size = max(size, abs(x[i]))
         if newton and constant:
-            rate_of_change(zero, n, slots, nowhere, t, x, p, flow, rates, search.k)
+            rate_of_change(zero, n, slots, nowhere, t, x, p, flow, rates, search.slope)
             jacobian_at(n, t, x, p, flow, jacobian, search.j)
             for i in range(n):
                 for k in range(n):
                     gap[i, k] = -search.j[i, k]
-                around[i] = x[i] + search.k[0, i]
+                around[i] = x[i] + search.slope[0, i]
         else:
             around[cmt] += bolus
             status = _lap(
@@ -240,7 +241,7 @@ def steady_ode(
         for c in range(state.shape[0]):
             lapped[c] = state[c]
         if constant:
-            rate_of_change(zero, n, slots, nowhere, t, state, p, flow, rates, work.k)
+            rate_of_change(zero, n, slots, nowhere, t, state, p, flow, rates, work.slope)
             variations(
                 0,
                 now,
@@ -256,10 +257,10 @@ def steady_ode(
                 structure,
                 work.j,
                 work.values,
-                work.k,
+                work.slope,
             )
             for c in range(state.shape[0]):
-                lapped[c] = work.k[0, c]
+                lapped[c] = work.slope[0, c]
         else:
             until = interval
             if lap > order:

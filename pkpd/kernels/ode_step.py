@@ -29,7 +29,7 @@ from pkpd.kernels.dormand_prince import (
 )
 from pkpd.kernels.samples import record
 from pkpd.kernels.status import NOT_FINITE, OK, STEP_TOO_SMALL, TOO_MANY_STEPS
-from pkpd.kernels.variation import rate_of_change, variations
+from pkpd.kernels.variation import first_variation, held_variations, jacobian_at, rate_of_change
 
 # places in ``pace``: which stepper, steps taken so far, whether the explicit method failed (2: it ran out of steps), and per kind
 # of beginning the first step that suited last time
@@ -41,6 +41,7 @@ SWITCH, CHANGE, RESUMED, KINDS = 8, 9, 10, 11
 CHANGE_STEPPER = -1
 
 _FOUR = 4
+_SLOPES = 6  # rows that the implicit stepper needs
 _SAFETY = 0.93  # 0.9 and what shrink says too much
 _STIFF_STEPS = 15  # limited by stability, before the system counts as stiff (Hairer & Wanner II, IV.2)
 _CALM_STEPS = 6
@@ -50,13 +51,15 @@ _MANY_STEPS = 100  # that the explicit method still has before it: below that an
 class Work(NamedTuple):
     """Work space of a subject, made once.
 
-    ``y``, ``new``, ``point`` (size,), ``k`` (ROWS, size or LINE), ``line`` (ROWS·LINE,) the same memory or (0,) where rows are
-    longer, ``j`` (n, n+P+1+W), ``values`` (S,), ``pace`` (FIRST + KINDS,).
+    ``y``, ``new``, ``point`` (size,) and ``slope`` (6, size) in the layout of :mod:`pkpd.kernels.variation`; of what is held
+    ``k`` (ROWS, width or LINE) and ``line`` (ROWS·LINE,), the same memory or (0,) where rows are longer; ``j`` (n, n+P+1+W),
+    ``values`` (S,), ``pace`` (FIRST + KINDS,).
     """
 
     y: Any
     new: Any
     point: Any
+    slope: Any
     k: Any
     line: Any
     j: Any
@@ -65,13 +68,24 @@ class Work(NamedTuple):
 
 
 @kernel()
-def make_work(size, n, columns, second):
-    """Work space for states of ``size``, a Jacobian of ``columns`` and ``second`` second derivatives."""
-    k = np.zeros((ROWS, LINE if size <= LINE else size))
+def make_work(size, width, n, columns, second):
+    """Work space for states of ``size``, ``width`` of them held, a Jacobian of ``columns`` and ``second`` second derivatives."""
+    k = np.zeros((ROWS, LINE if width <= LINE else width))
     return Work(
-        np.zeros(size), np.zeros(size), np.zeros(size), k, k.reshape(k.size)[: k.size if size <= LINE else 0],
-        np.zeros((n, columns)), np.zeros(second), np.zeros(FIRST + KINDS),
+        np.zeros(size), np.zeros(size), np.zeros(size), np.zeros((_SLOPES, size)), k,
+        k.reshape(k.size)[: k.size if width <= LINE else 0], np.zeros((n, columns)), np.zeros(second),
+        np.zeros(FIRST + KINDS),
     )  # fmt: skip
+
+
+@kernel(allocates=False)
+def held_size(order, n, slots, held):
+    """How many entries the explicit stepper integrates: those ``held`` of derivatives up to ``order``."""
+    size = state_size(order, n, slots)
+    count = 0
+    while count < held.shape[0] and held[count] < size:
+        count += 1
+    return count
 
 
 @kernel(allocates=False)
@@ -134,15 +148,18 @@ def _narrow_interpolant(step, t, edge, p, rates, line, k):
 
 @kernel(inline=True, allocates=False)
 def _evaluate(
-    row, plain, order, n, slots, forced, piece, t, x, p, flow, rates, jacobian, hessian, table, j, values, k,
+    row, plain, order, size, n, slots, forced, piece, t, x, p, flow, rates, jacobian, hessian, held, j, k,
 ):  # fmt: skip
     """Fill row ``row`` of ``k`` at ``t`` and ``x``; ``plain``: with nothing but the model's own function."""
     if plain:
         rates(t, x, p, k[row])
     else:
         rate_of_change(row, n, slots, piece, t, x, p, flow, rates, k)
-    if order >= 1:
-        variations(row, order, n, slots, forced, t, x, p, flow, jacobian, hessian, table, j, values, k)
+    if order >= 1 and forced:
+        held_variations(row, order, size, n, slots, t, x, p, flow, hessian, held, k)
+    elif order >= 1:
+        jacobian_at(n, t, x, p, flow, jacobian, j)
+        first_variation(row, n, slots, forced, x, flow, j, k)
 
 
 @kernel(allocates=False)
@@ -151,8 +168,8 @@ def _steps(
     wanted, work,
 ):  # fmt: skip
     """Make the steps of :func:`explicit` on the rows of ``work.k``; ``rows`` is this or the line."""
-    n, table, settings = system.n, system.table, system.settings
-    k, j, values, pace = work.k, work.j, work.values, work.pace
+    n, held, settings = system.n, system.held, system.settings
+    k, j, pace, whole = work.k, work.j, work.pace, work.point
     y, new, point = k[Y], k[NEW], k[POINT]
     rtol, atol, most = settings[0], settings[1], settings[2]
     plain = piece < 0 and flow.busy[0] == 0
@@ -161,7 +178,7 @@ def _steps(
     begin, edge = np.nextafter(t, stop), np.nextafter(stop, t)
     zero, last = np.int64(0), np.int64(LAST)  # a literal would have every function compiled anew
     _evaluate(
-        zero, plain, order, n, slots, forced, piece, begin, y, p, flow, rates, jacobian, hessian, table, j, values, k,
+        zero, plain, order, size, n, slots, forced, piece, begin, y, p, flow, rates, jacobian, hessian, held, j, k,
     )  # fmt: skip
     h = pace[FIRST + kind]
     if h <= 0.0:
@@ -185,8 +202,8 @@ def _steps(
             for stage in range(1, LAST):
                 combine(size, step, rows, stage)
                 _evaluate(
-                    stage, plain, order, n, slots, forced, piece, min(t + node(stage) * step, edge), point, p, flow, rates,
-                    jacobian, hessian, table, j, values, k,
+                    stage, plain, order, size, n, slots, forced, piece, min(t + node(stage) * step, edge), point, p, flow,
+                    rates, jacobian, hessian, held, j, k,
                 )  # fmt: skip
             combine(size, step, rows, last)
             error = error_norm(n, step, rows, rtol, atol)
@@ -202,8 +219,8 @@ def _steps(
         reads = done < wanted and samples.time[done] < end
         if reads or not ends:
             _evaluate(
-                last, plain, order, n, slots, forced, piece, min(end, edge), new, p, flow, rates, jacobian, hessian, table,
-                j, values, k,
+                last, plain, order, size, n, slots, forced, piece, min(end, edge), new, p, flow, rates, jacobian, hessian,
+                held, j, k,
             )  # fmt: skip
         if not ends:
             rise, run = 0.0, 0.0
@@ -223,13 +240,15 @@ def _steps(
                 for stage in range(LAST + 1, ALL):
                     combine(size, step, rows, stage)
                     _evaluate(
-                        stage, plain, order, n, slots, forced, piece, min(t + node(stage) * step, edge), point, p, flow, rates,
-                        jacobian, hessian, table, j, values, k,
+                        stage, plain, order, size, n, slots, forced, piece, min(t + node(stage) * step, edge), point, p,
+                        flow, rates, jacobian, hessian, held, j, k,
                     )  # fmt: skip
                 interpolant(size, step, rows)
             while done < wanted and samples.time[done] < end:
                 interpolate(size, (samples.time[done] - t) / step, rows)
-                if not record(order, n, slots, done, samples.time[done], point, output, samples):
+                for c in range(size):
+                    whole[held[c]] = point[c]
+                if not record(order, n, slots, done, samples.time[done], whole, output, samples):
                     return NOT_FINITE, done, t
                 done += 1
         t = end
@@ -260,9 +279,12 @@ def explicit(
     status, done, t : int, int, float
         A status of :mod:`pkpd.kernels.status` or CHANGE_STEPPER, the observations recorded so far, and how far it came.
     """
-    size = work.y.shape[0]
+    # all derivatives to the state at the start are held
+    n, held = system.n, system.held
+    size = held_size(order, n, slots, held) if forced else state_size(order, n, slots)
     for i in range(size):
-        work.k[Y, i] = work.y[i]
+        work.k[Y, i] = work.y[held[i] if forced else i]
+    work.point[:] = 0.0
     if work.line.shape[0] > 0:
         status, done, t = _steps(
             work.line, size, order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow,
@@ -274,5 +296,5 @@ def explicit(
             samples, done, wanted, work,
         )  # fmt: skip
     for i in range(size):
-        work.y[i] = work.k[Y, i]
+        work.y[held[i] if forced else i] = work.k[Y, i]
     return status, done, t

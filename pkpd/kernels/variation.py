@@ -2,6 +2,7 @@
 
 Layout of a state array (size,): the n states; then the first derivatives (n, P); then the second derivatives (n, P(P+1)/2),
 of which pair (s, q), q <= s, is number s(s+1)/2 + q. A block per state: a row of the Jacobian then works along memory.
+The explicit stepper, which is called most, integrates only the entries that ``System.held`` names, by generated code.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class Flow(NamedTuple):
 
     Attributes
     ----------
-    r (n,), rp (n, P) : arrays
+    r (n,), rp (n·P,) : arrays
         Rates of running infusions and their derivatives.
     off : (n,) int array
         1 where a compartment is turned off.
@@ -41,7 +42,7 @@ class Flow(NamedTuple):
 def make_flow(n, slots, time, value, slope):
     """Nothing running and nothing off."""
     return Flow(
-        np.zeros(n), np.zeros((n, slots)), np.zeros(n, np.int64), np.zeros(1, np.int64), time, value, slope
+        np.zeros(n), np.zeros(n * slots), np.zeros(n, np.int64), np.zeros(1, np.int64), time, value, slope
     )
 
 
@@ -85,7 +86,7 @@ def first_variation(row, n, slots, forced, y, flow, j, k):
     for i in range(n):
         at = n + i * slots
         for s in range(slots):
-            k[row, at + s] = j[i, n + s] + flow.rp[i, s] if forced else 0.0
+            k[row, at + s] = j[i, n + s] + flow.rp[i * slots + s] if forced else 0.0
         for m in range(n):
             factor = j[i, m]
             if factor != 0.0:
@@ -109,7 +110,7 @@ def second_variation(row, n, slots, t, y, p, flow, hessian, table, j, values, k)
                 source = base + m * pairs
                 for c in range(pairs):
                     k[row, at + c] += factor * y[source + c]
-    hessian(t, y, p, values)
+    hessian(0, t, y, p, values)
     for line in range(table.shape[0]):
         i, u, v, value = table[line, 0], table[line, 1], table[line, 2], values[line]
         if value == 0.0 or flow.off[i]:
@@ -141,3 +142,21 @@ def variations(row, order, n, slots, forced, t, y, p, flow, jacobian, hessian, t
     first_variation(row, n, slots, forced, y, flow, j, k)
     if order >= 2:
         second_variation(row, n, slots, t, y, p, flow, hessian, table, j, values, k)
+
+
+@kernel(allocates=False)
+def held_variations(row, order, size, n, slots, t, x, p, flow, hessian, held, k):
+    """Fill the derivatives' part of row ``row`` of ``k``, of which it has ``size`` entries with the states: those ``held``."""
+    hessian(order, t, x, p, k[row])
+    if not flow.busy[0]:
+        return
+    base, pairs = n + n * slots, slots * (slots + 1) // 2
+    for c in range(n, size):
+        if held[c] < base:
+            k[row, c] += flow.rp[held[c] - n]
+    for i in range(n):
+        if flow.off[i]:
+            for c in range(n, size):
+                one, two = held[c] - n - i * slots, held[c] - base - i * pairs
+                if 0 <= one < slots or 0 <= two < pairs:
+                    k[row, c] = 0.0

@@ -20,6 +20,7 @@ from pkpd.language.handover import quick
 from pkpd.language.inputs import Inputs, read_inputs
 from pkpd.language.known import known_values
 from pkpd.language.places import Places, find_places
+from pkpd.language.reach import held_entries
 from pkpd.language.records import OFF, Doses, Records, read_doses, read_records
 from pkpd.language.resolution import (
     absorbing_compartments,
@@ -170,8 +171,9 @@ class Problem:
 
         f, s = self.functions, self.structure
         numbers = System(
-            len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings, s.affine
-        )
+            len(s.states), self.n_slots, s.table, s.coefficients, s.event_slots, self.settings, s.affine,
+            held_entries(s.slot_order, s.widths),
+        )  # fmt: skip
         generated = (f[name] for name in ("parameters", "rates", "jacobian", "hessian", "output"))
         return (quick(self.solve), *generated, quick(self.steady), numbers)
 

@@ -13,6 +13,7 @@ import sympy
 from sympy.printing.pycode import PythonCodePrinter
 
 from pkpd.language.structure import Structure, branched
+from pkpd.language.variational import first_lines, second_lines
 
 __all__ = ["model_source"]
 
@@ -133,24 +134,36 @@ def _stepper(structure: Structure, names: dict[Any, str]) -> list[str]:
         return [
             "def rates(t, x, p, dx):", "    dx[:] = 0.0",
             "def jacobian(t, x, p, j):", "    j[:, :] = 0.0",
-            "def hessian(t, x, p, values):", "    values[:] = 0.0",
+            "def hessian(order, t, x, p, values):", "    values[:] = 0.0",
         ]  # fmt: skip
     z = [*structure.states, *structure.slot_symbols]
     lines = ["def rates(t, x, p, dx):"]
     lines += _block([(f"dx[{i}]", e) for i, e in enumerate(structure.rates)], names, "    ", "a")
     zt = [*z, structure.time, *structure.inputs]
-    first = [
-        (f"j[{i}, {a}]", sympy.diff(e, zt[a]))
+    first = {
+        (i, a): sympy.diff(e, zt[a])
         for i, e in enumerate(structure.rates)
         for a in range(len(zt))
         if zt[a] in e.free_symbols
+    }
+    first = {at: e for at, e in first.items() if e != 0}
+    entries = [(f"j[{i}, {a}]", e) for (i, a), e in first.items()]
+    lines += ["def jacobian(t, x, p, j):", "    j[:, :] = 0.0", *_block(entries, names, "    ", "b")]
+    table = structure.table.tolist()
+    second = [sympy.diff(structure.rates[i], z[a], z[b]) for i, a, b in table]
+    lines += ["def hessian(order, t, x, p, values):", "    if order == 0:"]
+    lines += _block([(f"values[{row}]", e) for row, e in enumerate(second)], names, " " * 8, "c")
+    if structure.linear:
+        return lines  # the closed form has its own derivatives
+    lines.append("    if order >= 1:")
+    columns = [(i, a) for i, a in first if a < len(z)]
+    lines += _block([(f"j{i}_{a}", first[i, a]) for i, a in columns], names, " " * 8, "d")
+    lines += [" " * 8 + line for line in first_lines(columns, structure.slot_order, structure.widths)]
+    lines.append("        if order >= 2:")
+    lines += _block([(f"h{row}", e) for row, e in enumerate(second)], names, " " * 12, "e")
+    return lines + [
+        " " * 12 + line for line in second_lines(columns, table, structure.slot_order, structure.widths)
     ]
-    lines += ["def jacobian(t, x, p, j):", "    j[:, :] = 0.0", *_block(_nonzero(first), names, "    ", "b")]
-    second = [
-        (f"values[{row}]", sympy.diff(structure.rates[i], z[a], z[b]))
-        for row, (i, a, b) in enumerate(structure.table.tolist())
-    ]
-    return [*lines, "def hessian(t, x, p, values):", *_block(second, names, "    ", "c")]
 
 
 def model_source(

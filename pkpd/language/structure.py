@@ -23,6 +23,7 @@ from pkpd.errors import ModelError, PkpdWarning
 from pkpd.language.absorption import AFTER_DOSE
 from pkpd.language.declarations import Compartment
 from pkpd.language.frozen_model import Model
+from pkpd.language.reach import reach
 
 __all__ = ["CONSTANT", "Structure", "Varying", "analyse", "branched", "threshold"]
 
@@ -93,6 +94,8 @@ class Structure:
         before is no news.
     known, known_symbols : tuples
         Expressions of covariates that ``rates`` and ``outputs`` read besides the slots, and the symbols that they have there.
+    slot_order, widths : tuples of int
+        Not linear: which derivatives of the states are not identically zero, as :func:`pkpd.language.reach.reach` returns them.
     """
 
     linear: bool
@@ -110,6 +113,8 @@ class Structure:
     switches: tuple[float, ...] = ()
     known: tuple[Any, ...] = ()
     known_symbols: tuple[Any, ...] = ()
+    slot_order: tuple[int, ...] = ()
+    widths: tuple[int, ...] = ()
 
 
 def branched(e: Any) -> Any:
@@ -312,6 +317,12 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
     symbols = tuple(symbol for e, symbol in slots.found.items() if e not in known)
     if rows is None or inputs:
         table = _second_derivatives(rates, [*states, *symbols])
+    order: tuple[int, ...] = ()
+    widths: tuple[int, ...] = ()
+    if rows is None:
+        homes_of = enumerate(i for i, _ in homes)
+        of_events = [(i, int(s)) for column, i in homes_of for s in event_slots[:, column] if s >= 0]
+        order, widths = reach(rates, states, symbols, of_events)
     return Structure(
         linear=rows is not None,
         slots=tuple(e for e in slots.found if e not in known),
@@ -328,6 +339,8 @@ def analyse(model: Model, kind: str = "auto", varying: Varying = CONSTANT) -> St
         switches=_switches(model, rates, list(symbols), varying),
         known=tuple(known.values()),
         known_symbols=tuple(slots.found[e] for e in known),
+        slot_order=order,
+        widths=widths,
     )
 
 
