@@ -142,21 +142,36 @@ class _Translation:
         size = self.builder.mul(count, _INDEX(8))
         cgutils.memset(self.builder, start, size, 0)
 
-    def _along(self, statement: Any) -> None:
+    def _along(self, statement: ast.For) -> None:
         """A loop, written out in pieces of as many elements as fit."""
-        at, end = (ast.literal_eval(number) for number in statement.iter.args)
-        (body,) = statement.body
+        match statement:
+            case ast.For(
+                target=ast.Name(id=name),
+                iter=ast.Call(args=[ast.Constant(value=int(at)), ast.Constant(value=int(end))]),
+                body=[ast.Assign(targets=[target], value=summed)],
+            ):
+                pass
+            case _:
+                raise NotImplementedError(ast.unparse(statement))
         while at < end:
             lanes = next(lanes for lanes in _LANES if at + lanes <= end)
-            loop = _Loop(statement.target.id, at, lanes)
-            value = self._lanes(body.value, loop) or ir.Constant(loop.type, [0.0] * lanes)
-            self.builder.store(value, self._piece(body.targets[0], loop), align=8)
+            loop = _Loop(name, at, lanes)
+            value = self._lanes(summed, loop) or ir.Constant(loop.type, [0.0] * lanes)
+            self.builder.store(value, self._piece(target, loop), align=8)
             at += lanes
 
     def _piece(self, node: Any, loop: _Loop) -> Any:
         """Where the elements are whose index is that of the loop and a number."""
-        start, _, _ = self.arrays[node.value.id]
-        first = self.builder.gep(start, [_INDEX(loop.at + ast.literal_eval(node.slice.right))])
+        match node:
+            case ast.Subscript(
+                value=ast.Name(id=array),
+                slice=ast.BinOp(
+                    left=ast.Name(id=loop.name), op=ast.Add(), right=ast.Constant(value=int(offset))
+                ),
+            ):
+                first = self.builder.gep(self.arrays[array][0], [_INDEX(loop.at + offset)])
+            case _:
+                raise NotImplementedError(ast.unparse(node))
         return self.builder.bitcast(first, loop.type.as_pointer())
 
     def _lanes(self, node: Any, loop: _Loop) -> Any:
@@ -165,7 +180,9 @@ class _Translation:
         match node:
             case ast.Subscript():
                 return builder.load(self._piece(node, loop), align=8)
-            case ast.IfExp(body=value, test=ast.Compare(comparators=[ast.Constant(value=int(place))]), orelse=rest):
+            case ast.IfExp(
+                body=value, test=ast.Compare(comparators=[ast.Constant(value=int(place))]), orelse=rest
+            ):
                 vector = self._lanes(rest, loop)
                 if not loop.at <= place < loop.at + loop.lanes:
                     return vector

@@ -31,7 +31,10 @@ def parameters(order, theta, eta, cov, p, dp, d2p):
         d2p[1, 0, 3] = polygamma(0, theta[1]) + polygamma(1, theta[0])
 
 def hessian(order, t, x, p, values):
-    pass
+    for c in range(1, 8):
+        values[c + 0] = t*x[c + 2] + (p[0] if c == 2 else t if c == 5 else 0.0)
+    for c in range(0, 1):
+        values[c + 0] = 0.0
 
 def output(order, endpoint, t, x, p, g, dg, d2g):
     if endpoint == 0:
@@ -54,24 +57,31 @@ def test_every_construct_gives_the_bits_that_numba_makes_of_it():
         theta, eta, x, p = (
             random.uniform(0.2, 3, 2),
             random.normal(size=2),
-            random.uniform(0, 2, 3),
+            random.uniform(0, 2, 10),
             np.zeros(4),
         )
         for order in (0, 1, 2):
             found = []
             for f in (ours, theirs):
-                out = [np.full(shape, 7.0) for shape in (4, (4, 5), (4, 2, 5), 1, 1, 3, (3, 3), 2)]
+                out = [np.full(shape, 7.0) for shape in (4, (4, 5), (4, 2, 5), 1, 1, 3, (3, 3), 8)]
                 f["parameters"](order, theta, eta, np.array(cov), *out[:3])
                 f["output"](order, 0, 0.3, x, p, out[3], out[5], out[6])
                 f["output"](order, 1, 0.3, x, p, out[4], out[5], out[6])
-                f["hessian"](0.3, x, p, out[7])
+                f["hessian"](order, 0.3, x, p, out[7])
                 found.append(b"".join(a.tobytes() for a in out))
             assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
     "line",
-    ["p[0] = math.tan(eta[0])", "for i in range(2): p[i] = 0.0", "dp[:, :] = 1.0", "p[0] = eta[0] // 2.0"],
+    [
+        "p[0] = math.tan(eta[0])",
+        "for i in range(2): p[i] = 0.0",
+        "for i in range(0, 2): p[i] = 0.0",
+        "for i in range(0, 2): p[i + 0] = eta[i + 0] - eta[i + 1]",
+        "dp[:, :] = 1.0",
+        "p[0] = eta[0] // 2.0",
+    ],
 )
 def test_what_it_cannot_translate_is_an_error_not_another_number(line):
     with pytest.raises((NotImplementedError, KeyError)):
@@ -82,7 +92,7 @@ def test_arrays_that_would_be_read_wrongly_are_refused():
     f = compile_generated(TEXT)["hessian"]
     for wrong in (np.zeros(4, int), np.zeros((2, 2)), np.zeros(8)[::2]):
         with pytest.raises(TypeError, match="is needed"):
-            f(0.0, wrong, np.zeros(2), np.zeros(2))
+            f(0, 0.0, wrong, np.zeros(2), np.zeros(2))
 
 
 PROGRAM = """

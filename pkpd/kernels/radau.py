@@ -254,7 +254,15 @@ def implicit(
     With ``may_change`` it hands over to the explicit method where that could take such steps too.
     """
     n, table, settings = system.n, system.table, system.settings
-    y, new, point, k, j, values, pace = work.y, work.new, work.point, work.slope, work.j, work.values, work.pace
+    y, new, point, k, j, values, pace = (
+        work.y,
+        work.new,
+        work.point,
+        work.slope,
+        work.j,
+        work.values,
+        work.pace,
+    )
     rtol, atol, most = settings[0], settings[1], settings[2]
     size = y.shape[0]
     # the row of ``k`` behind the stages holds the slope at the beginning

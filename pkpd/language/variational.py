@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 __all__ = ["first_lines", "second_lines"]
 
@@ -30,7 +31,7 @@ def _row(target: int, width: int, along: Iterable[tuple[str, int, int]], single:
     along = list(along)
     cuts = sorted({0, width, *(min(reach, width) for _, _, reach in along)})
     lines = []
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in pairwise(cuts):
         terms = [f"{factor}*x[c + {start}]" for factor, start, reach in along if reach >= high]
         lone = [f"{term} if c == {a} else " for a, term in sorted(single.items()) if low <= a < high]
         terms += [f"({''.join(lone)}0.0)"] if lone else []
