@@ -40,8 +40,8 @@ PARAMETERS_SIGNATURE = void(i8, A1, A1, A1, A1, A2, A3)
 RATES_SIGNATURE = void(f8, A1, A1, A1)
 # t, x, p -> J (n, n+P+1+W): derivatives to states, slots, time, and the inputs (which may move with time)
 JACOBIAN_SIGNATURE = void(f8, A1, A1, A2)
-# order, t, x, p -> values. 0: the second derivatives of dx that are not identically zero, in the order of the model's index table.
-# 1 and 2: x and values are laid out as System.held says, and the rates of the first (and second) derivatives of x are filled
+# order, t, x, p -> values. Order 0, for the closed form: second derivatives of dx in the order of the model's index table. Orders
+# 1, 2, for the steppers: x and values are laid out as System.held says; fills the rates of x's first (and second) derivatives
 HESSIAN_SIGNATURE = void(i8, f8, A1, A1, A1)
 # order, endpoint, t, x, p -> g (1), dg (n+P), d2g (n+P, n+P)
 OUTPUT_SIGNATURE = void(i8, i8, f8, A1, A1, A1, A1, A2)
