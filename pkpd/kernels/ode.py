@@ -32,32 +32,39 @@ from pkpd.kernels.events import (
     sorted_events,
 )
 from pkpd.kernels.ode_advance import advance
-from pkpd.kernels.ode_step import CHANGE, RETRIED, SWITCH, held_size, make_work, state_size
+from pkpd.kernels.ode_step import CHANGE, RETRIED, SWITCH, make_work
 from pkpd.kernels.radau import make_stages
 from pkpd.kernels.samples import Samples, record
 from pkpd.kernels.status import EVENT_TIME_NEGATIVE, INFUSION_NOT_POSITIVE, NOT_FINITE, OK
-from pkpd.kernels.variation import make_flow, rate_of_change, set_inputs, variations
+from pkpd.kernels.variation import (
+    first_variation,
+    held_size,
+    jacobian_at,
+    make_flow,
+    rate_of_change,
+    set_inputs,
+    state_size,
+)
 
 # a status where it is asked for (settings[3] of 2): solved, by the implicit method after the explicit one had failed
 SOLVED_AT_LAST = -1
 
 
 @kernel(allocates=False)
-def _shift(sign, order, n, slots, piece, t, tau_p, p, flow, rates, jacobian, hessian, table, work):
+def _shift(sign, order, n, slots, piece, t, tau_p, p, flow, rates, jacobian, work):
     """Turn partial derivatives into total ones at an event time with derivative ``tau_p`` (sign +1), or back (-1)."""
     y, j, k = work.y, work.j, work.slope
-    zero, one, forced = np.int64(0), np.int64(1), np.bool_(True)  # literals would have all compiled anew
+    zero, forced = np.int64(0), np.bool_(True)  # literals would have all compiled anew
     rate_of_change(zero, n, slots, piece, t, y, p, flow, rates, k)
-    variations(zero, one, n, slots, forced, t, y, p, flow, jacobian, hessian, table, j, work.values, k)
+    jacobian_at(n, t, y, p, flow, jacobian, j)
+    first_variation(zero, n, slots, forced, y, flow, j, k)
     if sign < 0.0:
         # row 0 must belong to the partial derivatives that this makes
         for i in range(n):
             for s in range(slots):
                 y[n + i * slots + s] -= k[0, i] * tau_p[s]
         if order >= 2:
-            variations(
-                zero, one, n, slots, forced, t, y, p, flow, jacobian, hessian, table, j, work.values, k
-            )
+            first_variation(zero, n, slots, forced, y, flow, j, k)
     if order >= 2:
         at = n + n * slots
         for i in range(n):
@@ -166,9 +173,7 @@ def _add_steady(order, n, slots, settled, y):
 @kernel(SOLVER_SIGNATURE)
 def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, subjects, f, f_p, f_pp):
     """Outputs of one subject at its observation records; arguments as in :func:`pkpd.kernels.linear.solve_linear`."""
-    n, slots, table, settings, event_slots = (
-        system.n, system.slots, system.table, system.settings, system.event_slots,
-    )  # fmt: skip
+    n, slots, settings, event_slots = system.n, system.slots, system.settings, system.event_slots
     d0, d1 = subjects.dose_offsets[i], subjects.dose_offsets[i + 1]
     dose_time, dose_cmt, dose_place, dose_amt, dose_rate, dose_row, dose_kind, dose_interval = (
         subjects.dose_time[d0:d1], subjects.dose_cmt[d0:d1], subjects.dose_place[d0:d1], subjects.dose_amt[d0:d1],
@@ -193,8 +198,9 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
     switch_time, switch_slot = _switch_times(settings[4:], p)
     events, wanted, switches, turn = ev_time.shape[0], obs_time.shape[0], switch_time.shape[0], 0
     size = state_size(order, n, slots)
-    work = make_work(size, held_size(order, n, slots, system.held), n, n + slots + 1 + inputs, table.shape[0])
-    stages = make_stages(order, n, slots, size)
+    width = held_size(order, n, slots, system.held)
+    work = make_work(size, width, n, n + slots + 1 + inputs)
+    stages = make_stages(order, n, slots, width)
     flow = make_flow(n, slots, change_time, subjects.change_value[c0:c1], subjects.change_slope[c0:c1])
     samples = Samples(
         obs_time, subjects.obs_endpoint[o0:o1], subjects.obs_inputs[o0:o1], f, f_p, f_pp, p.copy(),
@@ -252,7 +258,7 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
             if kind == STOP and running[dose] == 0:
                 continue
             if moves:
-                _shift(1.0, order, n, slots, moving, t, tau_p, p, flow, rates, jacobian, hessian, table, work)
+                _shift(1.0, order, n, slots, moving, t, tau_p, p, flow, rates, jacobian, work)
             if kind == BOLUS:
                 flow.off[cmt] = 0
                 slot = event_slots[BIOAVAILABILITY, place]
@@ -300,9 +306,7 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
                 flow.off[cmt] = 0
             _mark(n, flow)
             if moves:
-                _shift(
-                    -1.0, order, n, slots, moving, t, tau_p, p, flow, rates, jacobian, hessian, table, work
-                )
+                _shift(-1.0, order, n, slots, moving, t, tau_p, p, flow, rates, jacobian, work)
             continue
         if obs_time[done] <= t:
             if not record(order, n, slots, done, t, y, output, samples):
@@ -317,7 +321,7 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
                 before, after = np.nextafter(t, -math.inf), np.nextafter(t, math.inf)
                 for sign, side in ((1.0, before), (-1.0, after)):
                     _shift(
-                        sign, order, n, slots, moving, side, tau_p, p, flow, rates, jacobian, hessian, table, work,
+                        sign, order, n, slots, moving, side, tau_p, p, flow, rates, jacobian, work,
                     )  # fmt: skip
             turn += 1
             begun = SWITCH

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pkpd._jit import kernel
+from pkpd.kernels.dormand_prince import Y
 from pkpd.kernels.ode_step import CHANGE_STEPPER, EXPLICIT, IMPLICIT, MODE, RESUMED, RETRIED, STEPS, explicit
 from pkpd.kernels.radau import implicit
 from pkpd.kernels.status import OK, TOO_MANY_STEPS
+from pkpd.kernels.variation import held_size, state_size
 
 
 @kernel(allocates=False)
@@ -37,14 +39,19 @@ def advance(
     Where the explicit method fails the implicit one goes on: to ``stop``, or for good and with a count of steps of its own where
     the steps ran out. Only the implicit method's failure is one.
     """
-    pace = work.pace
+    pace, n, held = work.pace, system.n, system.held
+    # all derivatives to the state at the start are held
+    size = held_size(order, n, slots, held) if forced else state_size(order, n, slots)
+    for c in range(size):
+        work.k[Y, c] = work.y[held[c] if forced else c]
+    work.whole[:] = 0.0
     # who ran out of explicit steps once would again after the next dose
     change = system.settings[3] != 1.0 and pace[RETRIED] < 2.0
     status = CHANGE_STEPPER
     while status == CHANGE_STEPPER:
         if pace[MODE] == EXPLICIT and change:
             status, done, t = explicit(
-                order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples,
+                size, order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples,
                 done, wanted, work,
             )  # fmt: skip
             if status == OK:
@@ -57,9 +64,11 @@ def advance(
                 change, status = False, CHANGE_STEPPER
         else:
             status, done, t = implicit(
-                order, forced, slots, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done, wanted,
-                work, stages, change,
+                size, order, forced, slots, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done,
+                wanted, work, stages, change,
             )  # fmt: skip
             if status == CHANGE_STEPPER:
                 pace[MODE], kind = EXPLICIT, RESUMED
+    for c in range(size):
+        work.y[held[c] if forced else c] = work.k[Y, c]
     return status, done

@@ -14,6 +14,7 @@ import numpy as np
 
 from pkpd._jit import STEADY_SIGNATURE, kernel
 from pkpd.kernels.dense import invert
+from pkpd.kernels.dormand_prince import POINT
 from pkpd.kernels.events import (
     BIOAVAILABILITY,
     LAG,
@@ -25,11 +26,19 @@ from pkpd.kernels.events import (
     whole_intervals,
 )
 from pkpd.kernels.ode_advance import advance
-from pkpd.kernels.ode_step import held_size, make_work, state_size
+from pkpd.kernels.ode_step import make_work
 from pkpd.kernels.radau import make_stages
 from pkpd.kernels.samples import Samples
 from pkpd.kernels.status import INFUSION_NOT_POSITIVE, LAG_TOO_LONG, NO_STEADY_STATE, OK
-from pkpd.kernels.variation import jacobian_at, make_flow, rate_of_change, variations
+from pkpd.kernels.variation import (
+    first_variation,
+    held_size,
+    jacobian_at,
+    make_flow,
+    rate_of_change,
+    state_size,
+    variations,
+)
 
 _CYCLES_FIRST = 3  # plain cycles from the empty system before Newton's method takes over
 _MOST_ITERATIONS = 60
@@ -50,7 +59,7 @@ def _lap(
     ``running`` infusions of rate ``speed`` run into ``cmt``, one fewer after ``length`` if the infusion ``ends`` on the way.
     """
     y, j, k, pace = work.y, work.j, work.slope, work.pace
-    zero, one, nowhere = np.int64(0), np.int64(1), np.int64(-1)  # literals would have all compiled anew
+    zero, nowhere = np.int64(0), np.int64(-1)  # literals would have all compiled anew
     hp = np.zeros(slots)
     pace[:] = 0.0  # the number of laps depends on the order of derivatives: steps must not remember them
     for part in range(2 if ends else 1):
@@ -77,9 +86,8 @@ def _lap(
         if not moves:
             continue
         rate_of_change(zero, n, slots, nowhere, t, y, p, flow, rates, k)
-        variations(
-            zero, one, n, slots, forced, t, y, p, flow, jacobian, hessian, system.table, j, work.values, k
-        )
+        jacobian_at(n, t, y, p, flow, jacobian, j)
+        first_variation(zero, n, slots, forced, y, flow, j, k)
         at = n + n * slots
         for i in range(n if order >= 2 else 0):
             curve, row = 0.0, n + i * slots
@@ -113,7 +121,7 @@ def steady_ode(
 
     Arguments and result as in :func:`pkpd.kernels.linear_steady.steady_linear`.
     """
-    n, structure, settings, event_slots = system.n, system.table, system.settings, system.event_slots
+    n, held, settings, event_slots = system.n, system.held, system.settings, system.event_slots
     slots = system.slots
     constant = interval <= 0.0
     lag_slot, bio_slot = event_slots[LAG, place], event_slots[BIOAVAILABILITY, place]
@@ -157,11 +165,11 @@ def steady_ode(
         if speed_slot >= 0:
             flow.rp[cmt * slots + speed_slot] = speed_factor
     # the state with its derivatives to itself while it is searched for, then those to the slots
-    columns, second = n + slots + 1 + inputs, structure.shape[0]
+    columns = n + slots + 1 + inputs
     entries = state_size(order, n, slots)
-    search = make_work(n + n * n, n + n * n, n, columns, second)
-    work = make_work(entries, held_size(order, n, slots, system.held), n, columns, second)
-    search_stages, stages = make_stages(1, n, n, n + n * n), make_stages(order, n, slots, entries)
+    width = held_size(order, n, slots, held)
+    search, work = make_work(n + n * n, n + n * n, n, columns), make_work(entries, width, n, columns)
+    search_stages, stages = make_stages(1, n, n, n + n * n), make_stages(order, n, slots, width)
     x, step = np.zeros(n), np.zeros(n)
     zero, nowhere = np.int64(0), np.int64(-1)  # literals would have all compiled anew
     free, forced = np.bool_(False), np.bool_(True)
@@ -241,26 +249,15 @@ def steady_ode(
         for c in range(state.shape[0]):
             lapped[c] = state[c]
         if constant:
-            rate_of_change(zero, n, slots, nowhere, t, state, p, flow, rates, work.slope)
+            for c in range(width):
+                work.k[POINT, c] = state[held[c]]
+            point, now_held = work.k[POINT], held_size(now, n, slots, held)
+            rate_of_change(zero, n, slots, nowhere, t, point, p, flow, rates, work.k)
             variations(
-                0,
-                now,
-                n,
-                slots,
-                True,
-                t,
-                state,
-                p,
-                flow,
-                jacobian,
-                hessian,
-                structure,
-                work.j,
-                work.values,
-                work.slope,
-            )
-            for c in range(state.shape[0]):
-                lapped[c] = work.slope[0, c]
+                zero, now, now_held, forced, n, slots, t, point, p, flow, jacobian, hessian, held, work.j, work.k,
+            )  # fmt: skip
+            for c in range(now_held):
+                lapped[held[c]] = work.k[0, c]
         else:
             until = interval
             if lap > order:

@@ -29,7 +29,7 @@ from pkpd.kernels.dormand_prince import (
 )
 from pkpd.kernels.samples import record
 from pkpd.kernels.status import NOT_FINITE, OK, STEP_TOO_SMALL, TOO_MANY_STEPS
-from pkpd.kernels.variation import first_variation, held_variations, jacobian_at, rate_of_change
+from pkpd.kernels.variation import jacobian_at, rate_of_change, variations
 
 # places in ``pace``: which stepper, steps taken so far, whether the explicit method failed (2: it ran out of steps), and per kind
 # of beginning the first step that suited last time
@@ -41,62 +41,48 @@ SWITCH, CHANGE, RESUMED, KINDS = 8, 9, 10, 11
 CHANGE_STEPPER = -1
 
 _FOUR = 4
-_SLOPES = 6  # rows that the implicit stepper needs
 _SAFETY = 0.93  # 0.9 and what shrink says too much
 _STIFF_STEPS = 15  # limited by stability, before the system counts as stiff (Hairer & Wanner II, IV.2)
 _CALM_STEPS = 6
+_LOOK = 4  # steps from one look at the largest rate to the next
+_LIMITED = 0.7  # of the limit of stability: steps go up and down around it
 _MANY_STEPS = 100  # that the explicit method still has before it: below that another method gains nothing
 
 
 class Work(NamedTuple):
     """Work space of a subject, made once.
 
-    ``y``, ``new``, ``point`` (size,) and ``slope`` (6, size) in the layout of :mod:`pkpd.kernels.variation`; of what is held
-    ``k`` (ROWS, width or LINE) and ``line`` (ROWS·LINE,), the same memory or (0,) where rows are longer; ``j`` (n, n+P+1+W),
-    ``values`` (S,), ``pace`` (FIRST + KINDS,).
+    ``y``, ``whole`` (size,) and ``slope`` (1, size) in the layout of :mod:`pkpd.kernels.variation`; of what is held ``k`` (ROWS,
+    width or LINE) and ``line`` (ROWS·LINE,), the same memory or (0,) where rows are longer; ``j`` (n, n+P+1+W), ``fastest``
+    (2, n), ``pace`` (FIRST + KINDS,).
     """
 
     y: Any
-    new: Any
-    point: Any
+    whole: Any
     slope: Any
     k: Any
     line: Any
     j: Any
-    values: Any
+    fastest: Any
     pace: Any
 
 
 @kernel()
-def make_work(size, width, n, columns, second):
-    """Work space for states of ``size``, ``width`` of them held, a Jacobian of ``columns`` and ``second`` second derivatives."""
+def make_work(size, width, n, columns):
+    """Work space for states of ``size``, ``width`` of them held, and a Jacobian of ``columns``."""
     k = np.zeros((ROWS, LINE if width <= LINE else width))
     return Work(
-        np.zeros(size), np.zeros(size), np.zeros(size), np.zeros((_SLOPES, size)), k,
-        k.reshape(k.size)[: k.size if width <= LINE else 0], np.zeros((n, columns)), np.zeros(second),
-        np.zeros(FIRST + KINDS),
+        np.zeros(size), np.zeros(size), np.zeros((1, size)), k, k.reshape(k.size)[: k.size if width <= LINE else 0],
+        np.zeros((n, columns)), np.zeros((2, n)), np.zeros(FIRST + KINDS),
     )  # fmt: skip
 
 
 @kernel(allocates=False)
-def held_size(order, n, slots, held):
-    """How many entries the explicit stepper integrates: those ``held`` of derivatives up to ``order``."""
-    size = state_size(order, n, slots)
-    count = 0
-    while count < held.shape[0] and held[count] < size:
-        count += 1
-    return count
-
-
-@kernel(allocates=False)
-def state_size(order, n, slots):
-    """Length of the flat array of states and derivatives."""
-    size = n
-    if order >= 1:
-        size += n * slots
-    if order >= 2:
-        size += n * (slots * (slots + 1) // 2)
-    return size
+def sample(order, size, forced, n, slots, o, t, output, held, samples, work):
+    """Record observation ``o`` from what is held in the row POINT; False if not finite."""
+    for c in range(size):
+        work.whole[held[c] if forced else c] = work.k[POINT, c]
+    return record(order, n, slots, o, t, work.whole, output, samples)
 
 
 @kernel(allocates=False)
@@ -123,6 +109,32 @@ def first_step(n, slots, piece, t, edge, span, y, k, point, p, flow, rates, rtol
     if not math.isfinite(largest):
         return h
     return min(100.0 * h, 1.0 / shrink((100.0 * largest) ** 2), span)
+
+
+@kernel(allocates=False)
+def largest_rate(n, j, fastest):
+    """How fast the fastest part of a system changes: the spectral radius of ``j``, by two steps of the power method.
+
+    What the last two stages of a step say of it (Hairer & Wanner II, IV.2) is the rate of whatever differs most between
+    them, which a fast state that has died away does not. The rows of ``fastest`` are where the method is, and work space.
+    """
+    product = 1.0
+    for row in range(2):
+        square = 0.0
+        for i in range(n):
+            total = 0.0
+            for m in range(n):
+                total += j[i, m] * fastest[row, m]
+            fastest[1 - row, i] = total
+            square += total * total
+        size = math.sqrt(square)
+        if not 0.0 < size < math.inf:
+            fastest[0, :] = 1.0
+            return 0.0
+        for i in range(n):
+            fastest[1 - row, i] /= size
+        product *= size
+    return math.sqrt(product)
 
 
 @kernel(inline=True, allocates=False)
@@ -155,11 +167,8 @@ def _evaluate(
         rates(t, x, p, k[row])
     else:
         rate_of_change(row, n, slots, piece, t, x, p, flow, rates, k)
-    if order >= 1 and forced:
-        held_variations(row, order, size, n, slots, t, x, p, flow, hessian, held, k)
-    elif order >= 1:
-        jacobian_at(n, t, x, p, flow, jacobian, j)
-        first_variation(row, n, slots, forced, x, flow, j, k)
+    if order >= 1:
+        variations(row, order, size, forced, n, slots, t, x, p, flow, jacobian, hessian, held, j, k)
 
 
 @kernel(allocates=False)
@@ -169,7 +178,7 @@ def _steps(
 ):  # fmt: skip
     """Make the steps of :func:`explicit` on the rows of ``work.k``; ``rows`` is this or the line."""
     n, held, settings = system.n, system.held, system.settings
-    k, j, pace, whole = work.k, work.j, work.pace, work.point
+    k, j, pace = work.k, work.j, work.pace
     y, new, point = k[Y], k[NEW], k[POINT]
     rtol, atol, most = settings[0], settings[1], settings[2]
     plain = piece < 0 and flow.busy[0] == 0
@@ -183,7 +192,9 @@ def _steps(
     h = pace[FIRST + kind]
     if h <= 0.0:
         h = first_step(n, slots, piece, t, edge, stop - t, y, k, point, p, flow, rates, rtol, atol)
-    fresh, rejected, stiff, calm = True, False, 0, 0
+    fresh, rejected, stiff, calm, count = True, False, 0, 0, 0
+    for i in range(n):
+        work.fastest[0, i] = 1.0
     last_step, last_error = 1.0, 0.0
     while t < stop:
         pace[STEPS] += 1.0
@@ -222,16 +233,15 @@ def _steps(
                 last, plain, order, size, n, slots, forced, piece, min(end, edge), new, p, flow, rates, jacobian, hessian,
                 held, j, k,
             )  # fmt: skip
-        if not ends:
-            rise, run = 0.0, 0.0
-            for i in range(n):
-                rise += (k[LAST, i] - k[LAST - 1, i]) ** 2
-                run += (new[i] - point[i]) ** 2
-            if step * step * rise > STABILITY * STABILITY * run:
-                stiff, calm = stiff + 1, 0
+        count += 1
+        if count >= _LOOK and not ends:
+            count = 0
+            jacobian_at(n, min(end, edge), new, p, flow, jacobian, j)
+            if step * largest_rate(n, j, work.fastest) > _LIMITED * STABILITY:
+                stiff, calm = stiff + _LOOK, 0
             else:
-                calm += 1
-                if calm == _CALM_STEPS:
+                calm += _LOOK
+                if calm >= _CALM_STEPS:
                     stiff = 0
         if reads:
             if narrow:
@@ -246,9 +256,9 @@ def _steps(
                 interpolant(size, step, rows)
             while done < wanted and samples.time[done] < end:
                 interpolate(size, (samples.time[done] - t) / step, rows)
-                for c in range(size):
-                    whole[held[c]] = point[c]
-                if not record(order, n, slots, done, samples.time[done], whole, output, samples):
+                if not sample(
+                    order, size, forced, n, slots, done, samples.time[done], output, held, samples, work
+                ):
                     return NOT_FINITE, done, t
                 done += 1
         t = end
@@ -267,9 +277,10 @@ def _steps(
 
 @kernel(allocates=False)
 def explicit(
-    order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done, wanted, work,
+    size, order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done, wanted,
+    work,
 ):  # fmt: skip
-    """Advance ``work.y`` from ``t`` to ``stop``, recording observations before ``stop``.
+    """Advance the row Y of ``work.k``, of ``size``, from ``t`` to ``stop``, recording observations before ``stop``.
 
     ``kind`` is what began the segment; ``piece`` the piece of the inputs where they move within it, else -1. It
     hands over to the implicit method where stability keeps its steps short.
@@ -279,22 +290,12 @@ def explicit(
     status, done, t : int, int, float
         A status of :mod:`pkpd.kernels.status` or CHANGE_STEPPER, the observations recorded so far, and how far it came.
     """
-    # all derivatives to the state at the start are held
-    n, held = system.n, system.held
-    size = held_size(order, n, slots, held) if forced else state_size(order, n, slots)
-    for i in range(size):
-        work.k[Y, i] = work.y[held[i] if forced else i]
-    work.point[:] = 0.0
     if work.line.shape[0] > 0:
-        status, done, t = _steps(
+        return _steps(
             work.line, size, order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow,
             samples, done, wanted, work,
         )  # fmt: skip
-    else:
-        status, done, t = _steps(
-            work.k, size, order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow,
-            samples, done, wanted, work,
-        )  # fmt: skip
-    for i in range(size):
-        work.y[held[i] if forced else i] = work.k[Y, i]
-    return status, done, t
+    return _steps(
+        work.k, size, order, forced, slots, kind, piece, t, stop, p, rates, jacobian, hessian, output, system, flow,
+        samples, done, wanted, work,
+    )  # fmt: skip

@@ -19,16 +19,10 @@ import numpy as np
 
 from pkpd._jit import kernel
 from pkpd.kernels.dense import factorise, substitute, substitute_columns
-from pkpd.kernels.ode_step import CHANGE_STEPPER, FIRST, RESUMED, STEPS, first_step
-from pkpd.kernels.samples import record
+from pkpd.kernels.dormand_prince import NEW, POINT, Y
+from pkpd.kernels.ode_step import CHANGE_STEPPER, FIRST, RESUMED, STEPS, first_step, sample
 from pkpd.kernels.status import NOT_FINITE, OK, STEP_TOO_SMALL, TOO_MANY_STEPS
-from pkpd.kernels.variation import (
-    first_variation,
-    jacobian_at,
-    rate_of_change,
-    second_variation,
-    set_inputs,
-)
+from pkpd.kernels.variation import jacobian_at, rate_of_change, set_inputs, variations
 
 S = 5
 # nodes, the inverse of the Runge-Kutta matrix, and the error in terms of the stages
@@ -197,74 +191,70 @@ def _correct(n, y, rtol, atol, stages):
 
 @kernel(allocates=False)
 def _stage_derivatives(
-    order, forced, n, slots, piece, t, h, edge, p, flow, jacobian, hessian, table, y, point, j, values, k, z, m, pivots,
+    order, size, forced, n, slots, piece, t, h, edge, p, flow, jacobian, hessian, held, y, point, j, k, z, m, pivots,
     first, second,
 ):  # fmt: skip
     """Fill the derivatives' part of ``z`` from its states' part; False where the matrix is singular."""
+    one, base = np.int64(1), n + n * slots  # a literal would have every function compiled anew
     for stage in range(S):
         now = min(t + C[stage] * h, edge)
         if piece >= 0:
             set_inputs(slots, piece, now, p, flow)
-        for i in range(n):
-            point[i] = y[i] + z[stage, i]
+        for c in range(size):
+            point[c] = y[c] + z[stage, c] if c < n else y[c]
         jacobian_at(n, now, point, p, flow, jacobian, j)
         _stage_matrix(n, h, stage, j, m)
-        first_variation(stage, n, slots, forced, y, flow, j, k)
-        for i in range(n):
-            for s in range(slots):
-                first[stage * n + i, s] = h * k[stage, n + i * slots + s]
+        variations(stage, one, size, forced, n, slots, now, point, p, flow, jacobian, hessian, held, j, k)
+        first[stage * n : (stage + 1) * n] = 0.0
+        for c in range(n, size):
+            at = (held[c] if forced else c) - n
+            if at < n * slots:
+                first[stage * n + at // slots, at % slots] = h * k[stage, c]
     if not factorise(m, pivots):
         return False
     substitute_columns(m, pivots, first)
     for stage in range(S):
-        for i in range(n):
-            for s in range(slots):
-                z[stage, n + i * slots + s] = first[stage * n + i, s]
+        for c in range(n, size):
+            at = (held[c] if forced else c) - n
+            if at < n * slots:
+                z[stage, c] = first[stage * n + at // slots, at % slots]
     if order < 2:
         return True
-    pairs, base = slots * (slots + 1) // 2, n + n * slots
+    pairs = slots * (slots + 1) // 2
     for stage in range(S):
         now = min(t + C[stage] * h, edge)
         if piece >= 0:
             set_inputs(slots, piece, now, p, flow)
-        for i in range(base):
-            point[i] = y[i] + z[stage, i]
-        for i in range(base, y.shape[0]):
-            point[i] = y[i]
-        jacobian_at(n, now, point, p, flow, jacobian, j)
-        second_variation(stage, n, slots, now, point, p, flow, hessian, table, j, values, k)
-        for i in range(n):
-            for c in range(pairs):
-                second[stage * n + i, c] = h * k[stage, base + i * pairs + c]
+        for c in range(size):
+            point[c] = y[c] + z[stage, c] if held[c] < base else y[c]
+        variations(stage, order, size, forced, n, slots, now, point, p, flow, jacobian, hessian, held, j, k)
+        second[stage * n : (stage + 1) * n] = 0.0
+        for c in range(n, size):
+            at = held[c] - base
+            if at >= 0:
+                second[stage * n + at // pairs, at % pairs] = h * k[stage, c]
     substitute_columns(m, pivots, second)
     for stage in range(S):
-        for i in range(n):
-            for c in range(pairs):
-                z[stage, base + i * pairs + c] = second[stage * n + i, c]
+        for c in range(n, size):
+            at = held[c] - base
+            if at >= 0:
+                z[stage, c] = second[stage * n + at // pairs, at % pairs]
     return True
 
 
 @kernel(allocates=False)
 def implicit(
-    order, forced, slots, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done, wanted, work,
+    size, order, forced, slots, piece, t, stop, p, rates, jacobian, hessian, output, system, flow, samples, done, wanted, work,
     stages, may_change,
 ):  # fmt: skip
-    """Advance ``work.y`` from ``t`` to ``stop``; as :func:`pkpd.kernels.ode_step.explicit`.
+    """Advance the row Y of ``work.k`` from ``t`` to ``stop``; as :func:`pkpd.kernels.ode_step.explicit`.
 
     With ``may_change`` it hands over to the explicit method where that could take such steps too.
     """
-    n, table, settings = system.n, system.table, system.settings
-    y, new, point, k, j, values, pace = (
-        work.y,
-        work.new,
-        work.point,
-        work.slope,
-        work.j,
-        work.values,
-        work.pace,
-    )
+    n, held, settings = system.n, system.held, system.settings
+    k, j, pace = work.k, work.j, work.pace
+    y, new, point = k[Y], k[NEW], k[POINT]
     rtol, atol, most = settings[0], settings[1], settings[2]
-    size = y.shape[0]
     # the row of ``k`` behind the stages holds the slope at the beginning
     zero, start = np.int64(0), np.int64(S)  # a literal would have every function compiled anew
     z, before, b, e, g, w = stages.z, stages.before, stages.b, stages.e, stages.g, stages.w
@@ -374,8 +364,8 @@ def implicit(
                 h = step * max(0.2, quick * error ** (-1.0 / (S + 1)))
             continue
         if order >= 1 and not _stage_derivatives(
-            order, forced, n, slots, piece, t, step, edge, p, flow, jacobian, hessian, table,
-            y, point, j, values, k, z, stages.m, stages.all_pivots, stages.first, stages.second,
+            order, size, forced, n, slots, piece, t, step, edge, p, flow, jacobian, hessian, held,
+            y, point, j, k, z, stages.m, stages.all_pivots, stages.first, stages.second,
         ):  # fmt: skip
             return NOT_FINITE, done, t
         end = stop if ends else t + step
@@ -386,7 +376,9 @@ def implicit(
                 for stage in range(S):
                     total += w[stage] * z[stage, i]
                 point[i] = total
-            if not record(order, n, slots, done, samples.time[done], point, output, samples):
+            if not sample(
+                order, size, forced, n, slots, done, samples.time[done], output, held, samples, work
+            ):
                 return NOT_FINITE, done, t
             done += 1
         factor = quick * max(error, 1e-10) ** (-1.0 / (S + 1))

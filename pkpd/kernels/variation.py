@@ -2,7 +2,7 @@
 
 Layout of a state array (size,): the n states; then the first derivatives (n, P); then the second derivatives (n, P(P+1)/2),
 of which pair (s, q), q <= s, is number s(s+1)/2 + q. A block per state: a row of the Jacobian then works along memory.
-The explicit stepper, which is called most, integrates only the entries that ``System.held`` names, by generated code.
+The steppers integrate only the entries that ``System.held`` names, by generated code.
 """
 
 from __future__ import annotations
@@ -44,6 +44,17 @@ def make_flow(n, slots, time, value, slope):
     return Flow(
         np.zeros(n), np.zeros(n * slots), np.zeros(n, np.int64), np.zeros(1, np.int64), time, value, slope
     )
+
+
+@kernel(allocates=False)
+def state_size(order, n, slots):
+    """Length of the flat array of states and derivatives."""
+    size = n
+    if order >= 1:
+        size += n * slots
+    if order >= 2:
+        size += n * (slots * (slots + 1) // 2)
+    return size
 
 
 @kernel(allocates=False)
@@ -96,57 +107,25 @@ def first_variation(row, n, slots, forced, y, flow, j, k):
 
 
 @kernel(allocates=False)
-def second_variation(row, n, slots, t, y, p, flow, hessian, table, j, values, k):
-    """Fill the second derivatives' part of row ``row`` of ``k`` by ``j`` and the model's second derivatives."""
-    pairs = slots * (slots + 1) // 2
-    base = n + n * slots
-    for i in range(n):
-        at = base + i * pairs
-        for c in range(pairs):
-            k[row, at + c] = 0.0
-        for m in range(n):
-            factor = j[i, m]
-            if factor != 0.0:
-                source = base + m * pairs
-                for c in range(pairs):
-                    k[row, at + c] += factor * y[source + c]
-    hessian(0, t, y, p, values)
-    for line in range(table.shape[0]):
-        i, u, v, value = table[line, 0], table[line, 1], table[line, 2], values[line]
-        if value == 0.0 or flow.off[i]:
-            continue
-        at = base + i * pairs
-        if v >= n:  # two slots (u >= v)
-            k[row, at + (u - n) * (u - n + 1) // 2 + v - n] += value
-        elif u >= n:  # a slot and a state
-            a, state = u - n, n + v * slots
-            for s in range(slots):
-                pair = a * (a + 1) // 2 + s if s <= a else s * (s + 1) // 2 + a
-                k[row, at + pair] += value * y[state + s]
-            k[row, at + a * (a + 1) // 2 + a] += value * y[state + a]
-        else:
-            one, other, pair = n + u * slots, n + v * slots, 0
-            for s in range(slots):
-                for q in range(s + 1):
-                    term = y[one + s] * y[other + q]
-                    if u != v:
-                        term += y[one + q] * y[other + s]
-                    k[row, at + pair] += value * term
-                    pair += 1
+def held_size(order, n, slots, held):
+    """How many entries are integrated: those ``held`` of derivatives up to ``order``."""
+    size = state_size(order, n, slots)
+    count = 0
+    while count < held.shape[0] and held[count] < size:
+        count += 1
+    return count
 
 
 @kernel(allocates=False)
-def variations(row, order, n, slots, forced, t, y, p, flow, jacobian, hessian, table, j, values, k):
-    """Fill the derivatives' part of row ``row`` of ``k``; the inputs in ``p`` are those of :func:`rate_of_change`."""
-    jacobian_at(n, t, y, p, flow, jacobian, j)
-    first_variation(row, n, slots, forced, y, flow, j, k)
-    if order >= 2:
-        second_variation(row, n, slots, t, y, p, flow, hessian, table, j, values, k)
+def variations(row, order, size, forced, n, slots, t, x, p, flow, jacobian, hessian, held, j, k):
+    """Fill the derivatives' part of row ``row`` of ``k``, as far as it is ``held``; with the states that makes ``size`` entries.
 
-
-@kernel(allocates=False)
-def held_variations(row, order, size, n, slots, t, x, p, flow, hessian, held, k):
-    """Fill the derivatives' part of row ``row`` of ``k``, of which it has ``size`` entries with the states: those ``held``."""
+    Without ``forced`` all first derivatives are held, and ``j`` is filled.
+    """
+    if not forced:
+        jacobian_at(n, t, x, p, flow, jacobian, j)
+        first_variation(row, n, slots, forced, x, flow, j, k)
+        return
     hessian(order, t, x, p, k[row])
     if not flow.busy[0]:
         return

@@ -151,10 +151,9 @@ def _stepper(structure: Structure, names: dict[Any, str]) -> list[str]:
     lines += ["def jacobian(t, x, p, j):", "    j[:, :] = 0.0", *_block(entries, names, "    ", "b")]
     table = structure.table.tolist()
     second = [sympy.diff(structure.rates[i], z[a], z[b]) for i, a, b in table]
-    lines += ["def hessian(order, t, x, p, values):", "    if order == 0:"]
-    lines += _block([(f"values[{row}]", e) for row, e in enumerate(second)], names, " " * 8, "c")
+    lines.append("def hessian(order, t, x, p, values):")
     if structure.linear:
-        return lines  # the closed form has its own derivatives
+        return [*lines, *_block([(f"values[{row}]", e) for row, e in enumerate(second)], names, "    ", "c")]
     lines.append("    if order >= 1:")
     columns = [(i, a) for i, a in first if a < len(z)]
     lines += _block([(f"j{i}_{a}", first[i, a]) for i, a in columns], names, " " * 8, "d")
