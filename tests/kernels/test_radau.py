@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from itertools import pairwise
 
 import mpmath
 import numpy as np
@@ -307,6 +308,30 @@ def test_a_stiff_system_is_handed_over_and_a_calm_one_is_not():
     explicit, implicit = (Case(binding, kind).solve(calm, doses, times)[1] for kind in ("ode", "stiff"))
     assert not np.array_equal(explicit, implicit)
     np.testing.assert_allclose(explicit, implicit, rtol=1e-7)
+
+
+@pkpd.model
+def suppressed(m):
+    """A drug that is gone within hours suppresses cells that take weeks to come back."""
+    k, slope, transit = etas(m, "K", "SLOPE", "TRANSIT")
+    drug, outer = m.compartment("drug"), m.compartment("outer")
+    cells = [m.compartment(f"cells{i}", initial=5.0) for i in range(5)]
+    m.ode(drug, -k * drug + 0.7 * outer)
+    m.ode(outer, 0.6 * drug - 0.7 * outer)
+    m.ode(cells[0], transit * cells[0] * ((1 - slope * drug) * (5.0 / cells[4]) ** 0.16 - 1))
+    for before, after in pairwise(cells):
+        m.ode(after, transit * (before - after))
+    m.observe("y", cells[4], additive=m.sigma("SD", 1.0))
+
+
+@pytest.mark.parametrize("rtol", [1e-10, 3e-10, 1e-9, 3e-9, 1e-8, 1e-7])
+def test_a_fast_state_that_has_died_away_still_counts(rtol, monkeypatch):
+    """Nothing of it shows in the last stages of a step, whose length it limits."""
+    case = Case(suppressed, "ode")
+    asked = np.array([rtol, rtol, 300.0, 2.0])  # 2: tell of an explicit method that ran out of steps
+    monkeypatch.setattr(type(case.problem), "settings", property(lambda self: asked))
+    code, *_ = case.solve([5.0, 1.07, 0.045], [(0.5, 75.0, 0, 75.0), (504.0, 75.0, 0, 75.0)], [503.0, 1008.0])
+    assert code == status.OK  # explicit steps alone: 1000 · 5 / 6
 
 
 @pkpd.model
