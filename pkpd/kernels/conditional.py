@@ -13,7 +13,7 @@ from pkpd.kernels.status import OK
 
 @kernel()
 def conditional(
-    i, interaction, typical, links, eta, theta, omega_inv, sigma,
+    i, order, interaction, typical, links, eta, theta, omega_inv, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
     p, dp, d2p, f, f_p, f_pp, fz, fez, at, g, h,
 ):  # fmt: skip
@@ -21,10 +21,12 @@ def conditional(
 
     Parameters
     ----------
+    order : int
+        Of the derivatives of the prediction, 1 (to the etas, the only columns of ``fz``) or 2.
     interaction, typical, links, p, dp, d2p, f, f_p, f_pp, fz, fez
         As of :func:`pkpd.kernels.inner.find_mode`.
     at : (O,) array
-        Work array.
+        Filled: the prediction at which the residual variance is taken.
     g, h : (E,) and (E, E) arrays
         Filled: ∂Φ/∂η and H (see :func:`pkpd.kernels.penalised.penalised`).
 
@@ -37,7 +39,7 @@ def conditional(
     o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
     endpoint = subjects.obs_endpoint[o0:o1]
     status = predict_subject(
-        i, 1, eta.shape[0], eta, theta,
+        i, order, fz.shape[1] if order == 2 else eta.shape[0], eta, theta,
         solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
         p, dp, d2p, f, f_p, f_pp, fz, fez,
     )  # fmt: skip
@@ -45,7 +47,7 @@ def conditional(
     if status == OK:
         for o in range(o1 - o0):
             at[o] = f[o] if interaction == 1 else typical[o]
-        status = to_error_scale(1, o0, f, fz, fez, endpoint, observed)
+        status = to_error_scale(order, o0, f, fz, fez, endpoint, observed)
     if status == OK:
         status, phi = penalised(
             f, fz, at, interaction, links, o0, endpoint, observed, sigma, eta, omega_inv, g, h

@@ -138,7 +138,7 @@ def settle_on_edge(
     row, bracketing, length, decrease = 0, True, 1.0, 0.0
     while True:
         status, phi[row] = conditional(
-            i, interaction, typical, links, x[row], theta, omega_inv, sigma,
+            i, 1, interaction, typical, links, x[row], theta, omega_inv, sigma,
             solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
             p, dp, d2p, f, f_p, f_pp, fz, fez, at, g[row], hs[row],
         )  # fmt: skip

@@ -20,9 +20,11 @@ import math
 import numpy as np
 
 from pkpd._jit import A1, A2, A3, I1, MODEL, OBSERVED, SUBJECTS, f8, i8, kernel, prange, void
+from pkpd.kernels.conditional import conditional
 from pkpd.kernels.correlation import add_derivatives, correlation_of
 from pkpd.kernels.dense import cholesky, cholesky_solve
 from pkpd.kernels.edge import keep_to_edge
+from pkpd.kernels.foresight import foresee
 from pkpd.kernels.inner import EXACT, NEAR, ROUGH, find_mode
 from pkpd.kernels.inverse import invert_factored
 from pkpd.kernels.likelihood import MEASURED, MEASURED_POSITIVE, UNUSED, contribution, to_error_scale
@@ -32,6 +34,10 @@ from pkpd.kernels.status import HESSIAN_NOT_POSITIVE, OK
 from pkpd.kernels.variance import variance_columns
 
 FO, FOCE, FOCEI = 0, 1, 2
+# In posterior SDs squared: how far modes move that Newton's method looks for at once (what is foreseen errs by about the square
+# of this), how far it goes, and what may be left to gain where its last step is made by formula alone.
+_AROUND, _FAR, _NEARBY = 0.1, 1e-5, 1e-11
+_NEWTON_STEPS = 3
 
 
 @kernel()
@@ -111,12 +117,93 @@ def _conditional_derivatives(
     )  # fmt: skip
 
 
+@kernel()
+def _second_order(
+    i, interaction, factored, typical, typical_z, links, eta, theta, omega_inv, sigma,
+    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+    p, dp, d2p, f, f_p, f_pp, fz, fez, at, g, h, lower, phi_z, phi_ez, det_z,
+):  # fmt: skip
+    """Φ at ``eta`` with all of its derivatives, and those of log|H|; returns (status, Φ).
+
+    Parameters
+    ----------
+    factored : int
+        Whether ``lower`` holds the factor of H already (at an edge of what both sides mix); else ``h`` and ``lower`` are filled.
+    others
+        As of :func:`pkpd.kernels.conditional.conditional` and :func:`_conditional_derivatives`.
+    """
+    o0, o1 = subjects.obs_offsets[i], subjects.obs_offsets[i + 1]
+    ne = eta.shape[0]
+    h_inv, h_here = np.zeros((ne, ne)), np.zeros((ne, ne))
+    code, phi = conditional(
+        i, 2, interaction, typical, links, eta, theta, omega_inv, sigma,
+        solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+        p, dp, d2p, f, f_p, f_pp, fz, fez, at, g, h_here,
+    )  # fmt: skip
+    if code == OK and factored == 0:
+        h[:, :] = h_here
+        if not cholesky(h, lower):
+            code = HESSIAN_NOT_POSITIVE
+    if code != OK:
+        return code, np.inf
+    invert_factored(lower, h_inv)
+    phi_z[:], phi_ez[:, :], det_z[:] = 0.0, 0.0, 0.0
+    _conditional_derivatives(
+        f, fz, fez, at, typical_z, interaction, links, o0, subjects.obs_time[o0:o1],
+        subjects.obs_endpoint[o0:o1], observed, sigma, omega_inv, h_inv, phi_z, phi_ez, det_z,
+    )  # fmt: skip
+    return code, phi
+
+
+@kernel()
+def _by_newton(
+    i, interaction, typical, typical_z, links, eta, theta, omega_inv, sigma,
+    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+    p, dp, d2p, f, f_p, f_pp, fz, fez, at, g, h, lower, phi_z, phi_ez, det_z, curvature,
+):  # fmt: skip
+    """Search the mode from nearby by Newton's method, with the derivatives that the gradient needs in any case.
+
+    Returns
+    -------
+    settled : bool
+        Whether ``eta`` is within _NEARBY of the mode, and everything filled as by :func:`_second_order` there; else the search
+        goes on from ``eta`` with ``curvature``.
+    phi : float
+    """
+    ne = eta.shape[0]
+    factor, step = np.zeros((ne, ne)), np.zeros(ne)
+    last = 100.0
+    for _ in range(_NEWTON_STEPS):
+        code, phi = _second_order(
+            i, interaction, 0, typical, typical_z, links, eta, theta, omega_inv, sigma,
+            solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+            p, dp, d2p, f, f_p, f_pp, fz, fez, at, g, h, lower, phi_z, phi_ez, det_z,
+        )  # fmt: skip
+        if code != OK or not cholesky(phi_ez[:, :ne].copy(), factor):
+            break
+        curvature[:, :] = phi_ez
+        cholesky_solve(factor, g, step)
+        decrease = 0.0
+        for a in range(ne):
+            decrease += g[a] * step[a]
+        if decrease <= _NEARBY:
+            return True, phi
+        if decrease > 0.01 * last:
+            break
+        for a in range(ne):
+            eta[a] -= step[a]
+        if decrease > _FAR:
+            break
+        last = decrease
+    return False, np.inf
+
+
 @kernel(
-    void(i8, i8, i8, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, OBSERVED, A1, A3, A3, A2, A2, A3, I1, I1, A1),
+    void(i8, i8, i8, A2, A1, A2, A2, f8, A1, A1, A2, *MODEL, SUBJECTS, OBSERVED, A1, A3, A3, A2, A2, A3, I1, I1, A1),
     parallel=True,
-)
+)  # fmt: skip
 def evaluate_first_order(
-    gradient_wanted, optimise, method, etas, theta, omega, omega_inv, log_det_omega, sigma,
+    gradient_wanted, optimise, method, etas, theta, omega, omega_inv, log_det_omega, sigma, moved, precision_moved,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
     ofv, h_all, curvature, g_theta, g_sigma, g_precision, status, iterations, edges,
 ):  # fmt: skip
@@ -133,9 +220,11 @@ def evaluate_first_order(
         In: where the search starts (zero if that fails). Out: the empirical Bayes estimates.
     theta (T,), omega (E, E), omega_inv (E, E), log_det_omega, sigma (S,)
         Population parameters.
-    curvature (N, E, E)
-        In: Φ_ηη of similar parameters, with which searches begin; zero where none is known. Out: Φ_ηη where the gradient is
-        computed and this is positive definite, else zero, also for a mode on an edge.
+    moved (T+S,), precision_moved (E, E)
+        By how much thetas, sigmas and Ω⁻¹ have changed since ``curvature``: see :func:`pkpd.kernels.foresight.foresee`.
+    curvature (N, E, E+T+S)
+        In: ∂²Φ/∂η∂z of similar parameters, z = (eta, theta, sigma), zero where it is not known. Out: that where the gradient is
+        computed and Φ_ηη is positive definite, else zero, also for a mode on an edge.
     ofv (N,), h_all (N, E, E), g_theta (N, T), g_sigma (N, S), g_precision (N, E, E), status (N,), iterations (N,), edges (N,)
         Filled: each subject writes its own row, so that nothing depends on the number of threads. The gradients are to thetas,
         sigmas and Ω⁻¹ (as a symmetric matrix); edges are zero, or λ of a mode on an edge (:mod:`pkpd.kernels.edge`).
@@ -152,12 +241,13 @@ def evaluate_first_order(
         f, f_p, f_pp = np.zeros(records), np.zeros((records, slots)), np.zeros((second, slots, slots))
         fz, fez = np.zeros((records, nz)), np.zeros((second, ne, nz))
         p, dp, d2p = np.zeros(slots + inputs), np.zeros((slots, nz)), np.zeros((slots, ne, nz))
-        eta, h, lower = etas[i].copy(), np.zeros((ne, ne)), np.zeros((ne, ne))
+        eta, g, h, lower = etas[i].copy(), np.zeros(ne), np.zeros((ne, ne)), np.zeros((ne, ne))
         phi_z, det_z, phi_ez = np.zeros(columns), np.zeros(columns), np.zeros((ne, columns))
-        typical, typical_z = np.zeros(records), np.zeros((records, nz))
+        typical, typical_z, at = np.zeros(records), np.zeros((records, nz)), np.zeros(records)
         m, mz = np.zeros(records), np.zeros((records, nz))
         edge, h_jump = np.zeros(1 + ne), np.zeros((ne, ne))
-        phi, iteration = np.inf, 0
+        interaction = 1 if method == FOCEI else 0
+        phi, iteration, settled = np.inf, 0, False
         near = ROUGH if optimise == 2 else (NEAR if gradient_wanted else EXACT)
         code, links = correlation_of(i, subjects, observed, sigma)
         if code == OK and method != FOCEI:
@@ -175,14 +265,20 @@ def evaluate_first_order(
                 code, phi = _linearised(
                     f, fz, fez, links, o0, endpoint, observed, sigma, gradient_wanted, eta, h, lower, omega_inv, m, mz
                 )  # fmt: skip
-                typical[:] = f
-                typical_z[:, :] = fz
         elif code == OK:
-            code, phi, iteration = find_mode(
-                i, method - FOCE, optimise, typical, links, eta, theta, omega_inv, sigma,
-                solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-                p, dp, d2p, f, f_p, f_pp, fz, fez, h, curvature[i], near, edge, h_jump,
-            )  # fmt: skip
+            away = foresee(eta, curvature[i], moved, precision_moved) if optimise != 0 else np.inf
+            if gradient_wanted == 1 and optimise == 1 and away < _AROUND:
+                settled, phi = _by_newton(
+                    i, interaction, typical, typical_z, links, eta, theta, omega_inv, sigma,
+                    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+                    p, dp, d2p, f, f_p, f_pp, fz, fez, at, g, h, lower, phi_z, phi_ez, det_z, curvature[i],
+                )  # fmt: skip
+            if not settled:
+                code, phi, iteration = find_mode(
+                    i, interaction, optimise, typical, links, eta, theta, omega_inv, sigma,
+                    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+                    p, dp, d2p, f, f_p, f_pp, fz, fez, h, curvature[i, :, :ne], near, edge, h_jump,
+                )  # fmt: skip
         iterations[i], edges[i] = iteration, edge[0]
         curvature[i, :, :] = 0.0
         for k in range(ne):
@@ -204,31 +300,23 @@ def evaluate_first_order(
         invert_factored(lower, h_inv)
         # of a mode on an edge the far side first; its derivatives are kept as what jumps to there
         jump_z, jump_ez, jump_det = np.zeros(columns), np.zeros((ne, columns)), np.zeros(columns)
-        for side in range(2 if edge[0] > 0.0 else 1):
-            beyond = edge[0] > 0.0 and side == 0
-            if code == OK and method != FO:
-                code = predict_subject(
-                    i, 2, nz, edge[1:] if beyond else eta, theta,
-                    solver, parameters, rates, jacobian, hessian, output, steady, system, subjects,
-                    p, dp, d2p, f, f_p, f_pp, fz, fez,
-                )  # fmt: skip
-                if method == FOCEI:
-                    typical[:] = f
+        if method == FO:
+            _conditional_derivatives(
+                m, mz, fez, f, fz, 0, links, o0, subjects.obs_time[o0:o1],
+                endpoint, observed, sigma, omega_inv, h_inv, phi_z, phi_ez, det_z,
+            )  # fmt: skip
+        elif not settled:
+            for side in range(2 if edge[0] > 0.0 else 1):
+                beyond = edge[0] > 0.0 and side == 0
+                place = edge[1:] if beyond else eta
                 if code == OK:
-                    code = to_error_scale(2, o0, f, fz, fez, endpoint, observed)
-                m[:] = f
-                mz[:, :] = fz
-            if code == OK:
-                _conditional_derivatives(
-                    m, mz, fez, typical, typical_z, 1 if method == FOCEI else 0, links, o0, subjects.obs_time[o0:o1],
-                    endpoint, observed, sigma, omega_inv, h_inv, phi_z, phi_ez, det_z,
-                )  # fmt: skip
-            if beyond:
-                for z in range(columns):
-                    jump_z[z], jump_det[z] = phi_z[z], det_z[z]
-                    phi_z[z], det_z[z] = 0.0, 0.0
-                    for a in range(ne):
-                        jump_ez[a, z], phi_ez[a, z] = phi_ez[a, z], 0.0
+                    code, _ = _second_order(
+                        i, interaction, 1, typical, typical_z, links, place, theta, omega_inv, sigma,
+                        solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
+                        p, dp, d2p, f, f_p, f_pp, fz, fez, at, g, h, lower, phi_z, phi_ez, det_z,
+                    )  # fmt: skip
+                if beyond:
+                    jump_z[:], jump_ez[:, :], jump_det[:] = phi_z, phi_ez, det_z
         # w: Φ_ηη⁻¹ ∂(Φ + log|H|)/∂η; FO's H does not move with η
         w, column, k_edge = np.zeros(ne), np.zeros(ne), 0.0
         if code == OK and edge[0] > 0.0:
@@ -251,7 +339,7 @@ def evaluate_first_order(
                 column[a] = det_z[a] + phi_z[a]
             if cholesky(phi_ez[:, :ne].copy(), lower):
                 cholesky_solve(lower, column, w)
-                curvature[i, :, :] = phi_ez[:, :ne]
+                curvature[i, :, :] = phi_ez
                 if optimise != 0:
                     # the mode itself is a step of -Φ_ηη⁻¹Φ_η away, and the objective there
                     cholesky_solve(lower, phi_z[:ne], column)

@@ -94,7 +94,7 @@ def find_mode(
     while iteration < _MOST_ITERATIONS:
         iteration += 1
         trial_status, phi_trial = conditional(
-            i, interaction, typical, links, trial, theta, omega_inv, sigma,
+            i, 1, interaction, typical, links, trial, theta, omega_inv, sigma,
             solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
             p, dp, d2p, f, f_p, f_pp, fz, fez, at, g_new, h_new,
         )  # fmt: skip

@@ -26,6 +26,7 @@ from pkpd.kernels.complete import records_minus2ll
 from pkpd.kernels.correlation import correlation_of
 from pkpd.kernels.dense import cholesky, cholesky_solve
 from pkpd.kernels.edge import crossed, has_edges, keep_to_edge
+from pkpd.kernels.foresight import foresee
 from pkpd.kernels.inner import EXACT, ROUGH, find_mode
 from pkpd.kernels.inverse import invert_positive
 from pkpd.kernels.likelihood import to_error_scale
@@ -110,13 +111,11 @@ def _node(
 
 
 @kernel(
-    void(
-        i8, i8, A2, A1, A2, A1, A2, A2, f8, A1, *MODEL, SUBJECTS, OBSERVED, A1, A3, A3, A2, A2, A3, I1, I1, A1
-    ),
+    void(i8, i8, A2, A1, A2, A1, A2, A2, f8, A1, A1, A2, *MODEL, SUBJECTS, OBSERVED, A1, A3, A3, A2, A2, A3, I1, I1, A1),
     parallel=True,
-)
+)  # fmt: skip
 def evaluate_laplace(
-    gradient_wanted, optimise, nodes, log_weights, etas, theta, omega, omega_inv, log_det_omega, sigma,
+    gradient_wanted, optimise, nodes, log_weights, etas, theta, omega, omega_inv, log_det_omega, sigma, moved, precision_moved,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
     ofv, h_all, curvature, g_theta, g_sigma, g_precision, status, iterations, edges,
 ):  # fmt: skip
@@ -126,7 +125,7 @@ def evaluate_laplace(
     ----------
     nodes (Q, E), log_weights (Q,)
         Of the quadrature; a single node is Laplace's approximation whatever it says.
-    gradient_wanted, optimise, etas, theta, omega, omega_inv, log_det_omega, sigma, ofv, h_all, …
+    gradient_wanted, optimise, etas, theta, omega, omega_inv, log_det_omega, sigma, moved, …
         As in :func:`pkpd.kernels.first_order.evaluate_first_order`; ``h_all`` takes the exact H.
     """
     for i in prange(etas.shape[0]):
@@ -145,11 +144,13 @@ def evaluate_laplace(
         edge, h_jump = np.zeros(1 + ne), np.zeros((ne, ne))
         phi, iteration, near = np.inf, 0, ROUGH if optimise == 2 else EXACT
         code, links = correlation_of(i, subjects, observed, sigma)
+        if code == OK and optimise != 0:
+            foresee(eta, curvature[i], moved, precision_moved)
         if code == OK:
             code, phi, iteration = find_mode(
                 i, 1, optimise, f, links, eta, theta, omega_inv, sigma,
                 solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-                p, dp, d2p, f, f_p, f_pp, fz, fez, h, curvature[i], near, edge, h_jump,
+                p, dp, d2p, f, f_p, f_pp, fz, fez, h, curvature[i, :, :ne], near, edge, h_jump,
             )  # fmt: skip
         iterations[i], edges[i] = iteration, edge[0]
         curvature[i, :, :] = 0.0
@@ -190,8 +191,8 @@ def evaluate_laplace(
             ofv[i] = np.inf
             continue
         h_all[i, :, :] = h
-        if edge[0] == 0.0:
-            curvature[i, :, :] = phi_ez[:, :ne]
+        if edge[0] == 0.0 and gradient_wanted == 1:
+            curvature[i, :, :] = phi_ez
         base = log_det_omega
         for k in range(ne):
             base -= 2.0 * math.log(factor[k, k])

@@ -18,7 +18,11 @@ from pkpd.errors import InputError
 from pkpd.language.binding import Problem
 from pkpd.language.declarations import Theta
 
-__all__ = ["Scales", "Values", "named_values", "parameter_values"]
+__all__ = ["Scales", "Values", "factor_of", "named_values", "parameter_values"]
+
+# Least share of a variance that the effects before it in its block leave unexplained: below it log|Ω| and log|H|, which nearly
+# cancel, err by more than 1e-7 per subject
+_UNEXPLAINED = 1e-8
 
 _SIGMA_SCALES = {"SD": "SD", "POWER": "exponent", "AR1": "rate", "CORR": "correlation"}
 
@@ -97,7 +101,13 @@ class Scales:
         )
 
     def initial(self, problem: Problem) -> Values:
-        """Starting values of the model."""
+        """Starting values of the model.
+
+        Raises
+        ------
+        InputError
+            ``E_PARAMETER_VALUE`` if a correlation of OMEGA is 1 but for the last digits.
+        """
         omega = np.zeros((self.n_eta, self.n_eta))
         triangles = [b.lower_triangle for b in problem.model.omega] + [
             tuple((*v.covariances, v.variance) for v in block) for block in problem.model.iov_blocks
@@ -107,6 +117,7 @@ class Scales:
                 for i in range(size):
                     for j in range(i + 1):
                         omega[start + i, start + j] = omega[start + j, start + i] = triangle[i][j]
+        _check_definite(omega)
         return Values(
             np.array([t.initial for t in self.thetas]), omega, np.array([s.sd for s in self.sigmas])
         )
@@ -131,14 +142,7 @@ class Scales:
         for places, v in zip(self._shared, natural[nt : nt + no], strict=True):
             for i, j in places:
                 omega[i, j] = omega[j, i] = v
-        try:
-            np.linalg.cholesky(omega)
-        except np.linalg.LinAlgError:
-            raise InputError(
-                "E_PARAMETER_VALUE",
-                "OMEGA is not positive definite at these values.",
-                "Check variances and covariances.",
-            ) from None
+        _check_definite(omega)
         sigma = np.array(natural[nt + no :], dtype=float)  # a copy: pandas hands out read-only arrays
         for s, value in zip(self.sigmas, sigma, strict=True):
             low, high = s.bounds
@@ -236,6 +240,29 @@ class Scales:
         for i, slope in enumerate(self._sigma_slopes(values)):
             full[nt + no + i, nt + no + i] = slope
         return full[:, self.free]
+
+
+def factor_of(omega: np.ndarray) -> np.ndarray | None:
+    """Lower Cholesky factor of OMEGA; None where it is not positive definite, or so only by digits that are lost in its use."""
+    try:
+        factor = np.linalg.cholesky(omega)
+    except np.linalg.LinAlgError:
+        return None
+    return factor if _unexplained(factor) >= _UNEXPLAINED else None
+
+
+def _check_definite(omega: np.ndarray) -> None:
+    if factor_of(omega) is None:
+        raise InputError(
+            "E_PARAMETER_VALUE",
+            "OMEGA is not positive definite at these values, or only in the last digits: correlations are practically 1.",
+            "Check variances and covariances; effects that are one and the same can share one eta.",
+        )
+
+
+def _unexplained(factor: np.ndarray) -> float:
+    """Least share of a variance that the effects before it do not explain, from the Cholesky factor."""
+    return float(np.min(np.diag(factor) ** 2 / np.sum(factor**2, axis=1), initial=1.0))
 
 
 def _bounded(theta: Theta) -> bool:

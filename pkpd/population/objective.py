@@ -12,7 +12,7 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError
 from pkpd.language import Problem
-from pkpd.language.scales import Scales, Values
+from pkpd.language.scales import Scales, Values, factor_of
 from pkpd.population.methods import AGQ, FOCEI, MAP, GradientMethod
 from pkpd.population.observed import log_jacobian, measured_count, observed
 from pkpd.population.priors import Priors
@@ -49,8 +49,9 @@ class Point:
         Zero, or λ of a subject whose mode lies on an edge (:mod:`pkpd.kernels.edge`).
     prior : float
         -2 log density of the priors; ``prior_gradient`` (free,) its gradient, None without priors.
-    curvature : (N, E, E) array or None
-        Second derivatives of -2 log posterior to the etas, with which searches for modes nearby begin; zero where not known.
+    curvature : (N, E, E+T+S) array or None
+        Second derivatives of -2 log posterior, to the etas and to (eta, theta, sigma), from which modes of similar parameters
+        are foreseen; zero where not known.
     """
 
     values: Values
@@ -156,28 +157,31 @@ class Objective:
     ) -> Point:
         problem = self.problem
         n, ne, nt, ns = problem.n_subjects, problem.n_eta, len(values.theta), len(values.sigma)
-        etas, curvature = (begin.etas, begin.curvature) if isinstance(begin, Point) else (begin, None)
-        modes = np.array(etas, dtype=float, order="C")
-        curvature = np.zeros((n, ne, ne)) if curvature is None else curvature.copy()
+        modes = np.array(begin.etas if isinstance(begin, Point) else begin, dtype=float, order="C")
+        curvature = np.zeros((n, ne, ne + nt + ns))
+        moved, precision_moved = np.zeros(nt + ns), np.zeros((ne, ne))
         h, status, edges = np.zeros((n, ne, ne)), np.ones(n, dtype=np.int64), np.zeros(n)
         failed = Point(values, modes, np.full(n, math.inf), None, None, h, status, edges)
         flat = np.concatenate([values.theta, values.omega.ravel(), values.sigma])
         if not np.all(np.isfinite(flat)):
             return failed
-        try:
-            factor = np.linalg.cholesky(values.omega)
-        except np.linalg.LinAlgError:
+        factor = factor_of(values.omega)
+        if factor is None:
             return failed
-        inverse = np.linalg.inv(factor)
-        omega_inv = inverse.T @ inverse
+        omega_inv = _inverse(factor)
         log_det = 2.0 * float(np.sum(np.log(np.diag(factor))))
+        if isinstance(begin, Point) and begin.curvature is not None:
+            old = begin.values
+            curvature = begin.curvature.copy()
+            moved = np.concatenate([values.theta - old.theta, values.sigma - old.sigma])
+            precision_moved = omega_inv - _inverse(np.linalg.cholesky(old.omega))
         ofv = np.full(n, math.inf)
         g_theta, g_sigma, g_precision = np.zeros((n, nt)), np.zeros((n, ns)), np.zeros((n, ne, ne))
         iterations = np.zeros(n, dtype=np.int64)
         evaluate, settings = kernel
         evaluate(
             int(gradient), int(optimise), *settings,
-            modes, values.theta, values.omega, omega_inv, log_det, values.sigma, *self._given,
+            modes, values.theta, values.omega, omega_inv, log_det, values.sigma, moved, precision_moved, *self._given,
             ofv, h, curvature, g_theta, g_sigma, g_precision, status, iterations, edges,
         )  # fmt: skip
         ofv[status != 0] = math.inf
@@ -272,9 +276,8 @@ class Objective:
         """Where other modes than those of ``first`` may be found from, see :meth:`lowest_modes`."""
         from pkpd.kernels.events import DURATION, LAG, LENGTH
 
-        try:
-            factor = np.linalg.cholesky(values.omega)
-        except np.linalg.LinAlgError:
+        factor = factor_of(values.omega)
+        if factor is None:
             return []
         around = [self._zeros + _AWAY * away for away in (*factor.T, *-factor.T)]
         if np.any(self.problem.structure.event_slots[[LAG, DURATION, LENGTH]] >= 0):
@@ -333,6 +336,12 @@ class Objective:
             f"{MESSAGES.get(code, MESSAGES[1])}.",
             "Check those records, and the model's starting values.",
         )
+
+
+def _inverse(factor: np.ndarray) -> np.ndarray:
+    """Inverse of the matrix whose lower Cholesky factor this is."""
+    inverse = np.linalg.inv(factor)
+    return inverse.T @ inverse
 
 
 def _depth(point: Point) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""The outer search: BFGS that starts from the outer product of the subjects' exact gradients.
+"""The outer search: BFGS upon the outer product of the subjects' exact gradients.
 
 For a likelihood, ½ Σ gᵢgᵢᵀ approximates the Hessian of the objective (-2 log L), so the first step is already of the right
 size in every direction; see Berndt, Hall, Hall & Hausman, Ann Econ Soc Meas 1974;3:653-665, and Nocedal & Wright,
-Numerical Optimization, 2nd ed., chapters 3 and 6.
+Numerical Optimization, 2nd ed., chapters 3 and 6. It is taken anew at every point, and the steps so far update it there, as in
+methods of limited memory: what the gradients of all subjects say now is worth more than what one sum said of a step long ago.
 
 Where the gradient jumps (a subject's mode comes to an edge of its likelihood, :mod:`pkpd.kernels.edge`) the way down may lie
 along that edge. It is then the shortest convex combination of the gradients on its sides, which is zero at a minimum there
@@ -21,7 +22,12 @@ from pkpd.population.objective import Point
 
 __all__ = ["Search", "jumped", "minimise", "scoring_step"]
 
-_LONGEST_STEP = 1.0  # on log scales: no parameter moves by more than a factor e in one iteration, nor doubles on plain ones
+# on log scales: no parameter moves by more than a factor e in one iteration, nor doubles on plain ones; less after steps that
+# proved too long, by factors of two
+_LONGEST_STEP, _LEAST_REACH = 1.0, 0.1
+# curvature of a step, relative to the outer product: far from any likelihood, that is no Hessian
+_OVERSTATED = 0.1
+_MEMORY = 40  # steps
 _HALVINGS = 30
 _CROSSINGS = 5  # of edges where the objective jumps
 _STAGNANT = 25  # iterations without gain that end a search
@@ -74,6 +80,31 @@ def jumped(point: Point, trial: Point, step: np.ndarray) -> np.ndarray:
     return np.abs(trial.individual - point.individual - predicted) > 0.02 + 5.0 * np.abs(predicted)
 
 
+def _hessian(point: Point, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The outer product at ``point``, updated by steps and changes of the gradient, oldest first; positive definite."""
+    b = _outer_product(point)
+    if pairs:
+        s, y = pairs[-1]
+        ratio = float(s @ y) / float(s @ b @ s)
+        if ratio < _OVERSTATED:
+            b *= max(ratio, 1e-3)
+    for s, y in pairs:
+        bs = b @ s
+        sbs, sy = float(s @ bs), float(s @ y)
+        if sy < 0.2 * sbs:  # Powell's damping keeps b positive definite
+            y = (0.8 * sbs / (sbs - sy)) * y + (1 - 0.8 * sbs / (sbs - sy)) * bs
+            sy = float(s @ y)
+        b += np.outer(y, y) / sy - np.outer(bs, bs) / sbs
+    return b
+
+
+def _newton_step(point: Point, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    try:
+        return -np.linalg.solve(_hessian(point, pairs), point.gradient)
+    except np.linalg.LinAlgError:
+        return np.full(len(point.gradient), np.nan)
+
+
 def _jump(point: Point, trial: Point, step: np.ndarray) -> tuple[float, np.ndarray] | None:
     """Say whether a trial failed only because the modes of some subjects jumped.
 
@@ -110,7 +141,6 @@ def _along_edge(
     evaluate: Callable[[np.ndarray, Point | np.ndarray | None], Point],
     x: np.ndarray,
     point: Point,
-    b: np.ndarray,
 ) -> tuple[float, np.ndarray, Point]:
     """Step down from a point at which the gradient jumps.
 
@@ -121,6 +151,7 @@ def _along_edge(
     x, point
         After the step; as they came where none was found.
     """
+    b = _outer_product(point)
     gradients, factor = [point.gradient], np.linalg.cholesky(b)
     expected = math.inf
     for _ in range(_SIDES):
@@ -186,30 +217,25 @@ def minimise(
     if len(x) == 0 or max_iterations == 0:
         cause = "nothing to estimate" if len(x) == 0 else "evaluated at the starting values"
         return Search(x, point, len(x) == 0, cause, tuple(history))
-    b = _outer_product(point)
-    fresh = True  # b is an outer product, not an update
-    crossings, crowded = 0, 0
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    reach, crossings, crowded = _LONGEST_STEP, 0, 0
     for iteration in range(1, max_iterations + 1):
         if progress is not None:
             progress(iteration, point.ofv)
         g = point.gradient
-        try:
-            step = -np.linalg.solve(b, g)
-        except np.linalg.LinAlgError:
-            step = g * np.nan
+        step = _newton_step(point, pairs)
         if not np.all(np.isfinite(step)) or g @ step >= 0:
-            b, fresh = _outer_product(point), True
-            step = -np.linalg.solve(b, g)
+            pairs = []
+            step = _newton_step(point, pairs)
         expected = -0.5 * float(g @ step)
         if expected < tolerance:
-            if fresh and iteration == 1:
+            if iteration == 1:
                 return Search(x, point, True, "converged at the starting values", tuple(history))
             return Search(
                 x, point, True, f"converged: one more step would gain {expected:.1e}", tuple(history)
             )
         # a plain parameter that starts at 1 and belongs at 1000 would else need a thousand iterations
-        reach = _LONGEST_STEP * np.where(plain, np.maximum(np.abs(x), 1.0), 1.0)
-        longest = float(np.max(np.abs(step) / reach))
+        longest = float(np.max(np.abs(step) / np.where(plain, np.maximum(np.abs(x), 1.0), 1.0))) / reach
         if longest > 1.0:
             step /= longest
         slope = float(g @ step)
@@ -235,8 +261,7 @@ def minimise(
             else:
                 length *= 0.25
         if jump is not None and on_jump is not None and on_jump():
-            point = evaluate(x, point)
-            b, fresh = _outer_product(point), True
+            point, pairs = evaluate(x, point), []
             continue
         if jump is not None:
             size, rest = jump
@@ -249,36 +274,29 @@ def minimise(
                 return Search(x, point, remaining < 1e-2, cause, tuple(history))
             # on the other side the objective is smooth again
             crossings += 1
-            x, point = x + length * step, trial
-            b, fresh = _outer_product(point), True
+            x, point, pairs = x + length * step, trial, []
             continue
-        if accepted is None and not fresh:
-            b, fresh = _outer_product(point), True
+        if accepted is None and pairs:
+            pairs = []
             continue
         crowded = crowded + 1 if accepted is not None and length < _SHORT else 0
         if accepted is None or crowded == _CROWDED:
             stuck = accepted is None
             if accepted is not None:
                 x, point = x + length * step, accepted
-            b, fresh, crowded = _outer_product(point), True, 0
-            expected, x, further = _along_edge(evaluate, x, point, b)
+            pairs, crowded = [], 0
+            expected, x, further = _along_edge(evaluate, x, point)
             if further is point and (stuck or expected < 1e-4):
                 where = "converged where the gradient jumps" if expected < 1e-4 else "no descent was found"
                 cause = f"{where}: one more step should gain {expected:.1e}"
                 return Search(x, point, expected < 1e-4, cause, tuple(history))
-            point, b = further, _outer_product(further)
+            point = further
             history.append((iteration, point.ofv, float(np.max(np.abs(point.gradient)))))
             continue
-        s = length * step
-        y = accepted.gradient - g
-        bs = b @ s
-        sbs, sy = float(s @ bs), float(s @ y)
-        if sy < 0.2 * sbs:  # Powell's damping keeps b positive definite
-            y = (0.8 * sbs / (sbs - sy)) * y + (1 - 0.8 * sbs / (sbs - sy)) * bs
-            sy = float(s @ y)
-        b = b - np.outer(bs, bs) / sbs + np.outer(y, y) / sy
-        fresh = False
-        x, point = x + s, accepted
+        if longest > 1.0:
+            reach = max(0.5 * reach, _LEAST_REACH) if length < 1.0 else min(2.0 * reach, _LONGEST_STEP)
+        pairs = [*pairs[1 - _MEMORY :], (length * step, accepted.gradient - g)]
+        x, point = x + length * step, accepted
         history.append((iteration, point.ofv, float(np.max(np.abs(point.gradient)))))
         if len(history) > _STAGNANT and history[-1 - _STAGNANT][1] - point.ofv < 1e-4:
             cause = f"the objective fell by less than 0.0001 in {_STAGNANT} iterations"

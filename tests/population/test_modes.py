@@ -16,6 +16,7 @@ import pytest
 
 import pkpd
 from pkpd import exp, expit
+from pkpd.kernels.foresight import foresee
 from pkpd.language import bind
 from pkpd.language.scales import Scales
 from pkpd.population.objective import Objective, Point
@@ -63,6 +64,31 @@ def test_the_lower_mode_is_taken_of_those_found():
     thorough = objective.at_lowest_modes(values, np.full_like(plain.etas, 3.0))
     assert np.all(thorough.individual <= plain.individual + 1e-6)
     assert thorough.gradients is not None
+
+
+def test_modes_are_foreseen_to_first_order():
+    """What is left of the way to the mode goes as the square of the change: half of it leaves a quarter."""
+    problem = bind(pkpd.load_model("theophylline"), pkpd.load_dataset("theophylline"))
+    scales = Scales(problem)
+    objective = Objective(problem, scales)
+    start = scales.initial(problem)
+    begin, x = objective.at(start), scales.free_values(start)
+    direction = np.linspace(-1.0, 1.0, len(x))
+    left = []
+    for size in (0.02, 0.01):
+        values = scales.from_free(x + size * direction, start)
+        etas, change = (
+            begin.etas.copy(),
+            np.concatenate([values.theta - start.theta, values.sigma - start.sigma]),
+        )
+        inverse = np.linalg.inv(values.omega) - np.linalg.inv(start.omega)
+        for eta, curvature in zip(etas, begin.curvature, strict=True):
+            assert 0.0 < foresee(eta, curvature, change, inverse) < 1.0
+        true = objective.at(values, gradient=False).etas
+        left.append(np.linalg.norm(etas - true) / np.linalg.norm(begin.etas - true))
+    assert left[0] < 0.1
+    # of the way, hence a half
+    assert left[1] / left[0] == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.nightly

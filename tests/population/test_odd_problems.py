@@ -51,7 +51,7 @@ def test_naive_pooled_fit(model, data):
 
 
 def test_naive_pooled_fit_finds_a_start(model, data):
-    far = model.replace(theta={"KA": 0.2, "CL": 30.0, "V": 300.0})
+    far = model.replace(theta={"KA": 0.1, "CL": 10.0, "V": 300.0})
     fit = pkpd.fit(far, data, [pkpd.NaivePooled(), pkpd.FOCEI(covariance=None)])
     assert fit.ofv == pytest.approx(116.8034, abs=0.001)
 
