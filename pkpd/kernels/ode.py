@@ -204,7 +204,7 @@ def solve_ode(order, i, p, rates, jacobian, hessian, output, steady, system, sub
     flow = make_flow(n, slots, change_time, subjects.change_value[c0:c1], subjects.change_slope[c0:c1])
     samples = Samples(
         obs_time, subjects.obs_endpoint[o0:o1], subjects.obs_inputs[o0:o1], f, f_p, f_pp, p.copy(),
-        np.zeros((n, first)), np.zeros((n, second, second)), np.zeros(1), np.zeros(n + slots), np.zeros((n + slots, n + slots)),
+        np.zeros(1), np.zeros(n + slots), np.zeros((n + slots, n + slots)),
     )  # fmt: skip
     y = work.y
     settled, tau_p = np.zeros((1 + first + second * (second + 1) // 2, n)), np.zeros(slots)

@@ -109,7 +109,7 @@ def _no_samples(slots, inputs):
     nothing, none_p = np.zeros(0), np.zeros((0, slots))
     return Samples(
         nothing, np.zeros(0, np.int64), np.zeros((0, inputs)), nothing, none_p, np.zeros((0, slots, slots)),
-        nothing, none_p, np.zeros((0, slots, slots)), nothing, nothing, none_p,
+        nothing, nothing, nothing, none_p,
     )  # fmt: skip
 
 

@@ -137,14 +137,16 @@ def weights(s, w):
 
 @kernel(allocates=False)
 def _stage_matrix(n, h, stage, j, m):
-    """Put the block row of ``stage`` of A⁻¹ - h·diag(J) into ``m``."""
+    """Put the rows of ``stage`` of A⁻¹ - h·diag(J) into ``m``.
+
+    The stages of a state lie together: where one state drives the next, most blocks and those of the factors are zero.
+    """
     for a in range(n):
-        row = stage * n + a
-        for other in range(S):
-            for b in range(n):
-                m[row, other * n + b] = INVERSE[stage, other] if a == b else 0.0
+        row = a * S + stage
         for b in range(n):
-            m[row, stage * n + b] -= h * j[a, b]
+            for other in range(S):
+                m[row, b * S + other] = INVERSE[stage, other] if a == b else 0.0
+            m[row, b * S + stage] -= h * j[a, b]
 
 
 @kernel(allocates=False)
@@ -195,6 +197,7 @@ def _stage_derivatives(
     first, second,
 ):  # fmt: skip
     """Fill the derivatives' part of ``z`` from its states' part; False where the matrix is singular."""
+    first[:, :], second[:, :] = 0.0, 0.0
     one, base = np.int64(1), n + n * slots  # a literal would have every function compiled anew
     for stage in range(S):
         now = min(t + C[stage] * h, edge)
@@ -205,11 +208,10 @@ def _stage_derivatives(
         jacobian_at(n, now, point, p, flow, jacobian, j)
         _stage_matrix(n, h, stage, j, m)
         variations(stage, one, size, forced, n, slots, now, point, p, flow, jacobian, hessian, held, j, k)
-        first[stage * n : (stage + 1) * n] = 0.0
         for c in range(n, size):
             at = (held[c] if forced else c) - n
             if at < n * slots:
-                first[stage * n + at // slots, at % slots] = h * k[stage, c]
+                first[at // slots * S + stage, at % slots] = h * k[stage, c]
     if not factorise(m, pivots):
         return False
     substitute_columns(m, pivots, first)
@@ -217,7 +219,7 @@ def _stage_derivatives(
         for c in range(n, size):
             at = (held[c] if forced else c) - n
             if at < n * slots:
-                z[stage, c] = first[stage * n + at // slots, at % slots]
+                z[stage, c] = first[at // slots * S + stage, at % slots]
     if order < 2:
         return True
     pairs = slots * (slots + 1) // 2
@@ -228,17 +230,16 @@ def _stage_derivatives(
         for c in range(size):
             point[c] = y[c] + z[stage, c] if held[c] < base else y[c]
         variations(stage, order, size, forced, n, slots, now, point, p, flow, jacobian, hessian, held, j, k)
-        second[stage * n : (stage + 1) * n] = 0.0
         for c in range(n, size):
             at = held[c] - base
             if at >= 0:
-                second[stage * n + at // pairs, at % pairs] = h * k[stage, c]
+                second[at // pairs * S + stage, at % pairs] = h * k[stage, c]
     substitute_columns(m, pivots, second)
     for stage in range(S):
         for c in range(n, size):
             at = held[c] - base
             if at >= 0:
-                z[stage, c] = second[stage * n + at // pairs, at % pairs]
+                z[stage, c] = second[at // pairs * S + stage, at % pairs]
     return True
 
 
