@@ -25,7 +25,8 @@ from pkpd.store import Store, fingerprint, open_store, remembered
 
 __all__ = ["Bootstrap", "bootstrap"]
 
-_DRAWS, _ROWS = 0x424F, 0x4252  # keep these random numbers apart from those of other tasks with the same seed
+# Keep these random numbers apart from those of other tasks with the same seed.
+_DRAWS, _ROWS, _REFITS = 0x424F, 0x4252, 0x4253
 
 
 @result
@@ -126,7 +127,8 @@ def bootstrap(
     n : int
         Number of replicates.
     seed : int
-        Draws are keyed by seed and replicate: they do not depend on ``n`` or the executor.
+        Draws, and the random numbers of refits by SAEM or IMP, are keyed by seed and replicate: they do not depend on ``n`` or
+        the executor.
     stratify : str or None
         Column whose groups keep their number of subjects; the data's histology by default, where they have one. None: no strata.
     level : float
@@ -263,7 +265,9 @@ def _replicate(
 ) -> dict[str, Any]:
     chosen = drawn_subjects(strata, stream(seed, _DRAWS, k))
     drawn = data.select(data.subjects[chosen])
-    fitted = refit(model, drawn, method, seed=seed, start=start)
+    # its own random numbers: the Monte-Carlo error of chains that replicates share would not show in their spread
+    own = int(stream(seed, _REFITS, k).integers(2**63))
+    fitted = refit(model, drawn, method, seed=own, start=start)
     return {
         "estimates": {str(name): float(value) for name, value in fitted.parameter_estimates.items()},
         "ofv": fitted.ofv,

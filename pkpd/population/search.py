@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from pkpd.language.scales import Scales, Values
+from pkpd.parallel import stream
 from pkpd.population.covariance import CovarianceStep, covariance_step
 from pkpd.population.methods import GradientMethod
 from pkpd.population.objective import Objective, Point
@@ -20,6 +21,7 @@ _ROUNDS = 3  # how often a search may go on from lower modes than those it ended
 _SADDLES = 3  # how often a search may be continued from where R shows that it is no minimum
 _IMMATERIAL = 1e-6  # of the OFV, relative, by which modes searched anew may change it
 _SHORT = (1e-3, 1e-2, 0.1)  # of a scoring step, where jumps are looked for
+_PURPOSE = 0x5354  # keeps these random numbers apart from those of other tasks with the same seed
 _SPREAD = 0.7  # SD of further starts on the unconstrained scale: mostly within a factor of four
 
 
@@ -138,8 +140,8 @@ def _starts(scales: Scales, begin: Values, count: int, seed: int) -> list[Values
     x = scales.free_values(begin)
     out = [begin]
     for number in range(1, count):
-        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, number])))
-        out.append(scales.from_free(x + _SPREAD * rng.standard_normal(len(x)), begin))
+        away = stream(seed, _PURPOSE, number).standard_normal(len(x))
+        out.append(scales.from_free(x + _SPREAD * away, begin))
     return out
 
 

@@ -68,6 +68,17 @@ def test_replicates_do_not_depend_on_executor_or_number(fit, boot):
     pd.testing.assert_frame_equal(fewer.replicates, boot.replicates.iloc[:4], check_exact=True)
 
 
+def test_refits_by_sampling_have_random_numbers_of_their_own(monkeypatch):
+    """All subjects in every draw: what differs between replicates is the Monte-Carlo error of each, which one seed would hide."""
+    monkeypatch.setattr(resampling, "drawn_subjects", lambda strata, random: np.arange(len(strata)))
+    method = pkpd.SAEM(iterations=(20, 20), samples=100, covariance=None)
+    sampled = pkpd.fit(intercept, dataset(measurements()), method)
+    found = pkpd.bootstrap(sampled, 3, SEED)
+    assert (found.replicates.nunique() == 3).all()
+    pd.testing.assert_frame_equal(pkpd.bootstrap(sampled, 2, SEED).replicates, found.replicates[:2])
+    assert (pkpd.bootstrap(sampled, 3, SEED + 1).replicates != found.replicates).all(axis=None)
+
+
 def test_an_interrupted_run_goes_on_from_the_store(fit, boot, tmp_path, monkeypatch):
     done = []
     whole_fit = resampling.refit

@@ -172,18 +172,27 @@ def theophylline():
     return pkpd.load_model("theophylline"), pkpd.load_dataset("theophylline")
 
 
+# nlmixr2's adaptive quadrature of 7 nodes; relative standard deviations of our estimates over 30 seeds, by SAEM and by IMP.
+OPTIMUM = {
+    "KA": (np.exp(0.45876), 0.0041, 0.0006),
+    "CL": (np.exp(1.01164), 0.0026, 0.0003),
+    "V": (np.exp(3.45379), 0.0015, 0.0003),
+    "OMEGA(KA,KA)": (0.40550, 0.0155, 0.0032),
+    "OMEGA(CL,CL)": (0.070321, 0.0266, 0.0038),
+    "OMEGA(V,V)": (0.018523, 0.0348, 0.0057),
+    "SD(ADD)": (0.69604, 0.0020, 0.0003),
+}
+
+
 @pytest.mark.parametrize("method", [pkpd.SAEM(), pkpd.IMP(samples=1000)], ids=["SAEM", "IMP"])
 def test_theophylline(theophylline, method):
-    """nlmixr2's adaptive quadrature of 7 nodes: OFV 118.1021. The OMEGA of V spread by about 7 % over four seeds."""
+    """Estimates lie within 3.5 standard deviations of nlmixr2's: one of seven would miss that with one seed in 300."""
     fit = fitted(*theophylline, method, seed=1)
-    est = fit.parameter_estimates
-    for name, value in {"KA": 0.45876, "CL": 1.01164, "V": 3.45379}.items():
-        assert np.log(est[name]) == pytest.approx(value, rel=0.01)
-    for name, value in {"OMEGA(KA,KA)": 0.40550, "OMEGA(CL,CL)": 0.070321}.items():
-        assert est[name] == pytest.approx(value, rel=0.05)
-    assert est["OMEGA(V,V)"] == pytest.approx(0.018523, rel=0.12)
-    assert est["SD(ADD)"] == pytest.approx(0.69604, rel=0.01)
+    for name, (value, by_saem, by_imp) in OPTIMUM.items():
+        spread = by_saem if method.kind == "SAEM" else by_imp
+        assert fit.parameter_estimates[name] == pytest.approx(value, rel=3.5 * spread), name
     found = pkpd.importance_sampling(fit, 3000)
+    # nlmixr2's quadrature: 118.1021
     assert abs(found.ofv - 118.102) < 4 * found.standard_error + 0.1
     assert found.standard_error < 0.3
 
