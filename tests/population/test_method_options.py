@@ -241,5 +241,6 @@ def test_saem_where_a_theta_enters_mu_nonlinearly():
     exact, fit = pkpd.fit(made, data), pkpd.fit(made, data, pkpd.SAEM())
     assert "by Fisher scoring" in fit.termination_cause and "LEC50" in fit.termination_cause
     off = (fit.parameter_estimates - exact.parameter_estimates) / exact.standard_errors
-    # LEC50 and E0 are strongly correlated and creep along their ridge: a third of a standard error was seen
-    assert off.abs().max() < 0.5, off
+    # LEC50 and E0 are strongly correlated and creep along their ridge: over 25 seeds E0, which spreads most, is 0.04 ± 0.09 off
+    # (mean ± SD) and no parameter more than 0.21
+    assert off.abs().max() < 0.35, off
