@@ -31,7 +31,7 @@ class Solver:
 
     kind: str = "auto"
     rtol: float = 1e-9
-    atol: float = 1e-10
+    atol: float = 1e-12
     max_steps: int = 100_000
 
     def __post_init__(self) -> None:

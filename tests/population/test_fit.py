@@ -212,6 +212,29 @@ def test_estimates_do_not_depend_on_the_solver(theophylline):
     np.testing.assert_allclose(fit.standard_errors, theophylline.standard_errors, rtol=1e-3)
 
 
+def test_small_concentrations_count_under_proportional_error():
+    """20 half-lives after a dose an absolute tolerance of 1e-10 was too much, and cost 2e-4 of this objective."""
+
+    @pkpd.model
+    def bolus(m):
+        k = m.parameter("K", m.theta("K", 0.5, lower=0) * exp(m.eta("K", variance=0.1)))
+        central = m.compartment("central")
+        m.ode(central, -k * central)
+        m.observe("amount", central, proportional=m.sigma("PROP", 0.1))
+
+    rows = [(i, 0.0, 1, 100.0, 0.0) for i in range(1, 5)]
+    rows += [
+        (i, t, 0, 0.0, 100 * math.exp(-(0.4 + 0.05 * i) * t) * (1.05 if t % 20 else 0.95))
+        for i in range(1, 5)
+        for t in (1.0, 10.0, 20.0, 30.0, 40.0)
+    ]
+    frame = pd.DataFrame(rows, columns=["ID", "TIME", "EVID", "AMT", "DV"]).sort_values(["ID", "TIME"])
+    data = pkpd.read_dataset(frame.reset_index(drop=True))
+    closed = pkpd.evaluate(bolus, data)
+    solved = pkpd.evaluate(bolus, data, method=pkpd.FOCEI(solver=pkpd.Solver("ode")))
+    assert solved.ofv == pytest.approx(closed.ofv, abs=2e-5)
+
+
 # ------------------------------------------------------------------------------- what must not change a fit
 
 NUMBERS = ("ofv", "minus2ll", "condition_number")
