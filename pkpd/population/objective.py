@@ -235,6 +235,19 @@ class Objective:
         )
 
     @cached_property
+    def _moving_edges(self) -> bool:
+        """Whether random effects decide when doses begin or end."""
+        problem = self.problem
+        etas = {e.symbol for e in problem.etas} | {e.symbol for b in problem.model.iov_blocks for e in b}
+        for c in problem.model.compartments:
+            for e in (c.lag, c.duration, c.rate):
+                while e is not None and e.free_symbols & problem.definitions.keys():
+                    e = e.xreplace(problem.definitions)
+                if e is not None and e.free_symbols & etas:
+                    return True
+        return False
+
+    @cached_property
     def _zeros(self) -> np.ndarray:
         return np.zeros((self.problem.n_subjects, self.problem.n_eta))
 
@@ -247,8 +260,8 @@ class Objective:
 
         One search starts from zero, a second from ``etas``. Without ``etas``, two start from the most promising of the points
         that lie 1.5 standard deviations of the population away along each axis of Ω: the lowest one, and the lowest in
-        comparison with the parabola that H of the first mode describes; with a lag or a duration, each record is an edge that
-        may hold a mode, and searches start from all points.
+        comparison with the parabola that H of the first mode describes; with random effects on a lag or a duration, each
+        record is an edge that may hold a mode, and searches start from all points.
 
         Parameters
         ----------
@@ -274,13 +287,11 @@ class Objective:
 
     def _promising(self, values: Values, first: Point) -> list[np.ndarray]:
         """Where other modes than those of ``first`` may be found from, see :meth:`lowest_modes`."""
-        from pkpd.kernels.events import DURATION, LAG, LENGTH
-
         factor = factor_of(values.omega)
         if factor is None:
             return []
         around = [self._zeros + _AWAY * away for away in (*factor.T, *-factor.T)]
-        if np.any(self.problem.structure.event_slots[[LAG, DURATION, LENGTH]] >= 0):
+        if self._moving_edges:
             return around + self._across_edges(first)
         depth, chosen = _depth(first), [self._zeros.copy(), self._zeros.copy()]
         lowest = np.full((2, len(depth)), math.inf)
