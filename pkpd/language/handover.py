@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-__all__ = ["quick"]
+__all__ = ["Direct", "quick"]
 
 
 def quick(function: Any) -> Any:
@@ -23,3 +23,23 @@ def quick(function: Any) -> Any:
             # there is one signature, and a caller's types have been checked against it by now
             function.get_compile_result = lambda _signature: result
     return function
+
+
+class Direct:
+    """Calls a kernel, compiled with one explicit signature, and checks the types of the arguments the first time only.
+
+    To find out the types of some fifty arguments takes as long as a small problem. Who calls it must hand over arrays of the
+    same types each time: nothing else looks at them again.
+    """
+
+    def __init__(self, kernel: Any) -> None:
+        self.kernel = kernel
+        self.compiled = getattr(kernel.overloads[kernel.signatures[0]], "entry_point", kernel)
+        self.checked = False
+
+    def __call__(self, *arguments: Any) -> None:
+        (self.compiled if self.checked else self.kernel)(*arguments)
+        self.checked = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Direct, (self.kernel,)

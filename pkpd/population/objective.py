@@ -12,6 +12,7 @@ import pandas as pd
 
 from pkpd.errors import FitError, InputError
 from pkpd.language import Problem
+from pkpd.language.handover import Direct
 from pkpd.language.scales import Scales, Values, factor_of
 from pkpd.population.methods import AGQ, FOCEI, MAP, GradientMethod
 from pkpd.population.observed import log_jacobian, measured_count, observed
@@ -162,7 +163,11 @@ class Objective:
         moved, precision_moved = np.zeros(nt + ns), np.zeros((ne, ne))
         h, status, edges = np.zeros((n, ne, ne)), np.ones(n, dtype=np.int64), np.zeros(n)
         failed = Point(values, modes, np.full(n, math.inf), None, None, h, status, edges)
-        flat = np.concatenate([values.theta, values.omega.ravel(), values.sigma])
+        # see Direct
+        theta, omega, sigma = (
+            np.ascontiguousarray(v, float) for v in (values.theta, values.omega, values.sigma)
+        )
+        flat = np.concatenate([theta, omega.ravel(), sigma])
         if not np.all(np.isfinite(flat)):
             return failed
         factor = factor_of(values.omega)
@@ -181,7 +186,7 @@ class Objective:
         evaluate, settings = kernel
         evaluate(
             int(gradient), int(optimise), *settings,
-            modes, values.theta, values.omega, omega_inv, log_det, values.sigma, moved, precision_moved, *self._given,
+            modes, theta, omega, omega_inv, log_det, sigma, moved, precision_moved, *self._given,
             ofv, h, curvature, g_theta, g_sigma, g_precision, status, iterations, edges,
         )  # fmt: skip
         ofv[status != 0] = math.inf
@@ -219,10 +224,10 @@ class Objective:
             from pkpd.kernels.laplace import evaluate_laplace
 
             count = self.method.nodes if isinstance(self.method, AGQ) else 1
-            return evaluate_laplace, _quadrature(count, self.problem.n_eta)
+            return Direct(evaluate_laplace), _quadrature(count, self.problem.n_eta)
         from pkpd.kernels import first_order
 
-        return first_order.evaluate_first_order, (getattr(first_order, self.method.kind),)
+        return Direct(first_order.evaluate_first_order), (getattr(first_order, self.method.kind),)
 
     @cached_property
     def _mode_kernel(self) -> _Kernel:
@@ -352,7 +357,7 @@ class Objective:
 def _inverse(factor: np.ndarray) -> np.ndarray:
     """Inverse of the matrix whose lower Cholesky factor this is."""
     inverse = np.linalg.inv(factor)
-    return inverse.T @ inverse
+    return np.ascontiguousarray(inverse.T @ inverse)
 
 
 def _depth(point: Point) -> np.ndarray:
