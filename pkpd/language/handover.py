@@ -38,6 +38,7 @@ class Direct:
         self.checked = False
 
     def __call__(self, *arguments: Any) -> None:
+        """Call the kernel."""
         (self.compiled if self.checked else self.kernel)(*arguments)
         self.checked = True
 
