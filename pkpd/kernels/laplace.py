@@ -284,10 +284,10 @@ def evaluate_laplace(
                     else:
                         offset = s - 2.0 if s < 2 else s - 1.0
                         difference = _CENTRAL[s] / _STEP
-                    moved = center + offset * _STEP * factor[:, k]
+                    displaced = center + offset * _STEP * factor[:, k]
                     if code == OK:
                         code = _second_order(
-                            i, nz, moved, theta, omega_inv, sigma,
+                            i, nz, displaced, theta, omega_inv, sigma,
                             solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
                             p, dp, d2p, f, f_p, f_pp, fz, fez, at, links, change_z, change,
                         )  # fmt: skip

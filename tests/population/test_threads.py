@@ -7,7 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import pkpd
+from pkpd.language import bind
+from pkpd.language.scales import Scales
+from pkpd.population.objective import Objective
 
 SCRIPT = """
 import warnings, pkpd
@@ -39,3 +45,20 @@ def test_every_method_has_the_same_bits_at_any_number_of_threads():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("same") == 10
+
+
+@pytest.mark.parametrize("method", [pkpd.FOCE(), pkpd.FOCEI(), pkpd.Laplace(), pkpd.AGQ(nodes=2)])
+def test_a_subject_does_not_depend_on_those_before_it(method):
+    """What a thread kept from its last subject would make bits depend on the number of threads."""
+    model, data = pkpd.load_model("theophylline"), pkpd.load_dataset("theophylline")
+    found = []
+    for frame in (data.frame, data.frame[data.frame["ID"].astype(int) > 6]):
+        problem = bind(model, pkpd.read_dataset(frame))
+        scales = Scales(problem)
+        objective, start = Objective(problem, scales, method), scales.initial(problem)
+        x = scales.free_values(start)
+        point = objective.at(
+            scales.from_free(x + 0.3 * np.linspace(-1, 1, len(x)), start), objective.at(start)
+        )
+        found.append(np.column_stack([point.etas, point.individual, point.gradients])[-6:])
+    assert np.array_equal(*found)
