@@ -74,7 +74,7 @@ class System(NamedTuple):
     affine : (K,) int array
         1 for outputs that are affine in the states, with coefficients made of slots alone.
     held : int array
-        Entries of the flat array of :mod:`pkpd.kernels.variation` that the explicit stepper integrates: the states, and which
+        Entries of the flat array of :mod:`pkpd.kernels.variation` that the steppers integrate: the states, and which
         of their first and second derivatives are not identically zero.
     """
 
