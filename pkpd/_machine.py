@@ -51,8 +51,9 @@ def module_of(source: str, signatures: Mapping[str, Any], prefix: str) -> ir.Mod
     source : str
         Functions of assignments to names and array elements, ``array[:] = 0.0``, and ``if`` of comparisons; expressions of
         arithmetic, functions of :mod:`math`, ``polygamma``, and ``a if test else b``. ``for c in range(…)`` between numbers
-        holds one assignment to ``array[c + number]`` of a sum: of such elements of other arrays with a factor before them, of
-        ``(a if c == number else b if … else 0.0)``, of 0.0. It is done several elements at a time.
+        holds one assignment to ``array[c + number]`` of sums and differences: of such elements with a factor before them, of
+        ``(a if c == number else b if … else 0.0)``, of 0.0. It is done several elements at a time. A function may call one that
+        stands before it, with ``array[number:]`` for an array of one dimension.
     signatures : mapping
         numba signatures by name: void functions of doubles, integers, and C-contiguous arrays of doubles.
     prefix : str
@@ -68,23 +69,33 @@ def module_of(source: str, signatures: Mapping[str, Any], prefix: str) -> ir.Mod
         For anything else in the text.
     """
     module = ir.Module(name=prefix)
+    inner: dict[str, Any] = {}
     for item in ast.parse(source).body:
         if isinstance(item, ast.FunctionDef) and item.name in signatures:
-            _Translation(module, prefix + item.name, item, signatures[item.name])
+            translation = _Translation(module, prefix + item.name, item, signatures[item.name], inner)
+            inner[item.name] = translation.inner
     return module
 
 
 class _Translation:
     """One function: the one that callers see takes numba's arrays; within it one of pointers, which do not overlap."""
 
-    def __init__(self, module: ir.Module, name: str, function: ast.FunctionDef, signature: Any) -> None:
+    def __init__(
+        self,
+        module: ir.Module,
+        name: str,
+        function: ast.FunctionDef,
+        signature: Any,
+        others: Mapping[str, Any],
+    ) -> None:
         self.module = module
+        self.others = others
         self.values: dict[str, Any] = {}
         # of an array: where its elements are, how many there are, and the lengths of all dimensions but the first
         self.arrays: dict[str, tuple[Any, Any, list[Any]]] = {}
         kinds = {a.arg: kind for a, kind in zip(function.args.args, signature.args, strict=True)}
-        inner = self._entry(name, kinds.values(), signature.return_type)
-        place = iter(inner.args)
+        self.inner = self._entry(name, kinds.values(), signature.return_type)
+        place = iter(self.inner.args)
         for argument, kind in kinds.items():
             value = next(place)
             if isinstance(kind, types.Array):
@@ -92,7 +103,7 @@ class _Translation:
                 self.arrays[argument] = (value, next(place), [next(place) for _ in range(kind.ndim - 1)])
             else:
                 self.values[argument] = value
-        self.builder = ir.IRBuilder(inner.append_basic_block())
+        self.builder = ir.IRBuilder(self.inner.append_basic_block())
         self._statements(function.body)
         self.builder.ret_void()
 
@@ -113,7 +124,6 @@ class _Translation:
         form = ir.FunctionType(ir.VoidType(), [value.type for value in passed])
         inner = ir.Function(self.module, form, f"{name}_body")
         inner.linkage = "internal"
-        inner.attributes.add("alwaysinline")
         builder.call(inner, passed)
         builder.ret(result(None))
         return inner
@@ -127,6 +137,8 @@ class _Translation:
                 self._along(statement)
             elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
                 self.values[statement.targets[0].id] = self._value(statement.value)
+            elif isinstance(statement, ast.Expr):
+                self._call(statement.value)
             elif isinstance(statement, ast.Assign):
                 self._store(statement.targets[0], statement.value)
             elif not isinstance(statement, ast.Pass):
@@ -141,6 +153,23 @@ class _Translation:
             raise NotImplementedError(ast.unparse(value))
         size = self.builder.mul(count, _INDEX(8))
         cgutils.memset(self.builder, start, size, 0)
+
+    def _call(self, node: Any) -> None:
+        """Call a function that stands before this one; an array of one dimension may be handed over from a place on."""
+        passed: list[Any] = []
+        for argument in node.args:
+            match argument:
+                case ast.Subscript(
+                    value=ast.Name(id=array), slice=ast.Slice(lower=ast.Constant(value=int(at)), upper=None)
+                ):
+                    start, count, _ = self.arrays[array]
+                    passed += [self.builder.gep(start, [_INDEX(at)]), self.builder.sub(count, _INDEX(at))]
+                case ast.Name(id=array) if array in self.arrays:
+                    start, count, lengths = self.arrays[array]
+                    passed += [start, count, *lengths]
+                case _:
+                    passed.append(self._value(argument))
+        self.builder.call(self.others[node.func.id], passed)
 
     def _along(self, statement: ast.For) -> None:
         """A loop, written out in pieces of as many elements as fit."""
@@ -196,6 +225,8 @@ class _Translation:
                 if one is None or other is None:
                     return one if other is None else other
                 return builder.fadd(one, other)
+            case ast.BinOp(left=left, op=ast.Sub(), right=right):
+                return builder.fsub(self._lanes(left, loop), self._lanes(right, loop))
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
                 return builder.fmul(self._spread(self._value(left), loop.lanes), self._lanes(right, loop))
         raise NotImplementedError(ast.unparse(node))
@@ -233,6 +264,8 @@ class _Translation:
                 return self.values[name]
             case ast.Subscript():
                 return builder.load(self._element(node))
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value))):
+                return _INDEX(-value)
             case ast.UnaryOp(op=ast.USub(), operand=value):
                 return builder.fneg(self._value(value))
             case ast.UnaryOp(op=ast.Not(), operand=value):

@@ -78,7 +78,7 @@ def test_every_construct_gives_the_bits_that_numba_makes_of_it():
         "p[0] = math.tan(eta[0])",
         "for i in range(2): p[i] = 0.0",
         "for i in range(0, 2): p[i] = 0.0",
-        "for i in range(0, 2): p[i + 0] = eta[i + 0] - eta[i + 1]",
+        "for i in range(0, 2): p[i + 0] = eta[i + 0] / eta[i + 1]",
         "dp[:, :] = 1.0",
         "p[0] = eta[0] // 2.0",
     ],

@@ -40,7 +40,6 @@ SWITCH, CHANGE, RESUMED, KINDS = 8, 9, 10, 11
 # not a failure: the other stepper should go on
 CHANGE_STEPPER = -1
 
-_FOUR = 4
 _SAFETY = 0.93  # 0.9 and what shrink says too much
 _STIFF_STEPS = 15  # limited by stability, before the system counts as stiff (Hairer & Wanner II, IV.2)
 _CALM_STEPS = 6
@@ -54,7 +53,8 @@ class Work(NamedTuple):
 
     ``y``, ``whole`` (size,) and ``slope`` (1, size) in the layout of :mod:`pkpd.kernels.variation`; of what is held ``k`` (ROWS,
     width or LINE) and ``line`` (ROWS·LINE,), the same memory or (0,) where rows are longer; ``j`` (n, n+P+1+W), ``fastest``
-    (2, n), ``pace`` (FIRST + KINDS,).
+    (2, n), ``pace`` (FIRST + KINDS,); ``reach`` (2,): the
+    length of a step, and the time that no stage goes beyond.
     """
 
     y: Any
@@ -65,6 +65,7 @@ class Work(NamedTuple):
     j: Any
     fastest: Any
     pace: Any
+    reach: Any
 
 
 @kernel()
@@ -73,7 +74,7 @@ def make_work(size, width, n, columns):
     k = np.zeros((ROWS, LINE if width <= LINE else width))
     return Work(
         np.zeros(size), np.zeros(size), np.zeros((1, size)), k, k.reshape(k.size)[: k.size if width <= LINE else 0],
-        np.zeros((n, columns)), np.zeros((2, n)), np.zeros(FIRST + KINDS),
+        np.zeros((n, columns)), np.zeros((2, n)), np.zeros(FIRST + KINDS), np.zeros(2),
     )  # fmt: skip
 
 
@@ -138,27 +139,6 @@ def largest_rate(n, j, fastest):
 
 
 @kernel(inline=True, allocates=False)
-def _narrow_step(n, step, t, edge, p, rates, line, k, rtol, atol):
-    """A step of at most four states and nothing else, and its error: the compiler knows how long a row is."""
-    point = k[POINT]
-    for stage in range(1, LAST):
-        combine(_FOUR, step, line, stage)
-        rates(min(t + node(stage) * step, edge), point, p, k[stage])
-    combine(_FOUR, step, line, LAST)
-    return error_norm(n, step, line, rtol, atol)
-
-
-@kernel(inline=True, allocates=False)
-def _narrow_interpolant(step, t, edge, p, rates, line, k):
-    """What is missing for the interpolant of such a step."""
-    point = k[POINT]
-    for stage in range(LAST + 1, ALL):
-        combine(_FOUR, step, line, stage)
-        rates(min(t + node(stage) * step, edge), point, p, k[stage])
-    interpolant(_FOUR, step, line)
-
-
-@kernel(inline=True, allocates=False)
 def _evaluate(
     row, plain, order, size, n, slots, forced, piece, t, x, p, flow, rates, jacobian, hessian, held, j, k,
 ):  # fmt: skip
@@ -182,9 +162,12 @@ def _steps(
     y, new, point = k[Y], k[NEW], k[POINT]
     rtol, atol, most = settings[0], settings[1], settings[2]
     plain = piece < 0 and flow.busy[0] == 0
-    narrow = plain and order < 1 and n <= _FOUR
+    # the states alone: a step is one call of generated code
+    alone = plain and order < 1 and work.line.shape[0] > 0
     # on the near side of a switch in time at either end
     begin, edge = np.nextafter(t, stop), np.nextafter(stop, t)
+    reach = work.reach
+    reach[1] = edge
     zero, last = np.int64(0), np.int64(LAST)  # a literal would have every function compiled anew
     _evaluate(
         zero, plain, order, size, n, slots, forced, piece, begin, y, p, flow, rates, jacobian, hessian, held, j, k,
@@ -207,8 +190,9 @@ def _steps(
         least *= least
         least *= least
         least = max(least * least * last_error, 1e-20)
-        if narrow:
-            error = _narrow_step(n, step, t, edge, p, rates, work.line, k, rtol, atol)
+        reach[0] = step
+        if alone:
+            hessian(zero, t, reach, p, work.line)
         else:
             for stage in range(1, LAST):
                 combine(size, step, rows, stage)
@@ -217,7 +201,7 @@ def _steps(
                     rates, jacobian, hessian, held, j, k,
                 )  # fmt: skip
             combine(size, step, rows, last)
-            error = error_norm(n, step, rows, rtol, atol)
+        error = error_norm(n, step, rows, rtol, atol)
         if not error <= 1.0:
             rejected = True
             h = 0.1 * step
@@ -228,10 +212,10 @@ def _steps(
             continue
         end = stop if ends else t + step
         reads = done < wanted and samples.time[done] < end
-        if reads or not ends:
+        if (reads or not ends) and not alone:
             _evaluate(
-                last, plain, order, size, n, slots, forced, piece, min(end, edge), new, p, flow, rates, jacobian, hessian,
-                held, j, k,
+                last, plain, order, size, n, slots, forced, piece, min(t + step, edge), new, p, flow, rates, jacobian,
+                hessian, held, j, k,
             )  # fmt: skip
         count += 1
         if count >= _LOOK and not ends:
@@ -244,8 +228,8 @@ def _steps(
                 if calm >= _CALM_STEPS:
                     stiff = 0
         if reads:
-            if narrow:
-                _narrow_interpolant(step, t, edge, p, rates, work.line, k)
+            if alone:
+                hessian(np.int64(-1), t, reach, p, work.line)
             else:
                 for stage in range(LAST + 1, ALL):
                     combine(size, step, rows, stage)

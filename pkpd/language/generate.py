@@ -12,6 +12,7 @@ from typing import Any
 import sympy
 from sympy.printing.pycode import PythonCodePrinter
 
+from pkpd.language.explicit import step_lines
 from pkpd.language.structure import Structure, branched
 from pkpd.language.variational import first_lines, second_lines
 
@@ -154,6 +155,8 @@ def _stepper(structure: Structure, names: dict[Any, str]) -> list[str]:
     lines.append("def hessian(order, t, x, p, values):")
     if structure.linear:
         return [*lines, *_block([(f"values[{row}]", e) for row, e in enumerate(second)], names, "    ", "c")]
+    timed = any(structure.time in e.free_symbols for e in structure.rates)
+    lines += ["    " + line for line in step_lines(len(structure.states), timed)]
     lines.append("    if order >= 1:")
     columns = [(i, a) for i, a in first if a < len(z)]
     lines += _block([(f"j{i}_{a}", first[i, a]) for i, a in columns], names, " " * 8, "d")
