@@ -40,9 +40,9 @@ PARAMETERS_SIGNATURE = void(i8, A1, A1, A1, A1, A2, A3)
 RATES_SIGNATURE = void(f8, A1, A1, A1)
 # t, x, p -> J (n, n+P+1+W): derivatives to states, slots, time, and the inputs (which may move with time)
 JACOBIAN_SIGNATURE = void(f8, A1, A1, A2)
-# order, t, x, p -> values. For the closed form, order 0: second derivatives of dx in the order of the model's index table. For the
-# steppers, orders 1 and 2: x and values are laid out as System.held says; fills the rates of x's first (and second) derivatives;
-# orders 0 and -1: a whole explicit step of the states alone, and its interpolant (pkpd/language/explicit.py)
+# order, t, x, p -> values. For the closed form, order 0: second derivatives of dx in the order of the model's index table. For
+# the steppers, orders 1 and 2: x and values are laid out as System.held says; fills the rates of x's first (and second)
+# derivatives; orders 0 and -1: a whole explicit step of the states alone, and its interpolant (pkpd/language/explicit.py)
 HESSIAN_SIGNATURE = void(i8, f8, A1, A1, A1)
 # order, endpoint, t, x, p -> g (1), dg (n+P), d2g (n+P, n+P)
 OUTPUT_SIGNATURE = void(i8, i8, f8, A1, A1, A1, A1, A2)

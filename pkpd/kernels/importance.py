@@ -118,13 +118,13 @@ def weigh(
 
 
 @kernel(
-    void(i8, i8, i8, A2, A2, A3, I1, I1, A2, A1, A2, A1, *MODEL, SUBJECTS, OBSERVED, A2, A3, A2, A3, A3),
+    void(i8, i8, i8, A2, A2, A3, I1, I1, A2, A1, A2, A1, *MODEL, SUBJECTS, OBSERVED, A2, A3, A2, A3, A3, A1),
     parallel=True,
 )
 def weighted_scores(
     seed, replicate, full, log_weights, centres, covers, moving, carriers, slopes, theta, precision, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
-    g_rows, h_rows, scores, squares, sigma_curves,
+    g_rows, h_rows, scores, squares, sigma_curves, missed,
 ):  # fmt: skip
     """Posterior means of complete-data scores at the draws that :func:`weigh` weighed.
 
@@ -143,6 +143,8 @@ def weighted_scores(
         Ω in rows of its lower triangle, each entry that of the symmetric gradient matrix ½(Ω⁻¹ηηᵀΩ⁻¹ - Ω⁻¹).
     sigma_curves : (N, S, M + S)
         Filled: minus the derivative of the mean log-likelihood score of (moving, sigmas) to each sigma.
+    missed : (N,) array
+        Filled: weight of the draws whose score is not finite, which are left out.
     """
     for i in prange(centres.shape[0]):
         ne, nt, ns, count = centres.shape[1], theta.shape[0], sigma.shape[0], moving.shape[0]
@@ -162,6 +164,7 @@ def weighted_scores(
         )
         g_rows[i] = 0.0
         h_rows[i] = 0.0
+        missed[i] = 0.0
         if full == 1:
             scores[i] = 0.0
             squares[i] = 0.0
@@ -180,11 +183,16 @@ def weighted_scores(
                 solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
                 p, dp, d2p, f, f_p, f_pp, fz, fez,
             )  # fmt: skip
-            if status != OK:
-                continue
             g[:] = 0.0
             h[:, :] = 0.0
-            add_score(i, 1.0, ne, f, fz, subjects, observed, sigma, moving, m_z, v_z, g, h)
+            if status == OK:
+                add_score(i, 1.0, ne, f, fz, subjects, observed, sigma, moving, m_z, v_z, g, h)
+            for a in range(columns):
+                if not (math.isfinite(g[a]) and math.isfinite(h[a, a])):
+                    status = NOT_FINITE
+            if status != OK:
+                missed[i] += w
+                continue
             for a in range(columns):
                 g_rows[i, a] += w * g[a]
                 for b in range(columns):

@@ -53,8 +53,7 @@ class Work(NamedTuple):
 
     ``y``, ``whole`` (size,) and ``slope`` (1, size) in the layout of :mod:`pkpd.kernels.variation`; of what is held ``k`` (ROWS,
     width or LINE) and ``line`` (ROWS·LINE,), the same memory or (0,) where rows are longer; ``j`` (n, n+P+1+W), ``fastest``
-    (2, n), ``pace`` (FIRST + KINDS,); ``reach`` (2,): the
-    length of a step, and the time that no stage goes beyond.
+    (2, n), ``pace`` (FIRST + KINDS,); ``reach`` (2,): the length of a step, and the time that no stage goes beyond.
     """
 
     y: Any

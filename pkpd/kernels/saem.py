@@ -76,13 +76,13 @@ def _together(g, h, follow, g_out, h_out):
 
 
 @kernel(
-    void(i8, i8, i8, I1, A1, A1, A3, A2, A2, A2, A2, A3, A3, A2, A2, A2, I2, A2, A2, I2, I2, I1, A2, I1, A1, A2, A1,
+    void(i8, i8, i8, I1, A1, A1, A3, A2, A2, A2, A2, A3, A3, A2, A2, A2, I1, I2, A2, A2, I2, I2, I1, A2, I1, A1, A2, A1,
          *MODEL, SUBJECTS, OBSERVED, A2, I1),
     parallel=True,
 )  # fmt: skip
 def run_saem(
     seed, begin, end, counts, gains, annealing,
-    phi, minus2ll, f_now, widths, centres, covers, curves, first, second, curvature,
+    phi, minus2ll, f_now, widths, centres, covers, curves, first, second, curvature, missed,
     terms, shape, design, blocks, omega_index, moving, bounds, free_sigma, theta, omega, sigma,
     solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
     history, status,
@@ -104,6 +104,8 @@ def run_saem(
         Mean curvature of -2 log p(y | φ) to (φ, moving thetas), in the same memory.
     first (N, E), second (E, E), curvature (M + S, M + S)
         Averaged statistics: E φ, sum of E φφᵀ, curvature of the complete-data likelihood.
+    missed : (N,) int array
+        In how many iterations with a gain below 1 a subject's score was not finite, and left out.
     terms, shape, design, blocks, moving, bounds, free_sigma
         See :mod:`pkpd.kernels.maximisation`.
     omega_index : (V, 2) int array
@@ -150,6 +152,7 @@ def run_saem(
                 centre[a] = centres[i, a] - mu[i, a]
             m_z, v_z = np.zeros(lead + columns), np.zeros(lead + columns)
             g_both, h_both = np.zeros(lead + columns), np.zeros((lead + columns, lead + columns))
+            known = True
             if derivatives == 1:
                 # from earlier draws only: A must not depend on those whose score it enters
                 _companions(curves[i], precision, np.zeros((ne, ne)), np.zeros(ne), follow[i])
@@ -187,48 +190,44 @@ def run_saem(
                     continue
                 status[i] = OK
                 if derivatives == 1:
-                    minus2ll_given(
+                    code, _ = minus2ll_given(
                         i, 1, eta, theta, sigma,
                         solver, parameters, rates, jacobian, hessian, output, steady, system, subjects, observed,
                         p, dp, d2p, f, f_p, f_pp, fz, fez,
                     )  # fmt: skip
+                    known = known and code == OK
                 add_score(
-                    i,
-                    1.0 / chains,
-                    ne,
-                    f_now[c, o0:o1],
-                    fz,
-                    subjects,
-                    observed,
-                    sigma,
-                    both,
-                    m_z,
-                    v_z,
-                    g_both,
-                    h_both,
-                )
+                    i, 1.0 / chains, ne, f_now[c, o0:o1], fz, subjects, observed, sigma, both, m_z, v_z, g_both, h_both
+                )  # fmt: skip
                 for a in range(lead):
                     for b in range(ne):
                         g_both[a] += 2.0 * precision[a, b] * eta[b] / chains
             adapt(widths[i], accepted, tried, gains[k], spread)
-            memory = (
+            recent = (
                 gains[k] / (1.0 + gains[k] / _MEMORY) if gains[k] < 1.0 else max(_MEMORY, 1.0 / (k + 1.0))
             )
             for a in range(ne):
-                centres[i, a] += memory * (s1[i, a] - centres[i, a])
+                centres[i, a] += recent * (s1[i, a] - centres[i, a])
             for a in range(ne):
                 for b in range(a + 1):
                     total = 0.0
                     for c in range(chains):
                         total += (phi[i, c, a] - centres[i, a]) * (phi[i, c, b] - centres[i, b]) / chains
-                    covers[i, a, b] += memory * (total - covers[i, a, b])
+                    covers[i, a, b] += recent * (total - covers[i, a, b])
                     covers[i, b, a] = covers[i, a, b]
-            for a in range(both.shape[0]):
-                for b in range(both.shape[0]):
-                    curves[i, a, b] += memory * (h_both[a, b] - curves[i, a, b])
-            for a in range(lead):
-                for b in range(ne):
-                    h_both[a, b] += 2.0 * precision[a, b]
+            for a in range(g_both.shape[0]):
+                known = known and math.isfinite(g_both[a]) and math.isfinite(h_both[a, a])
+            if known:
+                for a in range(both.shape[0]):
+                    for b in range(both.shape[0]):
+                        curves[i, a, b] += recent * (h_both[a, b] - curves[i, a, b])
+                for a in range(lead):
+                    for b in range(ne):
+                        h_both[a, b] += 2.0 * precision[a, b]
+            else:
+                g_both[:] = 0.0
+                h_both[:, :] = 0.0
+                missed[i] += 1 if gains[k] < 1.0 else 0
             _together(g_both, h_both, follow[i], g_rows[i], h_rows[i])
         s2[:, :] = 0.0
         g[:] = 0.0
@@ -246,12 +245,16 @@ def run_saem(
             for b in range(a + 1):
                 second[a, b] += gains[k] * (s2[a, b] - second[a, b])
                 second[b, a] = second[a, b]
+        # with a gain of 1 the curvature at these draws and the mean of the last ones hold a step back together: draws that say
+        # little about a theta would carry it to where none says anything
+        memory = gains[k] if gains[k] < 1.0 else max(_MEMORY, 1.0 / (k + 1.0))
         for z in range(columns):
             for y in range(columns):
-                curvature[z, y] += gains[k] * (h[z, y] - curvature[z, y])
+                curvature[z, y] += memory * (h[z, y] - curvature[z, y])
+                h[z, y] = curvature[z, y] + (h[z, y] if gains[k] == 1.0 else 0.0)
         before[:] = theta
         maximise(
-            gains[k], annealing[k], g, curvature, first, second, terms, shape, design, blocks, moving, bounds, free_sigma,
+            gains[k], annealing[k], g, h, first, second, terms, shape, design, blocks, moving, bounds, free_sigma,
             theta, omega, sigma, mu, factor, precision,
         )  # fmt: skip
         for z in range(moving.shape[0]):

@@ -76,6 +76,16 @@ class CompleteData:
             f"; by Fisher scoring on the complete-data likelihood: {others}" if others else ""
         )
 
+    def without_scores(self, subjects: np.ndarray, unseen: np.ndarray, scales: Scales) -> str:
+        """Say whose records had no finite score at the end, and what has moved without them."""
+        ids = [str(subjects[i]) for i in np.flatnonzero(unseen)]
+        who = ", ".join(ids[:8]) + (" …" if len(ids) > 8 else "")
+        thetas = ", ".join(scales.thetas[t].name for t in self.moving) or "the residual errors"
+        return (
+            f"the derivatives of the records of ID {who} to {thetas} are not finite, and were left out: start nearer, or bound "
+            "what overflows"
+        )
+
 
 def complete_data(problem: Problem, scales: Scales, start: Values, method: str) -> CompleteData:
     """Work out how each parameter is estimated.

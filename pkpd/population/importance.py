@@ -25,6 +25,7 @@ __all__ = ["IMP", "Weighted", "fit_importance", "unreliable", "weighted_draws"]
 
 _PILOT = 200  # draws that centre the proposals
 _WINDOW = 10  # iterations over which IMP looks for a drift, and averages
+MISSED = 1e-3  # weight of a subject's draws that may have no finite score
 
 
 @dataclass(frozen=True)
@@ -233,10 +234,11 @@ def fit_importance(
         "centres": np.ascontiguousarray(centres),
         "covers": np.ascontiguousarray(covers),
         "history": np.zeros((0, len(scales.names))),
+        "missed": np.zeros(n),
     }
 
     def step(k: int) -> tuple[dict[str, np.ndarray], float]:
-        theta, omega, sigma = (state[name].copy() for name in ("theta", "omega", "sigma"))
+        theta, omega, sigma, missed = (state[name].copy() for name in ("theta", "omega", "sigma", "missed"))
         weighted = weighted_draws(
             problem, records, Values(state["theta"], state["omega"], state["sigma"]), state["centres"], state["covers"],
             method.samples, seed, replicate=k + 1, pilot=k == 0,
@@ -244,7 +246,7 @@ def fit_importance(
         weighted_scores(
             seed, weighted.replicate, 0, weighted.log_weights, weighted.centres, weighted.covers, complete.moving,
             complete.carriers, complete.slopes(theta), theta, np.linalg.inv(omega), sigma,
-            *problem.compiled, problem.subject_data, records, g_rows, h_rows, *none, no_curves,
+            *problem.compiled, problem.subject_data, records, g_rows, h_rows, *none, no_curves, missed,
         )  # fmt: skip
         before = complete.means(theta, ne)
         improve(
@@ -259,7 +261,7 @@ def fit_importance(
             )
         history = np.vstack([state["history"], row])
         after = {"theta": theta, "omega": omega, "sigma": sigma, "centres": centres, "covers": covers}
-        return {**after, "history": history}, weighted.minus2ll
+        return {**after, "history": history, "missed": missed}, weighted.minus2ll
 
     converged = interrupted = False
     try:
@@ -285,6 +287,8 @@ def fit_importance(
         cause = f"interrupted after {len(history)} iteration{'s' if len(history) != 1 else ''}"
     elif not len(scales.free):
         cause = "nothing to estimate"
+    elif np.any(unseen := state["missed"] > MISSED):
+        converged, cause = False, complete.without_scores(problem.subjects, unseen, scales)
     elif converged:
         cause = f"converged after {len(history)} iterations"
     else:

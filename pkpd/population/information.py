@@ -19,7 +19,7 @@ from pkpd.language import Problem
 from pkpd.language.scales import Scales, Values
 from pkpd.population.complete_data import CompleteData
 from pkpd.population.covariance import CovarianceStep, from_information
-from pkpd.population.importance import Weighted
+from pkpd.population.importance import MISSED, Weighted
 
 __all__ = ["louis"]
 
@@ -35,8 +35,9 @@ def louis(
     values: Values,
     weighted: Weighted,
     seed: int,
-) -> CovarianceStep | None:
-    """Covariance of the estimates; None where the draws are too few for it.
+    samples: int,
+) -> CovarianceStep | str:
+    """Covariance of the estimates, or what keeps this formula from giving it.
 
     Parameters
     ----------
@@ -50,6 +51,8 @@ def louis(
         Draws at them.
     seed : int
         That of the draws.
+    samples : int
+        What was asked for, to name where it is too little.
     """
     x = scales.free_values(values)
     if len(x) == 0:
@@ -57,13 +60,15 @@ def louis(
     n, ne, nt, ns = problem.n_subjects, problem.n_eta, len(values.theta), len(values.sigma)
     columns, pairs = len(complete.moving) + ns, ne * (ne + 1) // 2
 
+    missed = np.zeros(n)
+
     def scores(at: Values, full: int) -> tuple[np.ndarray, ...]:
         from pkpd.kernels.importance import weighted_scores
 
         size = nt + pairs + ns if full else 0
         out = (
             np.zeros((n, columns)), np.zeros((n, columns, columns)), np.zeros((n, size)), np.zeros((n, size, size)),
-            np.zeros((n, ns if full else 0, columns if full else 0)),
+            np.zeros((n, ns if full else 0, columns if full else 0)), missed,
         )  # fmt: skip
         weighted_scores(
             seed, weighted.replicate, full, weighted.log_weights, weighted.centres, weighted.covers, complete.moving,
@@ -72,7 +77,10 @@ def louis(
         )  # fmt: skip
         return out
 
-    _, _, score, square, sigma_curves = scores(values, 1)
+    _, _, score, square, sigma_curves, _ = scores(values, 1)
+    if np.any(missed > MISSED):
+        who = ", ".join(str(problem.subjects[i]) for i in np.flatnonzero(missed > MISSED)[:8])
+        return f"the score of Louis's formula is not finite at draws of ID {who}"
     to_free = _to_free(scales, values, ne)
     score_free = score @ to_free
     # weighted covariances within subjects, without bias
@@ -97,7 +105,7 @@ def louis(
     complete_information = selected.T @ (0.5 * (part + part.T)) @ selected
     complete_information += _gaussian(scales, complete, values, weighted, x)
     if not _relative_error(complete_information, missing, float(lost.mean()) / n) < _LARGEST_ERROR:
-        return None
+        return f"Louis's formula needs more than {samples} samples"
     information = complete_information - missing
     return from_information(
         0.5 * (information + information.T),

@@ -27,6 +27,7 @@ _CHUNK = 50  # iterations at most between two calls of the progress function
 # Of the gains. With 1/k a parameter that the records hold by the fraction r of what φ would tell keeps (1/k)^r of where the
 # exploration left it: 60 % after 150 iterations at r = 0.09, here 33 %.
 _DECAY = 0.7
+_MISSED = 0.05  # of the averaging iterations may have no finite score of a subject
 _COLLAPSED = 1e-8  # a variance that is none
 _SECONDS = 0.5  # that they should take at most: a kernel does not see Ctrl-C
 
@@ -239,6 +240,8 @@ def fit_saem(
         still, settled = _settled(history, explore, scales)
         if problem.n_subjects == 1 and _alone(complete.blocks):
             still, settled = False, "one subject shows no variance between subjects: fix OMEGA"
+        if np.any(unseen := state["missed"] > _MISSED * average):
+            still, settled = False, complete.without_scores(problem.subjects, unseen, scales)
         cause = f"{explore} + {average} iterations of {method.chains} chains; {settled}"
     return Sampled(values, complete, centres, state["covers"], still, cause, history, interrupted)
 
@@ -255,6 +258,7 @@ _CHAINS = (
     "first",
     "second",
     "curvature",
+    "missed",
 )
 
 
@@ -280,6 +284,7 @@ def _begun(
         "first": np.zeros((n, ne)),
         "second": np.zeros((ne, ne)),
         "curvature": np.zeros((columns, columns)),
+        "missed": np.zeros(n, dtype=np.int64),
         "history": np.full((sum(method.iterations), len(scales.names)), math.nan),
         "status": np.zeros(n, dtype=np.int64),
     }

@@ -166,10 +166,12 @@ def _covariance(
     problem, scales, values = objective.problem, objective.scales, ended.values
     status = None
     if method.covariance == "louis":
-        step = louis(problem, scales, objective.observed, ended.complete, values, weighted, seed)
-        if step is not None:
+        step = louis(
+            problem, scales, objective.observed, ended.complete, values, weighted, seed, method.samples
+        )
+        if isinstance(step, CovarianceStep):
             return step
-        status = f"R⁻¹ of {objective.method.kind}'s approximation (Louis's formula needs more than {method.samples} samples)"
+        status = f"R⁻¹ of {objective.method.kind}'s approximation ({step})"
     x = scales.free_values(values)
     if method.covariance is None or not len(x):
         return covariance_step(None if len(x) else "R", _unused, x, mode, scales)
