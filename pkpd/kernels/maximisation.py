@@ -197,7 +197,7 @@ def _sigma_bounds(free):
 
 @kernel()
 def scoring_step(g, h, gain, slowest, moving, bounds, free_sigma, theta, sigma):
-    """One step of Fisher scoring in ``moving`` thetas and sigmas; False where the curvature is not positive definite.
+    """One step of Fisher scoring in ``moving`` thetas and sigmas; what has no curvature stays.
 
     Parameters
     ----------
@@ -226,11 +226,13 @@ def scoring_step(g, h, gain, slowest, moving, bounds, free_sigma, theta, sigma):
         for y in range(columns):
             a[z, y] = slope[z] * slope[y] * h[z, y]
     for z in range(columns):
-        if slope[z] == 0.0:
-            a[z, z] = 1.0
-    if not cholesky(a, lower):
-        return False
-    cholesky_solve(lower, b, step)
+        if not a[z, z] > 0.0:
+            a[z, z], b[z] = 1.0, 0.0
+    if cholesky(a, lower):
+        cholesky_solve(lower, b, step)
+    else:  # thetas that cannot be told apart; a matrix is at most its diagonal times its size
+        for z in range(columns):
+            step[z] = b[z] / (columns * a[z, z])
     for z in range(count):
         longest = bounds[z, 2]
         move = gain * min(max(step[z], -longest), longest)
@@ -241,7 +243,6 @@ def scoring_step(g, h, gain, slowest, moving, bounds, free_sigma, theta, sigma):
             if slowest > 0.0 and free_sigma[s] == 1:
                 move = max(move, 0.5 * math.log(slowest))
             sigma[s] = _along_line(sigma[s], *_sigma_bounds(free_sigma[s]), gain * move)
-    return True
 
 
 @kernel()

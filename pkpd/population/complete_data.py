@@ -86,6 +86,22 @@ class CompleteData:
             "what overflows"
         )
 
+    def standing(self, curvature: np.ndarray, scales: Scales) -> str:
+        """Say which thetas have stood still because the records do not change with them; empty where none has.
+
+        Parameters
+        ----------
+        curvature : (K + S, K + S) array
+            Of the complete-data likelihood at the end.
+        scales : Scales
+        """
+        flat = [scales.thetas[t].name for k, t in enumerate(self.moving) if not curvature[k, k] > 0.0]
+        return (
+            f"the likelihood does not change with {', '.join(flat)}: start elsewhere, or fix what the data cannot tell"
+            if flat
+            else ""
+        )
+
 
 def complete_data(problem: Problem, scales: Scales, start: Values, method: str) -> CompleteData:
     """Work out how each parameter is estimated.

@@ -235,6 +235,7 @@ def fit_importance(
         "covers": np.ascontiguousarray(covers),
         "history": np.zeros((0, len(scales.names))),
         "missed": np.zeros(n),
+        "curvature": np.zeros((columns, columns)),
     }
 
     def step(k: int) -> tuple[dict[str, np.ndarray], float]:
@@ -261,7 +262,12 @@ def fit_importance(
             )
         history = np.vstack([state["history"], row])
         after = {"theta": theta, "omega": omega, "sigma": sigma, "centres": centres, "covers": covers}
-        return {**after, "history": history, "missed": missed}, weighted.minus2ll
+        return {
+            **after,
+            "history": history,
+            "missed": missed,
+            "curvature": h_rows.sum(axis=0),
+        }, weighted.minus2ll
 
     converged = interrupted = False
     try:
@@ -289,6 +295,8 @@ def fit_importance(
         cause = "nothing to estimate"
     elif np.any(unseen := state["missed"] > MISSED):
         converged, cause = False, complete.without_scores(problem.subjects, unseen, scales)
+    elif standing := complete.standing(state["curvature"], scales):
+        converged, cause = False, standing
     elif converged:
         cause = f"converged after {len(history)} iterations"
     else:

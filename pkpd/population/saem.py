@@ -240,6 +240,8 @@ def fit_saem(
         still, settled = _settled(history, explore, scales)
         if problem.n_subjects == 1 and _alone(complete.blocks):
             still, settled = False, "one subject shows no variance between subjects: fix OMEGA"
+        if standing := complete.standing(state["curvature"], scales):
+            still, settled = False, standing
         if np.any(unseen := state["missed"] > _MISSED * average):
             still, settled = False, complete.without_scores(problem.subjects, unseen, scales)
         cause = f"{explore} + {average} iterations of {method.chains} chains; {settled}"

@@ -89,3 +89,28 @@ def test_scores_that_are_not_finite_are_no_success_and_lose_no_fit(method):
     assert fit.covariance_status != "observed information (Louis)"
     assert np.isfinite(fit.ofv) and fit.parameter_estimates["HILL"] == 100.0
     assert fit.parameter_estimates["BASE"] == pytest.approx(10.0, rel=0.15)
+
+
+@pkpd.model
+def silent(m):
+    """A slope on a covariate that is zero throughout."""
+    base = m.parameter("BASE", m.theta("BASE", 12.0, lower=0) * exp(m.eta("BASE", variance=0.2)))
+    m.observe("response", base + m.theta("SLOPE", 1.0) * m.covariate("CONC"), proportional=m.sigma("SD", 0.4))
+
+
+@pytest.mark.parametrize(
+    "method", [pkpd.SAEM(iterations=(150, 50)), pkpd.IMP(), pkpd.FOCEI()], ids=lambda m: m.kind
+)
+def test_a_theta_of_which_the_records_say_nothing_stands_still_and_holds_up_no_other(method):
+    rng = np.random.default_rng(1)
+    rows = [
+        dict(ID=i, TIME=t, EVID=0, DV=10.0 * np.exp(0.3 * b + 0.1 * rng.normal()), CONC=0.0)
+        for i, b in enumerate(rng.normal(size=40), start=1)
+        for t in (1.0, 2.0, 3.0)
+    ]
+    fit = mixed.quietly(pkpd.fit, silent, pkpd.read_dataset(pd.DataFrame(rows)), method)
+    assert not fit.minimization_successful and "does not change with SLOPE" in fit.termination_cause
+    assert fit.covariance_status == "failed: the data say nothing about SLOPE"
+    assert fit.parameter_estimates["SLOPE"] == 1.0
+    # without the slope FOCEI gives 0.0958 for the SD; from 0.4 on it must have moved
+    assert fit.parameter_estimates["SD(SD)"] == pytest.approx(0.0958, rel=0.02)
