@@ -54,8 +54,8 @@ class SAEM:
         Draws per subject of the importance sampling.
     covariance : {"louis", "linearisation", None}
         Covariance of the estimates: inverse of the observed information, by Louis's formula from the draws of the
-        importance sampling; R⁻¹ of FOCEI's approximation, which also stands in (``covariance_status`` says so) where that formula
-        would need more draws, as it may where a theta has no random effect; or none.
+        importance sampling; R⁻¹ of FOCEI's approximation, which also stands in (``covariance_status`` says so and why) where that
+        formula would need more draws, as it may where a theta has no random effect, or gives nothing; or none.
     blq : {"M3", "M4", "M1"}
         How censored records enter.
     solver : Solver
