@@ -137,7 +137,7 @@ class _Translation:
                 self._along(statement)
             elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
                 self.values[statement.targets[0].id] = self._value(statement.value)
-            elif isinstance(statement, ast.Expr):
+            elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
                 self._call(statement.value)
             elif isinstance(statement, ast.Assign):
                 self._store(statement.targets[0], statement.value)
@@ -154,7 +154,7 @@ class _Translation:
         size = self.builder.mul(count, _INDEX(8))
         cgutils.memset(self.builder, start, size, 0)
 
-    def _call(self, node: Any) -> None:
+    def _call(self, node: ast.Call) -> None:
         """Call a function that stands before this one; an array of one dimension may be handed over from a place on."""
         passed: list[Any] = []
         for argument in node.args:
@@ -169,7 +169,7 @@ class _Translation:
                     passed += [start, count, *lengths]
                 case _:
                     passed.append(self._value(argument))
-        self.builder.call(self.others[node.func.id], passed)
+        self.builder.call(self.others[ast.unparse(node.func)], passed)
 
     def _along(self, statement: ast.For) -> None:
         """A loop, written out in pieces of as many elements as fit."""

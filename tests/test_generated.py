@@ -81,6 +81,8 @@ def test_every_construct_gives_the_bits_that_numba_makes_of_it():
         "for i in range(0, 2): p[i + 0] = eta[i + 0] / eta[i + 1]",
         "dp[:, :] = 1.0",
         "p[0] = eta[0] // 2.0",
+        "p[0]",
+        "rates(theta[0], eta, p, dp)",
     ],
 )
 def test_what_it_cannot_translate_is_an_error_not_another_number(line):
