@@ -181,8 +181,10 @@ def _line_slope(value, low, high):
 def _along_line(value, low, high, step):
     """A bounded value after a step of its unconstrained counterpart."""
     if math.isfinite(low) and math.isfinite(high):
+        if not low < value < high:  # a bound to the last digit
+            return value
         odds = (value - low) / (high - value) * math.exp(step)
-        return low + (high - low) * odds / (1.0 + odds)
+        return low + (high - low) * (odds / (1.0 + odds))
     if math.isfinite(low):
         return low + (value - low) * math.exp(step)
     if math.isfinite(high):

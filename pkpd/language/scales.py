@@ -248,7 +248,7 @@ def factor_of(omega: np.ndarray) -> np.ndarray | None:
         factor = np.linalg.cholesky(omega)
     except np.linalg.LinAlgError:
         return None
-    return factor if _unexplained(factor) >= _UNEXPLAINED else None
+    return factor if unexplained(factor) >= _UNEXPLAINED else None
 
 
 def _check_definite(omega: np.ndarray) -> None:
@@ -260,7 +260,7 @@ def _check_definite(omega: np.ndarray) -> None:
         )
 
 
-def _unexplained(factor: np.ndarray) -> float:
+def unexplained(factor: np.ndarray) -> float:
     """Least share of a variance that the effects before it do not explain, from the Cholesky factor."""
     return float(np.min(np.diag(factor) ** 2 / np.sum(factor**2, axis=1), initial=1.0))
 

@@ -16,6 +16,9 @@ from pkpd.population.objective import Point
 
 __all__ = ["CovarianceStep", "covariance_step", "from_information"]
 
+_SEEN = 1e-10  # least eigenvalue of S relative to the largest: the modes' errors leave 1e-16 to 1e-12 where it is zero
+_CURVED = 1e-4  # of R on the scale of its diagonal; its differences leave about 1e-6 where it is zero
+
 
 @dataclass(frozen=True)
 class CovarianceStep:
@@ -79,11 +82,27 @@ def covariance_step(
         )
         kind = "R"
     downhill = None
+    # with fewer subjects some direction has no scores whatever the data say
+    blind = _blind(s) if len(point.gradients) > len(x) else None
     if kind == "S":
         free, why, _ = _inverse(s, names)
         status = "S⁻¹"
     else:
         r, why = _half_hessian(evaluate, x, point, s)
+        if r is not None and blind is not None:
+            scale = np.sqrt(np.abs(np.diag(r)))
+            unit = blind * scale / np.linalg.norm(blind * scale)
+            if unit @ (r / np.outer(scale, scale)) @ unit < _CURVED:
+                several = "," in (who := _involved(unit, names))
+                why = f"the data cannot tell {who} apart" if several else f"the data say nothing about {who}"
+                warnings.append(f"W_COVARIANCE_R: neither R nor S gives a covariance: {why}.")
+                return CovarianceStep(None, f"failed: {why}", float("nan"), tuple(warnings), blind)
+            if kind == "sandwich":
+                warnings.append(
+                    "W_COVARIANCE_S: the subjects' scores have no component along "
+                    f"{_involved(unit, names)}; R alone is used."
+                )
+                kind = "R"
         inverse, why, downhill = (None, why, None) if r is None else _inverse(r, names)
         if inverse is None:
             free, second, _ = _inverse(s, names)
@@ -183,6 +202,28 @@ def _half_hessian(
     return 0.5 * (r + r.T), ""
 
 
+def _blind(s: np.ndarray) -> np.ndarray | None:
+    """The direction, its largest component 1, along which no subject's score points; None where there is none.
+
+    Scores are exact, so that S tells a parameter that is not identified from one that hardly is; R, made of differences of
+    gradients, does not: R⁻¹SR⁻¹ would be a quotient of two noises there.
+    """
+    scale = np.sqrt(np.diag(s))
+    if not np.all(scale > 0):
+        return None
+    values, vectors = np.linalg.eigh(s / np.outer(scale, scale))
+    if values[0] > _SEEN * values[-1]:
+        return None
+    direction = vectors[:, 0] / scale
+    return direction / direction[np.argmax(np.abs(direction))]
+
+
+def _involved(direction: np.ndarray, names: list[str]) -> str:
+    """Parameters with a large share in a direction, the largest first."""
+    weights = np.abs(direction)
+    return ", ".join(names[i] for i in np.argsort(-weights) if weights[i] > 0.3 * weights.max())
+
+
 def _inverse(m: np.ndarray, names: list[str]) -> tuple[np.ndarray | None, str, np.ndarray | None]:
     """Inverse of a matrix that should be positive definite; or the parameters and direction along which it is not."""
     scale = np.sqrt(np.abs(np.diag(m)))
@@ -192,12 +233,10 @@ def _inverse(m: np.ndarray, names: list[str]) -> tuple[np.ndarray | None, str, n
     values, vectors = np.linalg.eigh(m / np.outer(scale, scale))
     # R is made of differences of gradients: below this an eigenvalue may as well be zero
     if values[0] <= 1e-7 * values[-1]:
-        weights = np.abs(vectors[:, 0])
-        involved = [names[i] for i in np.argsort(-weights) if weights[i] > 0.3 * weights.max()]
         direction = vectors[:, 0] / scale
         return (
             None,
-            f"not positive definite along {', '.join(involved)}",
+            f"not positive definite along {_involved(vectors[:, 0], names)}",
             direction / direction[np.argmax(np.abs(direction))],
         )
     inverse = (vectors / values) @ vectors.T

@@ -13,7 +13,7 @@ import numpy as np
 
 from pkpd.errors import FitError, InputError
 from pkpd.language import Problem
-from pkpd.language.scales import Scales, Values
+from pkpd.language.scales import Scales, Values, unexplained
 from pkpd.language.solver import Solver
 from pkpd.population.arguments import whole
 from pkpd.population.checkpoint import Checkpoint
@@ -29,6 +29,8 @@ _CHUNK = 50  # iterations at most between two calls of the progress function
 _DECAY = 0.7
 _MISSED = 0.05  # of the averaging iterations may have no finite score of a subject
 _COLLAPSED = 1e-8  # a variance that is none
+_APART = 1e-4  # of a variance that other effects must leave unexplained for chains to move: a correlation of 0.99995
+_HELD = 10  # last iterations of the exploration in which annealing should hold nothing any more
 _SECONDS = 0.5  # that they should take at most: a kernel does not see Ctrl-C
 
 
@@ -237,14 +239,9 @@ def fit_saem(
         history = history[: _finished(history)]
         still, cause = False, f"interrupted after {len(history)} of {count} iterations"
     else:
-        still, settled = _settled(history, explore, scales)
-        if problem.n_subjects == 1 and _alone(complete.blocks):
-            still, settled = False, "one subject shows no variance between subjects: fix OMEGA"
-        if standing := complete.standing(state["curvature"], scales):
-            still, settled = False, standing
-        if np.any(unseen := state["missed"] > _MISSED * average):
-            still, settled = False, complete.without_scores(problem.subjects, unseen, scales)
-        cause = f"{explore} + {average} iterations of {method.chains} chains; {settled}"
+        doubt = _doubt(problem, scales, method, complete, state)
+        still, settled = not doubt, "estimates had settled" if len(scales.free) else "nothing to estimate"
+        cause = f"{explore} + {average} iterations of {method.chains} chains; {doubt or settled}"
     return Sampled(values, complete, centres, state["covers"], still, cause, history, interrupted)
 
 
@@ -318,17 +315,57 @@ def _alone(blocks: np.ndarray) -> bool:
     return any(fixed == 0 and np.sum(blocks[:, 3] == share) == 1 for _, _, fixed, share in blocks)
 
 
-def _settled(history: np.ndarray, explore: int, scales: Scales) -> tuple[bool, str]:
-    """Whether estimates still drift: their move over the second half of the averaging, in SDs of the exploration's noise."""
+def _held(exploration: np.ndarray, annealing: float, scales: Scales) -> str:
+    """Say which variance or SD fell as fast as the annealing let it until the exploration ended; empty for none."""
+    last = exploration[-_HELD - 1 :]
+    if annealing == 0 or len(last) <= _HELD:
+        return ""
+    floor = {"variance": annealing, "SD": math.sqrt(annealing)}
+    for k in scales.free:
+        least = floor.get(scales.scales[k])
+        if least is not None and np.all(last[1:, k] < last[:-1, k] * least * (1 + 1e-9)):
+            return f"annealing still held {scales.names[k]} when the exploration ended: lengthen that, or start lower"
+    return ""
+
+
+def _merged(omega: np.ndarray, scales: Scales) -> str:
+    """Say that random effects have become one; empty where they have not."""
+    if "covariance" not in {scales.scales[k] for k in scales.free}:
+        return ""
+    share = unexplained(np.linalg.cholesky(omega))
+    if share >= _APART:
+        return ""
+    return (
+        f"random effects went to a correlation of 1 (least unexplained share of a variance: {share:.0e}), where chains hardly "
+        "move: let them share one eta, or compare with FOCEI()"
+    )
+
+
+def _doubt(
+    problem: Problem, scales: Scales, method: SAEM, complete: CompleteData, state: dict[str, np.ndarray]
+) -> str:
+    """Why the estimates are not to be trusted; empty where nothing speaks against them."""
+    explore, average = method.iterations
+    if np.any(unseen := state["missed"] > _MISSED * average):
+        return complete.without_scores(problem.subjects, unseen, scales)
+    if problem.n_subjects == 1 and _alone(complete.blocks):
+        return "one subject shows no variance between subjects: fix OMEGA"
+    return (
+        complete.standing(state["curvature"], scales)
+        or _merged(state["omega"], scales)
+        or _held(state["history"][:explore], method.annealing, scales)
+        or _moving(state["history"], explore, scales)
+    )
+
+
+def _moving(history: np.ndarray, explore: int, scales: Scales) -> str:
+    """Say what fell to 0, or drifts, by its move over the second half of the averaging in SDs of the exploration's noise."""
     if not len(scales.free):
-        return True, "nothing to estimate"
+        return ""
     for k in scales.free:
         if scales.scales[k] == "variance" and history[-1, k] < _COLLAPSED:
             at = scales.names[k]
-            return (
-                False,
-                f"{at} fell to zero, where the chains no longer move: leave that eta out, or use FOCEI()",
-            )
+            return f"{at} fell to zero, where the chains no longer move: leave that eta out, or use FOCEI()"
     late = history[explore:][:, scales.free]
     noise = history[explore // 2 : explore][:, scales.free].std(axis=0)
     drift = np.abs(late[-1] - late[len(late) // 2])
@@ -337,5 +374,5 @@ def _settled(history: np.ndarray, explore: int, scales: Scales) -> tuple[bool, s
     worst = int(np.argmax(ratio))
     if ratio[worst] > 2.0:
         name = scales.names[scales.free[worst]]
-        return False, f"{name} still moved at the end: allow more iterations"
-    return True, "estimates had settled"
+        return f"{name} still moved at the end: allow more iterations"
+    return ""

@@ -114,3 +114,84 @@ def test_a_theta_of_which_the_records_say_nothing_stands_still_and_holds_up_no_o
     assert fit.parameter_estimates["SLOPE"] == 1.0
     # without the slope FOCEI gives 0.0958 for the SD; from 0.4 on it must have moved
     assert fit.parameter_estimates["SD(SD)"] == pytest.approx(0.0958, rel=0.02)
+
+
+@pkpd.model
+def bolus(m):
+    """One compartment; bioavailability between 0 and 1, which V and CL can make up for."""
+    eta_cl, eta_v = m.etas("CL", "V", variance=[[0.2], [0.01, 0.2]])
+    cl = m.parameter("CL", m.theta("CL", 3.0, lower=0) * exp(eta_cl))
+    v = m.parameter("V", m.theta("V", 25.0, lower=0) * exp(eta_v))
+    central = m.compartment("central", bioavailability=m.theta("F", 0.7, lower=0, upper=1))
+    m.ode(central, -cl / v * central)
+    m.observe("cp", central / v, proportional=m.sigma("PROP", 0.2))
+
+
+def concentrations(subjects, noise):
+    """After a bolus of 100: CL 2 (30 %), V 20 (20 %), four records each."""
+    rng, rows = np.random.default_rng(1), []
+    for i in range(1, subjects + 1):
+        cl, v = 2 * np.exp(0.3 * rng.normal()), 20 * np.exp(0.2 * rng.normal())
+        rows.append(dict(ID=i, TIME=0.0, AMT=100.0, EVID=1, DV=np.nan))
+        for t in (1.0, 4.0, 12.0, 24.0):
+            rows.append(
+                dict(ID=i, TIME=t, AMT=0.0, EVID=0, DV=100 / v * np.exp(-cl / v * t + noise * rng.normal()))
+            )
+    return pkpd.read_dataset(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize(
+    "method",
+    [pkpd.FOCEI(), pkpd.FOCEI(covariance="R"), pkpd.IMP(max_iterations=40)],
+    ids=["sandwich", "R", "IMP"],
+)
+def test_what_the_data_cannot_tell_apart_has_no_standard_errors(method):
+    """R errs by 1e-6 where it is zero and S by 1e-16: the sandwich of both once gave F a standard error of 0.02 %."""
+    fit = mixed.quietly(pkpd.fit, bolus, concentrations(30, 0.1), method)
+    assert fit.covariance_status == "failed: the data cannot tell F, V, CL apart"
+    assert fit.standard_errors.isna().all()
+    assert any(w.startswith("W_COVARIANCE_R") for w in fit.warnings)
+
+
+def test_a_theta_that_goes_to_its_bound_stays_a_number():
+    """F is at most 1, and the data ask for more: on the unconstrained scale it goes to infinity."""
+    model = bolus.replace(theta={"V": 20.0}).fix("V")
+    fit = mixed.quietly(
+        pkpd.fit, model, concentrations(30, 0.1), pkpd.SAEM(iterations=(100, 50), covariance=None)
+    )
+    best = mixed.quietly(pkpd.fit, model, concentrations(30, 0.1), pkpd.FOCEI(covariance=None))
+    assert fit.parameter_estimates["F"] == pytest.approx(1.0, abs=1e-6)
+    assert fit.parameter_estimates["CL"] == pytest.approx(best.parameter_estimates["CL"], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("subjects", "noise", "words"),
+    [
+        (2, 0.1, "went to a correlation of 1"),
+        (20, 1e-3, "annealing still held SD(PROP) when the exploration ended"),
+    ],
+)
+def test_where_chains_are_held_is_no_success(subjects, noise, words):
+    method = pkpd.SAEM(iterations=(100, 50), covariance=None)
+    fit = mixed.quietly(pkpd.fit, bolus.fix("F"), concentrations(subjects, noise), method)
+    assert not fit.minimization_successful and words in fit.termination_cause
+
+
+def test_copies_of_one_subject_have_no_scores_and_r_alone():
+    """At the optimum each copy's score is zero, and the sandwich would be; R is that of any data."""
+
+    @pkpd.model
+    def level(m):
+        """A level, and the variance about it; between subjects it is known."""
+        base = m.theta("BASE", 12.0) + m.eta("BASE", variance=0.5, fixed=True)
+        m.observe("y", base, additive=m.sigma("SD", 0.5))
+
+    values = 10.0 + 0.3 * np.random.default_rng(1).normal(size=4)
+    rows = [dict(ID=i, TIME=float(t), EVID=0, DV=y) for i in range(1, 21) for t, y in enumerate(values)]
+    fit = mixed.quietly(pkpd.fit, level, pkpd.read_dataset(pd.DataFrame(rows)), pkpd.FOCEI())
+    assert fit.covariance_status == "R⁻¹"
+    assert any(
+        w.startswith("W_COVARIANCE_S: the subjects' scores have no component along") for w in fit.warnings
+    )
+    sd = fit.parameter_estimates["SD(SD)"]
+    assert fit.standard_errors["BASE"] == pytest.approx(np.sqrt((0.5 + sd**2 / 4) / 20), rel=1e-3)
