@@ -16,7 +16,8 @@ from pkpd.population.objective import Point
 
 __all__ = ["CovarianceStep", "covariance_step", "from_information"]
 
-_SEEN = 1e-10  # least eigenvalue of S relative to the largest: the modes' errors leave 1e-16 to 1e-12 where it is zero
+# R is made of differences of gradients: below this, relative to the largest, an eigenvalue may as well be zero
+_ZERO = 1e-7
 _CURVED = 1e-4  # of R on the scale of its diagonal; its differences leave about 1e-6 where it is zero
 
 
@@ -212,7 +213,7 @@ def _blind(s: np.ndarray) -> np.ndarray | None:
     if not np.all(scale > 0):
         return None
     values, vectors = np.linalg.eigh(s / np.outer(scale, scale))
-    if values[0] > _SEEN * values[-1]:
+    if values[0] > _ZERO * values[-1]:
         return None
     direction = vectors[:, 0] / scale
     return direction / direction[np.argmax(np.abs(direction))]
@@ -231,8 +232,7 @@ def _inverse(m: np.ndarray, names: list[str]) -> tuple[np.ndarray | None, str, n
     if flat:
         return None, f"the data say nothing about {', '.join(flat)}", None
     values, vectors = np.linalg.eigh(m / np.outer(scale, scale))
-    # R is made of differences of gradients: below this an eigenvalue may as well be zero
-    if values[0] <= 1e-7 * values[-1]:
+    if values[0] <= _ZERO * values[-1]:
         direction = vectors[:, 0] / scale
         return (
             None,
