@@ -31,6 +31,7 @@ _MISSED = 0.05  # of the averaging iterations may have no finite score of a subj
 _COLLAPSED = 1e-8  # a variance that is none
 _APART = 1e-4  # of a variance that other effects must leave unexplained for chains to move: a correlation of 0.99995
 _HELD = 10  # last iterations of the exploration in which annealing should hold nothing any more
+_FURTHER = 0.7  # of its value there, below which the averaging shows that it did
 _SECONDS = 0.5  # that they should take at most: a kernel does not see Ctrl-C
 
 
@@ -315,16 +316,21 @@ def _alone(blocks: np.ndarray) -> bool:
     return any(fixed == 0 and np.sum(blocks[:, 3] == share) == 1 for _, _, fixed, share in blocks)
 
 
-def _held(exploration: np.ndarray, annealing: float, scales: Scales) -> str:
-    """Say which variance or SD fell as fast as the annealing let it until the exploration ended; empty for none."""
-    last = exploration[-_HELD - 1 :]
+def _held(history: np.ndarray, explore: int, annealing: float, scales: Scales) -> str:
+    """Say which variance or SD fell as fast as annealing let it until the exploration ended, and went on; empty for none."""
+    last = history[explore - _HELD - 1 : explore]
     if annealing == 0 or len(last) <= _HELD:
         return ""
     floor = {"variance": annealing, "SD": math.sqrt(annealing)}
     for k in scales.free:
         least = floor.get(scales.scales[k])
-        if least is not None and np.all(last[1:, k] < last[:-1, k] * least * (1 + 1e-9)):
-            return f"annealing still held {scales.names[k]} when the exploration ended: lengthen that, or start lower"
+        if (
+            least is not None
+            and np.all(last[1:, k] < last[:-1, k] * least * (1 + 1e-9))
+            and history[-1, k] < _FURTHER * last[-1, k]
+        ):
+            name = scales.names[k]
+            return f"annealing still held {name} when the exploration ended: lengthen that, or start lower, or leave it out"
     return ""
 
 
@@ -353,8 +359,8 @@ def _doubt(
     return (
         complete.standing(state["curvature"], scales)
         or _merged(state["omega"], scales)
-        or _held(state["history"][:explore], method.annealing, scales)
         or _moving(state["history"], explore, scales)
+        or _held(state["history"], explore, method.annealing, scales)
     )
 
 
