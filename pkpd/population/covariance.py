@@ -90,14 +90,14 @@ def covariance_step(
         status = "S⁻¹"
     else:
         r, why = _half_hessian(evaluate, x, point, s)
-        if r is not None and blind is not None:
-            scale = np.sqrt(np.abs(np.diag(r)))
+        if r is not None and blind is not None and np.all(np.diag(r) > 0):
+            scale = np.sqrt(np.diag(r))
             unit = blind * scale / np.linalg.norm(blind * scale)
             if unit @ (r / np.outer(scale, scale)) @ unit < _CURVED:
                 several = "," in (who := _involved(unit, names))
                 why = f"the data cannot tell {who} apart" if several else f"the data say nothing about {who}"
                 warnings.append(f"W_COVARIANCE_R: neither R nor S gives a covariance: {why}.")
-                return CovarianceStep(None, f"failed: {why}", float("nan"), tuple(warnings), blind)
+                return CovarianceStep(None, f"failed: {why}", float("nan"), tuple(warnings))
             if kind == "sandwich":
                 warnings.append(
                     "W_COVARIANCE_S: the subjects' scores have no component along "
