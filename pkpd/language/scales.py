@@ -18,7 +18,7 @@ from pkpd.errors import InputError
 from pkpd.language.binding import Problem
 from pkpd.language.declarations import Theta
 
-__all__ = ["Scales", "Values", "factor_of", "named_values", "parameter_values"]
+__all__ = ["Scales", "Values", "factor_of", "named_values", "parameter_values", "unexplained"]
 
 # Least share of a variance that the effects before it in its block leave unexplained: below it log|Ω| and log|H|, which nearly
 # cancel, err by more than 1e-7 per subject

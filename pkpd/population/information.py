@@ -105,7 +105,8 @@ def louis(
     complete_information = selected.T @ (0.5 * (part + part.T)) @ selected
     complete_information += _gaussian(scales, complete, values, weighted, x)
     if np.any(silent := ~(np.diag(complete_information) > 0)):
-        return f"the records say nothing of {', '.join(scales.names[k] for k in np.asarray(scales.free)[silent])}"
+        who = ", ".join(scales.names[k] for k in np.asarray(scales.free)[silent])
+        return f"the records do not change with {who}, or it lies at its bound"
     if not _relative_error(complete_information, missing, float(lost.mean()) / n) < _LARGEST_ERROR:
         return f"Louis's formula needs more than {samples} samples"
     information = complete_information - missing
