@@ -96,7 +96,9 @@ def covariance_step(
             if unit @ (r / np.outer(scale, scale)) @ unit < _CURVED:
                 several = "," in (who := _involved(unit, names))
                 why = f"the data cannot tell {who} apart" if several else f"the data say nothing about {who}"
-                warnings.append(f"W_COVARIANCE_R: neither R nor S gives a covariance: {why}.")
+                warnings.append(
+                    f"W_COVARIANCE_R: neither R nor S gives a covariance: {why}; fix what they cannot tell."
+                )
                 return CovarianceStep(None, f"failed: {why}", float("nan"), tuple(warnings))
             if kind == "sandwich":
                 warnings.append(
